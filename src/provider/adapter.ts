@@ -1,0 +1,188 @@
+/**
+ * The whole contract of a driver, in one file. An adapter knows a cloud; it knows nothing of ZooKeeper, locks, retries,
+ * pools or timers. A launch or a deletion is a machine: plain serialisable state and a function that does one cloud step
+ * and says what to wait for. The framework (runner.ts) drives all machines of a provider.
+ */
+import type { PoolLabelConfig, ProviderConfig, Resources } from '../config/model.ts';
+import type { Runtime } from '../runtime.ts';
+import type { Logger } from './logger.ts';
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** What every resource made for a node carries, so that leaks are found by it. */
+export interface NodeMetadata {
+  readonly nodepool_node_id: string;
+  readonly nodepool_pool_name: string;
+  readonly nodepool_provider_name: string;
+}
+
+/** What a driver may read of the request (dynamic tags). */
+export interface RequestView {
+  readonly id: string;
+  readonly labels: readonly string[];
+  readonly requestor: string | null;
+  readonly requestorData: unknown;
+  readonly relativePriority: number;
+  readonly eventId: string | null;
+  readonly createdTime: number | null;
+  readonly tenantName: string | null;
+}
+
+export interface LaunchSpec {
+  /** `np<node id>`. */
+  readonly hostname: string;
+  readonly nodeId: string;
+  readonly poolName: string;
+  readonly label: PoolLabelConfig;
+  /** The external id of the uploaded disk image; null for a cloud image, which the adapter resolves by the label. */
+  readonly imageExternalId: string | null;
+  readonly metadata: NodeMetadata;
+  readonly request: RequestView | null;
+  readonly availabilityZone: string | null;
+  /** 1, 2, …; names that must not collide with a failed attempt's carry it. */
+  readonly attempt: number;
+}
+
+/** Cloud id: a string, or an object where a driver needs more than one id. */
+export type ExternalId = string | { readonly [key: string]: Json };
+
+export interface Instance {
+  readonly externalId: ExternalId;
+  readonly interfaceIp: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly publicIpv4?: string | null;
+  readonly privateIpv4?: string | null;
+  readonly publicIpv6?: string | null;
+  readonly cloud?: string | null;
+  readonly availabilityZone?: string | null;
+  readonly region?: string | null;
+  readonly hostId?: string | null;
+  readonly driverData?: Json;
+  readonly slot?: number | null;
+  readonly nodeProperties?: { readonly [key: string]: Json };
+  readonly nodeAttributes?: { readonly [key: string]: Json };
+  /** Only where the instance knows better than the configuration. */
+  readonly username?: string;
+  readonly pythonPath?: string;
+  readonly shellType?: string;
+  readonly connectionPort?: number | { readonly [key: string]: Json };
+  readonly connectionType?: string;
+  readonly hostKeys?: readonly string[];
+  /** Quota use; becomes the node's `resources`. */
+  readonly resources: Resources;
+}
+
+/** What a machine waits for before its next step. */
+export type Wait =
+  /** A listing that began after now (or at all, for the first step). */
+  | { readonly kind: 'listing' }
+  | { readonly kind: 'delay'; readonly ms: number }
+  /** Resolved by the adapter itself (a watch, an operation's end). The promise must not reject. */
+  | { readonly kind: 'event'; readonly promise: Promise<void> };
+
+export type CreateStep<S extends Json> =
+  | { readonly done: false; readonly state: S; readonly externalId?: ExternalId; readonly wait: Wait }
+  | { readonly done: true; readonly instance: Instance };
+
+export type DeleteStep<S extends Json> =
+  | { readonly done: false; readonly state: S; readonly wait: Wait }
+  | { readonly done: true };
+
+export interface StepContext {
+  readonly signal: AbortSignal;
+  /** The provider's shared listing, by external id as text (JSON of it where it is an object). */
+  readonly listing: () => ReadonlyMap<string, ListedInstance>;
+  readonly log: Logger;
+}
+
+/** An instance as the cloud lists it, ours or not. */
+export interface ListedInstance {
+  readonly externalId: ExternalId;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly resources: Resources;
+  /** The driver's own view of it, used only by its machines. */
+  readonly native: unknown;
+}
+
+/** Something that may leak: instance, disk, address, image, snapshot … */
+export interface CloudResource {
+  /** Singular, e.g. 'instance'; statistics use `<type>s`. */
+  readonly type: string;
+  readonly id: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** Upper limits; an absent key is unlimited. */
+export type QuotaLimits = Resources;
+
+export interface Adapter<S extends Json = Json> {
+  /** Connects and checks; a rejection makes the provider "failed", retried with back-off. */
+  start(signal: AbortSignal): Promise<void>;
+  /** Releases everything; no call is under way any more. */
+  stop(): Promise<void>;
+
+  beginCreate(spec: LaunchSpec): S;
+  /** Never blocks for long; throws an error of errors.ts. May be repeated with the same state after a crash. */
+  advanceCreate(state: S, spec: LaunchSpec, context: StepContext): Promise<CreateStep<S>>;
+  /** Must accept the id of a half-made instance. Not found is done. */
+  beginDelete(externalId: ExternalId): S;
+  advanceDelete(state: S, context: StepContext): Promise<DeleteStep<S>>;
+
+  listInstances(signal: AbortSignal): Promise<readonly ListedInstance[]>;
+  listResources(signal: AbortSignal): Promise<readonly CloudResource[]>;
+  deleteResource(resource: CloudResource, signal: AbortSignal): Promise<void>;
+
+  quotaLimits(signal: AbortSignal): Promise<QuotaLimits>;
+  /** Throws PermanentError when the label can never work here. */
+  quotaForLabel(label: PoolLabelConfig, signal: AbortSignal): Promise<Resources>;
+  /** Zones to choose from where the pool names none; [null] where the cloud has none. */
+  availabilityZones(signal: AbortSignal): Promise<readonly (string | null)[]>;
+  /** Is the label's cloud image there? Disk images are looked up by the launcher. */
+  labelReady(label: PoolLabelConfig, signal: AbortSignal): Promise<boolean>;
+  consoleLog?(label: PoolLabelConfig, externalId: ExternalId, signal: AbortSignal): Promise<string | null>;
+
+  /** Present where nodes are registered, not launched (static). */
+  readonly inventory?: Inventory;
+}
+
+/** One host of an inventory; its slots are 0 … slots-1. */
+export interface InventoryHost {
+  readonly poolName: string;
+  /** Name or address, the node's hostname, interface_ip and external_id. */
+  readonly name: string;
+  readonly username: string | null;
+  readonly connectionPort: number;
+  readonly connectionType: string;
+  readonly pythonPath: string | null;
+  readonly shellType: string | null;
+  readonly labels: readonly string[];
+  readonly slots: number;
+  readonly nodeAttributes: { readonly [key: string]: Json } | null;
+}
+
+export interface HostCheck {
+  readonly hostKeys: readonly string[];
+  readonly publicIpv4: string | null;
+  readonly publicIpv6: string | null;
+}
+
+export interface Inventory {
+  readonly hosts: readonly InventoryHost[];
+  /** Reaches the host, scans and compares its keys as configured. Throws an error whose message says why it can't be used. */
+  check(host: InventoryHost, signal: AbortSignal): Promise<HostCheck>;
+  /** Quick look before a node of it is handed out; throws when the host does not answer. */
+  alive(host: InventoryHost, signal: AbortSignal): Promise<void>;
+}
+
+export interface AdapterContext {
+  readonly provider: ProviderConfig;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** What a driver's index.ts exports as `driver`, next to its configuration definition. */
+export interface Driver {
+  readonly name: string;
+  createAdapter(context: AdapterContext): Adapter;
+}

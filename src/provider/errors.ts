@@ -1,0 +1,93 @@
+/**
+ * The classes of failure that a cloud can have. The launcher reacts differently to each (docs/architecture.md), so an
+ * adapter must choose the right one; messages are for people and are never compared.
+ */
+export type ProviderErrorCode =
+  | 'quota'
+  | 'capacity'
+  | 'throttled'
+  | 'timeout'
+  | 'not-found'
+  | 'conflict'
+  | 'permanent'
+  | 'network'
+  | 'status'
+  | 'keyscan'
+  | 'image'
+  | 'unknown';
+
+export interface ProviderErrorOptions {
+  readonly cause?: unknown;
+  /** An instance that the failed call may have left behind. */
+  readonly externalId?: unknown;
+  readonly retryAfterMs?: number;
+}
+
+export class ProviderError extends Error {
+  readonly code: ProviderErrorCode;
+  /** Worth another attempt at the same place. */
+  readonly retriable: boolean;
+  readonly externalId: unknown;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ProviderErrorCode, message: string, options: ProviderErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'ProviderError';
+    this.code = code;
+    this.retriable = code !== 'permanent';
+    this.externalId = options.externalId;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** The account's quota refuses it; not a failed attempt. */
+export class QuotaError extends ProviderError {
+  constructor(message: string, options?: ProviderErrorOptions) {
+    super('quota', message, options);
+  }
+}
+
+/** The cloud has no such machines at the moment. */
+export class CapacityError extends ProviderError {
+  constructor(message: string, options?: ProviderErrorOptions) {
+    super('capacity', message, options);
+  }
+}
+
+export class ThrottledError extends ProviderError {
+  constructor(message: string, options?: ProviderErrorOptions) {
+    super('throttled', message, options);
+  }
+}
+
+export class TimeoutError extends ProviderError {
+  constructor(message: string, options?: ProviderErrorOptions) {
+    super('timeout', message, options);
+  }
+}
+
+export class NotFoundError extends ProviderError {
+  constructor(message: string, options?: ProviderErrorOptions) {
+    super('not-found', message, options);
+  }
+}
+
+export class ConflictError extends ProviderError {
+  constructor(message: string, options?: ProviderErrorOptions) {
+    super('conflict', message, options);
+  }
+}
+
+/** Will not work until the configuration changes. */
+export class PermanentError extends ProviderError {
+  constructor(message: string, options?: ProviderErrorOptions) {
+    super('permanent', message, options);
+  }
+}
+
+/** Anything thrown becomes a ProviderError, so that callers need to know only one shape. */
+export function asProviderError(error: unknown): ProviderError {
+  if (error instanceof ProviderError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new ProviderError('unknown', message, { cause: error });
+}
