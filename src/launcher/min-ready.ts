@@ -1,0 +1,147 @@
+/**
+ * Keeps `min-ready` nodes of each label in stock by requests of its own (priority 900, no reuse). Counts everybody's
+ * outstanding min-ready requests, so that several launchers do not make too many; a label whose requests fail is tried
+ * again with back-off.
+ */
+import type { LabelConfig } from '../config/model.ts';
+import type { Logger } from '../provider/logger.ts';
+import { isBroken } from '../records/broken.ts';
+import type { Runtime } from '../runtime.ts';
+import type { Operations } from '../store/operations.ts';
+import type { Store } from '../store/store.ts';
+import { KeyedQueue } from './keyed-queue.ts';
+import { minReadyRequestor } from './request-handler.ts';
+
+const firstRetryMs = 1000;
+const longestRetryMs = 60_000;
+
+export interface MinReadyOptions {
+  readonly store: Store;
+  readonly operations: Operations;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  readonly labels: () => ReadonlyMap<string, LabelConfig>;
+  /** Does a pool of this launcher serve the label, with its image there? */
+  readonly available: (label: string) => boolean;
+}
+
+export class MinReadyReconciler {
+  private readonly o: MinReadyOptions;
+  private readonly queue: KeyedQueue;
+  /** Requests of this process, by id. */
+  private readonly mine = new Map<string, string>();
+  private readonly failures = new Map<string, number>();
+  private readonly unfollow: (() => void)[];
+
+  constructor(options: MinReadyOptions) {
+    this.o = options;
+    this.queue = new KeyedQueue({
+      name: 'min-ready',
+      runtime: options.runtime,
+      log: options.log,
+      concurrency: 10,
+      work: (label) => this.reconcile(label),
+    });
+    const { store } = options;
+    this.unfollow = [
+      store.nodes.onChange((_id, before, after) => {
+        for (const label of labelsOf(before)) this.wake(label);
+        for (const label of labelsOf(after)) this.wake(label);
+      }),
+      store.requests.onChange((id) => {
+        const label = this.mine.get(id);
+        if (label !== undefined) this.queue.add(label);
+      }),
+      store.onSync(() => this.resync()),
+    ];
+  }
+
+  resync(): void {
+    for (const label of this.o.labels().keys()) this.wake(label);
+  }
+
+  async stop(): Promise<void> {
+    for (const off of this.unfollow) off();
+    await this.queue.stop();
+    await Promise.allSettled([...this.mine.keys()].map((id) => this.o.operations.deleteRequest(id)));
+  }
+
+  private wake(label: string): void {
+    if ((this.o.labels().get(label)?.minReady ?? 0) > 0) this.queue.add(label);
+  }
+
+  private async reconcile(label: string): Promise<number | undefined> {
+    const { store, operations, log } = this.o;
+    const wanted = this.o.labels().get(label)?.minReady ?? 0;
+    if (!store.synced || wanted <= 0) return undefined;
+    const failed = await this.collectEnded(label);
+    if (failed) {
+      const failures = (this.failures.get(label) ?? 0) + 1;
+      this.failures.set(label, failures);
+      return Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 10)) * (0.75 + this.o.runtime.random() / 2);
+    }
+    const need = wanted - this.stock(label) - this.outstanding(label);
+    if (need <= 0 || !this.o.available(label)) return undefined;
+    log.info({ label, minReady: wanted, need }, 'Asking for nodes to keep in stock');
+    await Promise.all(
+      Array.from({ length: need }, async () => {
+        const entry = await operations.createRequest(
+          { nodeTypes: [label], reuse: false, requestor: minReadyRequestor, state: 'requested' },
+          '900',
+          { ephemeral: true },
+        );
+        this.mine.set(entry.id, label);
+      }),
+    );
+    return undefined;
+  }
+
+  /** Frees the nodes of fulfilled requests of ours; true when one has failed. */
+  private async collectEnded(label: string): Promise<boolean> {
+    const { store, operations } = this.o;
+    let failed = false;
+    for (const [id, its] of [...this.mine]) {
+      if (its !== label) continue;
+      const request = store.requests.get(id)?.request;
+      if (!request || isBroken(request)) {
+        this.mine.delete(id);
+        continue;
+      }
+      if (request.state === 'fulfilled') {
+        await operations.freeNodesOf(id, request.nodes);
+        this.failures.delete(label);
+        this.mine.delete(id);
+      } else if (request.state === 'failed') {
+        await operations.deleteRequest(id);
+        this.mine.delete(id);
+        failed = true;
+      }
+    }
+    return failed;
+  }
+
+  private stock(label: string): number {
+    let count = 0;
+    for (const id of this.o.store.nodes.byLabel(label)) {
+      const node = this.o.store.nodes.get(id)?.node;
+      if (node && !isBroken(node) && node.state === 'ready' && node.allocatedTo === null) count++;
+    }
+    return count;
+  }
+
+  private outstanding(label: string): number {
+    let count = 0;
+    for (const state of ['requested', 'pending', 'fulfilled'] as const) {
+      for (const id of this.o.store.requests.byState(state)) {
+        const request = this.o.store.requests.get(id)?.request;
+        if (!request || isBroken(request)) continue;
+        if (request.requestor === minReadyRequestor && request.nodeTypes[0] === label) count++;
+      }
+    }
+    return count;
+  }
+}
+
+function labelsOf(entry: ReturnType<Store['nodes']['get']>): readonly string[] {
+  return entry?.node && !isBroken(entry.node) ? entry.node.labels : [];
+}

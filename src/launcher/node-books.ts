@@ -1,0 +1,164 @@
+/**
+ * What the node records add up to, kept incrementally from the mirror: resources in use by provider and by pool, with
+ * reservations for nodes that are about to be written, and the stock of free ready nodes by pool and label.
+ */
+import { isBroken } from '../records/broken.ts';
+import type { NodeRecord } from '../records/node.ts';
+import { ResourceTotal, type Resources } from '../records/resources.ts';
+import type { StockNode } from '../scheduling/plan.ts';
+import type { NodeEntry, NodeView } from '../store/store.ts';
+import { SortedList } from './sorted-list.ts';
+
+export interface Reservation {
+  /** Idempotent. */
+  release(): void;
+}
+
+/** Finds what a node takes whose record does not say: its label's need. */
+export type NeedOf = (provider: string, pool: string, label: string) => Resources | null;
+
+interface Counted {
+  readonly provider: string;
+  readonly pool: string;
+  readonly resources: Resources;
+}
+
+interface Stocked {
+  readonly node: StockNode;
+  readonly keys: readonly string[];
+}
+
+const poolKey = (provider: string, pool: string) => `${provider}\n${pool}`;
+const labelKey = (provider: string, pool: string, label: string) => `${provider}\n${pool}\n${label}`;
+const byAge = (a: StockNode, b: StockNode) => a.stateTime - b.stateTime || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+
+export class NodeBooks {
+  private readonly needOf: NeedOf;
+  private readonly byProvider = new Map<string, ResourceTotal>();
+  private readonly byPool = new Map<string, ResourceTotal>();
+  private readonly counted = new Map<string, Counted>();
+  private readonly stockByLabel = new Map<string, SortedList<StockNode>>();
+  private readonly stocked = new Map<string, Stocked>();
+  /** Stock nodes that a handler of this process has chosen and not yet written. */
+  private readonly reserved = new Set<string>();
+  private readonly leaving = new Map<string, Set<string>>();
+
+  constructor(needOf: NeedOf) {
+    this.needOf = needOf;
+  }
+
+  /** Takes in what is there and follows the changes; returns the function that ends it. */
+  follow(nodes: NodeView): () => void {
+    for (const entry of nodes.all()) this.update(entry.id, entry);
+    return nodes.onChange((id, _before, after) => this.update(id, after));
+  }
+
+  usedByProvider(provider: string): ResourceTotal {
+    return total(this.byProvider, provider);
+  }
+
+  usedByPool(provider: string, pool: string): ResourceTotal {
+    return total(this.byPool, poolKey(provider, pool));
+  }
+
+  /** Counts `resources` as used until released. */
+  reserve(provider: string, pool: string, resources: Resources): Reservation {
+    const counted = { provider, pool, resources };
+    this.count(counted, 1);
+    let open = true;
+    return {
+      release: () => {
+        if (open) this.count(counted, -1);
+        open = false;
+      },
+    };
+  }
+
+  /** Free nodes of the pool with the label, oldest first. */
+  *stock(provider: string, pool: string, label: string): Iterable<StockNode> {
+    for (const node of this.stockByLabel.get(labelKey(provider, pool, label)) ?? []) {
+      if (!this.reserved.has(node.id)) yield node;
+    }
+  }
+
+  /** Nodes of the pool that are on their way out: their resources come free without further action. */
+  leavingCount(provider: string, pool: string): number {
+    return this.leaving.get(poolKey(provider, pool))?.size ?? 0;
+  }
+
+  /** Keeps the stock node from being chosen again. */
+  reserveStock(nodeId: string): Reservation {
+    this.reserved.add(nodeId);
+    return { release: () => this.reserved.delete(nodeId) };
+  }
+
+  private update(id: string, entry: NodeEntry | undefined): void {
+    const node = entry?.node && !isBroken(entry.node) ? entry.node : null;
+    this.updateUse(id, node);
+    this.updateStock(id, entry, node);
+    this.updateLeaving(id, node);
+  }
+
+  private updateUse(id: string, node: NodeRecord | null): void {
+    const before = this.counted.get(id);
+    const now = node ? this.useOf(node) : null;
+    if (before && now && before.resources === now.resources && before.pool === now.pool) return;
+    if (before) this.count(before, -1);
+    if (now) {
+      this.count(now, 1);
+      this.counted.set(id, now);
+    } else this.counted.delete(id);
+  }
+
+  private useOf(node: NodeRecord): Counted | null {
+    if (node.provider === null || node.pool === null) return null;
+    const resources = node.resources ?? this.needOf(node.provider, node.pool, node.labels[0] ?? '') ?? { instances: 1 };
+    return { provider: node.provider, pool: node.pool, resources };
+  }
+
+  private count(counted: Counted, sign: 1 | -1): void {
+    total(this.byProvider, counted.provider).add(counted.resources, sign);
+    total(this.byPool, poolKey(counted.provider, counted.pool)).add(counted.resources, sign);
+  }
+
+  private updateStock(id: string, entry: NodeEntry | undefined, node: NodeRecord | null): void {
+    const before = this.stocked.get(id);
+    const isStock =
+      node !== null && entry !== undefined && node.state === 'ready' && node.allocatedTo === null && !entry.locked;
+    if (before) {
+      for (const key of before.keys) this.stockByLabel.get(key)?.remove(before.node);
+      this.stocked.delete(id);
+    }
+    if (!isStock || node.provider === null || node.pool === null) return;
+    const { provider, pool } = node;
+    const stock: StockNode = {
+      id,
+      az: node.az,
+      stateTime: node.stateTime,
+      hostname: node.slot === null ? null : node.hostname,
+    };
+    const keys = [...new Set(node.labels)].map((label) => labelKey(provider, pool, label));
+    for (const key of keys) {
+      let list = this.stockByLabel.get(key);
+      if (!list) this.stockByLabel.set(key, (list = new SortedList(byAge)));
+      list.insert(stock);
+    }
+    this.stocked.set(id, { node: stock, keys });
+  }
+
+  private updateLeaving(id: string, node: NodeRecord | null): void {
+    for (const ids of this.leaving.values()) ids.delete(id);
+    if (node === null || node.provider === null || node.pool === null) return;
+    if (!['used', 'deleting', 'deleted', 'failed', 'aborted'].includes(node.state)) return;
+    const key = poolKey(node.provider, node.pool);
+    let ids = this.leaving.get(key);
+    if (!ids) this.leaving.set(key, (ids = new Set()));
+    ids.add(id);
+  }
+}
+
+function total(map: Map<string, ResourceTotal>, key: string): ResourceTotal {
+  let found = map.get(key);
+  if (!found) map.set(key, (found = new ResourceTotal()));
+  return found;
+}

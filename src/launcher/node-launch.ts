@@ -1,0 +1,191 @@
+/**
+ * One node from `building` to a usable instance: attempts with clean-up in between, time limits, host keys. It writes the
+ * external id as soon as it is known; the last write (`ready`) is the caller's, since it goes with others in one transaction.
+ */
+import type { PoolConfig, PoolLabelConfig } from '../config/model.ts';
+import type { ExternalId, Instance, LaunchSpec, RequestView } from '../provider/adapter.ts';
+import { asProviderError, ProviderError } from '../provider/errors.ts';
+import type { Logger } from '../provider/logger.ts';
+import type { NodeFields } from '../records/node.ts';
+import { type Runtime, sleep } from '../runtime.ts';
+import type { HeldNode } from '../store/operations.ts';
+import { killPoint } from './kill-points.ts';
+import type { ProviderPort } from './ports.ts';
+
+export interface NodeLaunch {
+  readonly node: HeldNode;
+  readonly provider: ProviderPort;
+  readonly pool: PoolConfig;
+  readonly label: PoolLabelConfig;
+  readonly imageExternalId: string | null;
+  readonly request: RequestView | null;
+  readonly az: string | null;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** Told of each step in words, for `explain`. */
+  readonly onProgress: (text: string) => void;
+}
+
+export type LaunchOutcome =
+  | { readonly kind: 'launched'; readonly fields: NodeFields }
+  /** Refused for quota: not a failure, to be tried again with a new node. */
+  | { readonly kind: 'aborted'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly reason: string }
+  /** The lock is gone or the launcher stops: nothing may be written any more. */
+  | { readonly kind: 'lost'; readonly reason: string };
+
+const removalTimeoutMs = 600_000;
+
+class LockLostError extends Error {}
+
+export async function launchNode(o: NodeLaunch): Promise<LaunchOutcome> {
+  const attempts = Math.max(1, o.provider.config.launchRetries);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return { kind: 'launched', fields: await attemptLaunch(o, attempt) };
+    } catch (error) {
+      if (error instanceof LockLostError || o.signal.aborted || !o.node.held) {
+        return { kind: 'lost', reason: 'the lock on the node is lost or the launcher stops' };
+      }
+      const failure = asProviderError(error);
+      o.log.warn(
+        { nodeId: o.node.id, requestId: o.request?.id, provider: o.provider.name, attempt, attempts, code: failure.code, err: failure },
+        'Launch attempt failed',
+      );
+      if (failure.code === 'quota') {
+        o.provider.invalidateQuota();
+        return { kind: 'aborted', reason: failure.message };
+      }
+      if (attempt >= attempts) {
+        return { kind: 'failed', reason: `${attempts} launch attempts failed; the last one: ${failure.message}` };
+      }
+      o.onProgress(`launch attempt ${attempt} of ${attempts} failed: ${failure.message}`);
+      const cleaned = await cleanUp(o, failure, attempt);
+      if (!cleaned) return { kind: 'lost', reason: 'the launcher stops' };
+    }
+  }
+}
+
+async function attemptLaunch(o: NodeLaunch, attempt: number): Promise<NodeFields> {
+  const spec: LaunchSpec = {
+    hostname: `np${o.node.id}`,
+    nodeId: o.node.id,
+    poolName: o.pool.name,
+    label: o.label,
+    imageExternalId: o.imageExternalId,
+    metadata: {
+      nodepool_node_id: o.node.id,
+      nodepool_pool_name: o.pool.name,
+      nodepool_provider_name: o.provider.name,
+    },
+    request: o.request,
+    availabilityZone: o.az,
+    attempt,
+  };
+  o.onProgress(`launching, attempt ${attempt} of ${o.provider.config.launchRetries}`);
+  killPoint('before-create');
+  const started = o.runtime.monotonicMs();
+  const instance = await o.provider.launch(spec, {
+    timeoutMs: o.provider.config.launchTimeoutMs,
+    signal: o.signal,
+    onExternalId: async (externalId, machine) => {
+      killPoint('before-external-id');
+      const written = await o.node.write({ externalId, machine });
+      if (!written.ok) throw new LockLostError(`node ${o.node.id}: ${written.reason}`);
+      killPoint('after-external-id');
+    },
+  });
+  killPoint('after-boot');
+  const hostKeys = instance.hostKeys ?? (await scan(o, instance, started));
+  killPoint('after-scan');
+  return readyFields(o, instance, hostKeys);
+}
+
+async function scan(o: NodeLaunch, instance: Instance, started: number): Promise<readonly string[]> {
+  if (!o.label.hostKeyChecking) return [];
+  const address = interfaceIp(o.pool, instance);
+  if (address === null) throw new ProviderError('network', 'the instance has no address');
+  o.onProgress(`waiting for ${address} to answer`);
+  const left = o.provider.config.launchTimeoutMs - (o.runtime.monotonicMs() - started);
+  const port = instance.connectionPort ?? o.label.connection.connectionPort;
+  try {
+    return await o.provider.scanHostKeys(
+      {
+        address,
+        port: typeof port === 'number' ? port : 22,
+        connectionType: instance.connectionType ?? o.label.connection.connectionType,
+      },
+      { timeoutMs: Math.max(0, Math.min(o.provider.config.bootTimeoutMs, left)), signal: o.signal },
+    );
+  } catch (error) {
+    if (o.label.consoleLog) await logConsole(o, instance.externalId);
+    throw error;
+  }
+}
+
+async function logConsole(o: NodeLaunch, externalId: ExternalId): Promise<void> {
+  try {
+    const text = await o.provider.consoleLog(o.label, externalId, o.signal);
+    for (const line of (text ?? '').split('\n').slice(-500)) {
+      o.log.info({ nodeId: o.node.id, line }, 'Console of the instance');
+    }
+  } catch (error) {
+    o.log.warn({ nodeId: o.node.id, err: error }, 'The console log could not be read');
+  }
+}
+
+/** Removes what a failed attempt left, so that there are never two instances for one node. False: the launcher stops. */
+async function cleanUp(o: NodeLaunch, failure: ProviderError, attempt: number): Promise<boolean> {
+  const left = (failure.externalId ?? o.node.node.externalId) as ExternalId | null | undefined;
+  for (let round = 1; left !== null && left !== undefined; round++) {
+    try {
+      await o.provider.remove(left, { timeoutMs: removalTimeoutMs, signal: o.signal });
+      break;
+    } catch (error) {
+      if (o.signal.aborted) return false;
+      o.log.warn({ nodeId: o.node.id, externalId: left, err: error }, 'Removing a failed attempt failed, trying again');
+      if (!(await pause(o, round))) return false;
+    }
+  }
+  return pause(o, attempt, failure.retryAfterMs);
+}
+
+async function pause(o: NodeLaunch, round: number, atLeastMs = 0): Promise<boolean> {
+  const delayMs = Math.max(atLeastMs, Math.min(30_000, 100 * 2 ** Math.min(round, 10)) * (0.5 + o.runtime.random() / 2));
+  return sleep(o.runtime, delayMs, o.signal).then(
+    () => true,
+    () => false,
+  );
+}
+
+function interfaceIp(pool: PoolConfig, instance: Instance): string | null {
+  return (pool.useInternalIp && instance.privateIpv4) || instance.interfaceIp;
+}
+
+function readyFields(o: NodeLaunch, instance: Instance, hostKeys: readonly string[]): NodeFields {
+  const port = instance.connectionPort;
+  return {
+    externalId: instance.externalId,
+    interfaceIp: interfaceIp(o.pool, instance),
+    publicIpv4: instance.publicIpv4 ?? null,
+    privateIpv4: instance.privateIpv4 ?? null,
+    publicIpv6: instance.publicIpv6 ?? null,
+    cloud: instance.cloud ?? null,
+    az: instance.availabilityZone ?? o.az,
+    region: instance.region ?? null,
+    hostId: instance.hostId ?? null,
+    driverData: instance.driverData ?? null,
+    slot: instance.slot ?? null,
+    nodeProperties: instance.nodeProperties ?? {},
+    resources: instance.resources,
+    hostKeys,
+    ...(instance.nodeAttributes ? { attributes: { ...instance.nodeAttributes, ...o.pool.nodeAttributes } } : {}),
+    ...(instance.username === undefined ? {} : { username: instance.username }),
+    ...(instance.pythonPath === undefined ? {} : { pythonPath: instance.pythonPath }),
+    ...(instance.shellType === undefined ? {} : { shellType: instance.shellType }),
+    ...(port === undefined ? {} : { connectionPort: port }),
+    ...(instance.connectionType === undefined ? {} : { connectionType: instance.connectionType }),
+    machine: null,
+  };
+}

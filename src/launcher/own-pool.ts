@@ -1,0 +1,123 @@
+/**
+ * One provider-pool of this launcher: what scheduling needs to know of it (RoutingPool, PlanPool), the requests that it is
+ * serving, and its record in the component registry.
+ */
+import type { PoolConfig, PoolLabelConfig } from '../config/model.ts';
+import type { ResourceTotal, Resources } from '../records/resources.ts';
+import type { PlanPool, StockNode } from '../scheduling/plan.ts';
+import type { LabelStatus, RoutingPool } from '../scheduling/routing.ts';
+import type { NodeBooks } from './node-books.ts';
+import type { ProviderPort } from './ports.ts';
+import type { RequestHandler } from './request-handler.ts';
+
+export interface OwnPoolOptions {
+  /** `<fqdn>-PoolWorker.<provider>-<pool>-<32 hex>`, new at each start. */
+  readonly id: string;
+  readonly provider: ProviderPort;
+  readonly config: PoolConfig;
+  readonly books: NodeBooks;
+  /** Is there a ready upload of this disk image for the provider? */
+  readonly diskImageReady: (image: string) => boolean;
+}
+
+export class OwnPool implements RoutingPool, PlanPool {
+  readonly id: string;
+  readonly provider: ProviderPort;
+  readonly config: PoolConfig;
+  /** Accepted requests, in the order of acceptance. */
+  readonly handlers = new Set<RequestHandler>();
+  private readonly o: OwnPoolOptions;
+
+  constructor(options: OwnPoolOptions) {
+    this.o = options;
+    this.id = options.id;
+    this.provider = options.provider;
+    this.config = options.config;
+  }
+
+  get providerName(): string {
+    return this.provider.name;
+  }
+
+  get poolName(): string {
+    return this.config.name;
+  }
+
+  get priority(): number {
+    return this.config.priority;
+  }
+
+  get takesNothing(): boolean {
+    return this.provider.config.maxConcurrency === 0;
+  }
+
+  get disabled(): boolean {
+    return this.config.maxServers <= 0;
+  }
+
+  get launches(): boolean {
+    return this.provider.inventory === undefined;
+  }
+
+  /** A pool with waiting requests takes no others until those are served. */
+  get paused(): boolean {
+    for (const handler of this.handlers) if (handler.waiting) return true;
+    return false;
+  }
+
+  get limits(): Resources {
+    return this.config.limits;
+  }
+
+  get used(): ResourceTotal {
+    return this.o.books.usedByPool(this.providerName, this.poolName);
+  }
+
+  get providerLimits(): Resources | null {
+    return this.config.ignoreProviderQuota || !this.launches ? {} : this.provider.limits();
+  }
+
+  get providerUsed(): ResourceTotal {
+    return this.o.books.usedByProvider(this.providerName);
+  }
+
+  labelConfig(name: string): PoolLabelConfig | undefined {
+    return this.config.labels.get(name);
+  }
+
+  label(name: string): LabelStatus | undefined {
+    const label = this.config.labels.get(name);
+    if (!label) return undefined;
+    const status = this.provider.labelStatus(label);
+    if (label.image?.kind !== 'diskimage' || status.available === false) return status;
+    return this.o.diskImageReady(label.image.name)
+      ? { ...status, available: true }
+      : { ...status, available: false, reason: `disk image ${label.image.name} has no ready upload for this provider` };
+  }
+
+  slotsEver(name: string): number | null {
+    const inventory = this.provider.inventory;
+    if (!inventory) return null;
+    let slots = 0;
+    for (const host of inventory.hosts) {
+      if (host.poolName === this.poolName && host.labels.includes(name)) slots += host.slots;
+    }
+    return slots;
+  }
+
+  need(label: string): Resources | null {
+    const config = this.config.labels.get(label);
+    return config ? this.provider.labelStatus(config).need : null;
+  }
+
+  stock(label: string): Iterable<StockNode> {
+    return this.o.books.stock(this.providerName, this.poolName, label);
+  }
+
+  /** Launches under way, and one for each request in an inventory (what `max-concurrency` counts). */
+  get activeLaunches(): number {
+    let active = 0;
+    for (const handler of this.handlers) active += this.launches ? handler.launching : 1;
+    return active;
+  }
+}

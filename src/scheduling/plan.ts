@@ -1,0 +1,107 @@
+/**
+ * How a pool would fill the open labels of a request right now: a node of the stock, a launch, or waiting, each with the
+ * reason. Pure; the launcher reserves and carries out what it says.
+ */
+import { plus, type ResourceTotal, type Resources, type Shortage, shortage } from '../records/resources.ts';
+
+export interface StockNode {
+  readonly id: string;
+  readonly az: string | null;
+  readonly stateTime: number;
+  /** Name of the machine behind it where several nodes may share one (inventories). */
+  readonly hostname: string | null;
+}
+
+export interface PlanPool {
+  /** False for inventories: nothing is launched, a request is served whole or not at all. */
+  readonly launches: boolean;
+  readonly limits: Resources;
+  readonly used: ResourceTotal;
+  /** null: not known; the plan then waits. */
+  readonly providerLimits: Resources | null;
+  readonly providerUsed: ResourceTotal;
+  need(label: string): Resources | null;
+  /** Unallocated, unlocked, not reserved nodes of this pool with the label, oldest first. */
+  stock(label: string): Iterable<StockNode>;
+}
+
+export type PlannedSlot =
+  | { readonly kind: 'stock'; readonly label: string; readonly nodeId: string; readonly az: string | null }
+  | { readonly kind: 'launch'; readonly label: string; readonly need: Resources }
+  | { readonly kind: 'wait'; readonly label: string; readonly reason: string };
+
+export interface Plan {
+  readonly slots: readonly PlannedSlot[];
+  /** Set when a slot waits. */
+  readonly waitsFor: string | null;
+}
+
+export interface PlanOptions {
+  readonly reuse: boolean;
+  /** Zone that the request is bound to already; undefined: none yet. */
+  readonly az?: string | null | undefined;
+}
+
+export function plan(labels: readonly string[], pool: PlanPool, options: PlanOptions): Plan {
+  const slots: PlannedSlot[] = [];
+  const taken = new Set<string>();
+  const hosts = new Set<string>();
+  let az = options.az;
+  let launching: Resources = {};
+  let waitsFor: string | null = null;
+
+  for (const label of labels) {
+    const node = options.reuse || !pool.launches ? pick(pool.stock(label), taken, hosts, az) : undefined;
+    if (node) {
+      taken.add(node.id);
+      if (node.hostname !== null) hosts.add(node.hostname);
+      if (az === undefined && node.az !== null) az = node.az;
+      slots.push({ kind: 'stock', label, nodeId: node.id, az: node.az });
+      continue;
+    }
+    // Once something has to wait, later labels wait too: requests are filled in order.
+    const reason = waitsFor ?? whyNotLaunch(label, pool, launching);
+    if (reason !== null) {
+      waitsFor = reason;
+      slots.push({ kind: 'wait', label, reason });
+      continue;
+    }
+    const need = pool.need(label) ?? {};
+    launching = plus(launching, need);
+    slots.push({ kind: 'launch', label, need });
+  }
+  return { slots, waitsFor };
+}
+
+/** Oldest first, but a host that this request uses already comes last. */
+function pick(
+  stock: Iterable<StockNode>,
+  taken: ReadonlySet<string>,
+  hosts: ReadonlySet<string>,
+  az: string | null | undefined,
+): StockNode | undefined {
+  let second: StockNode | undefined;
+  for (const node of stock) {
+    if (taken.has(node.id)) continue;
+    if (az !== undefined && az !== null && node.az !== null && node.az !== az) continue;
+    if (node.hostname === null || !hosts.has(node.hostname)) return node;
+    second ??= node;
+  }
+  return second;
+}
+
+function whyNotLaunch(label: string, pool: PlanPool, launching: Resources): string | null {
+  if (!pool.launches) return `no free host with label ${label}`;
+  const need = pool.need(label);
+  if (need === null || pool.providerLimits === null) return "the provider's quota is not known yet";
+  const wanted = plus(launching, need);
+  const inPool = shortage(pool.limits, pool.used, wanted);
+  if (inPool) return `the pool is full: ${describe(inPool)}`;
+  const inCloud = shortage(pool.providerLimits, pool.providerUsed, wanted);
+  if (inCloud) return `the provider's quota is used up: ${describe(inCloud)}`;
+  return null;
+}
+
+function describe(s: Shortage): string {
+  return `${s.used} of ${s.limit} ${s.resource} in use, ${s.needed} more needed`;
+}
