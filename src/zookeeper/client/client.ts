@@ -1,0 +1,433 @@
+/** The client as its users see it (types.ts): turns operations into calls of a session, paths through the chroot. */
+import { addWatchMode, createFlags, errorCode, opCode, watcherType, xid } from '../protocol/constants.ts';
+import { type JuteReader, JuteWriter } from '../protocol/jute.ts';
+import { createOpCode, readMultiResults, type WireOperation, type WireResult, writeCreate, writeMulti } from '../protocol/multi.ts';
+import { openAcl, pathProblem, readAcl, readStat, type WireEvent, writeAcl } from '../protocol/records.ts';
+import { type Runtime, systemRuntime } from '../../runtime.ts';
+import { type Call, requestFrame } from './call.ts';
+import type { ServerAddress } from './connect-string.ts';
+import {
+  BadArgumentsError,
+  ClosedError,
+  DeadlineExceededError,
+  errorOf,
+  MultiError,
+  NodeExistsError,
+  NoNodeError,
+  SessionExpiredError,
+  ZooKeeperError,
+} from './errors.ts';
+import { Session } from './session.ts';
+import { type Connector, tcpConnector, tlsConnector, type TlsOptions } from './transport.ts';
+import type {
+  Acl,
+  CallOptions,
+  Children,
+  CreateOptions,
+  MultiOperation,
+  MultiResult,
+  NodeData,
+  SessionState,
+  Stat,
+  WatchHandle,
+  WatchListener,
+  ZooKeeper,
+} from './types.ts';
+import { type OneShotKind, type PersistentKind, Watches } from './watches.ts';
+
+export interface ZooKeeperOptions {
+  readonly servers: readonly ServerAddress[];
+  /** '' or '/path'; every path given and returned is below it. */
+  readonly chroot?: string;
+  readonly sessionTimeoutMs?: number;
+  /** Deadline of a call that names none. */
+  readonly callTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
+  /** Read at each connection. Without it the connection is plain TCP. */
+  readonly tls?: () => TlsOptions | Promise<TlsOptions>;
+  /** Another way to reach the server, e.g. within the process. */
+  readonly connector?: Connector;
+  readonly runtime?: Runtime;
+  readonly maxInFlight?: number;
+  readonly maxWaiting?: number;
+  /** Told of exceptions in listeners, which are the user's, and of refused credentials. */
+  readonly onError?: (error: unknown) => void;
+}
+
+const maxFrameBytes = 64 * 1024 * 1024;
+
+export function createZooKeeper(options: ZooKeeperOptions): ZooKeeper {
+  return new ZooKeeperClient(options);
+}
+
+class ZooKeeperClient implements ZooKeeper {
+  private readonly session: Session;
+  private readonly chroot: string;
+  private readonly runtime: Runtime;
+  private readonly callTimeoutMs: number;
+  private readonly watches = new Watches();
+  private readonly stateListeners = new Set<(state: SessionState, reason: string) => void>();
+  private readonly auths: { scheme: string; auth: Uint8Array }[] = [];
+  private readonly onError: (error: unknown) => void;
+
+  constructor(o: ZooKeeperOptions) {
+    this.chroot = o.chroot ?? '';
+    if (this.chroot !== '' && pathProblem(this.chroot) !== null) {
+      throw new BadArgumentsError('bad-arguments', `chroot ${this.chroot}: ${pathProblem(this.chroot)}`);
+    }
+    if (o.servers.length === 0 && !o.connector) throw new BadArgumentsError('bad-arguments', 'no servers given');
+    this.runtime = o.runtime ?? systemRuntime;
+    this.callTimeoutMs = o.callTimeoutMs ?? 30_000;
+    this.onError = o.onError ?? (() => undefined);
+    this.session = new Session({
+      servers: o.servers.length > 0 ? o.servers : [{ host: 'in-process', port: 0 }],
+      connector: o.connector ?? (o.tls ? tlsConnector(o.tls) : tcpConnector()),
+      sessionTimeoutMs: o.sessionTimeoutMs ?? 10_000,
+      connectTimeoutMs: o.connectTimeoutMs ?? 10_000,
+      maxFrameBytes,
+      maxInFlight: o.maxInFlight ?? 5000,
+      maxWaiting: o.maxWaiting ?? 200_000,
+      runtime: this.runtime,
+      onState: (state, reason) => this.stateChanged(state, reason),
+      onEvent: (event) => this.eventArrived(event),
+      onConnect: (fresh, lastZxid) => this.firstFrames(fresh, lastZxid),
+      onBadAuth: () => this.onError(errorOf(errorCode.authFailed)),
+    });
+  }
+
+  get state(): SessionState {
+    return this.session.state;
+  }
+
+  get sessionId(): bigint {
+    return this.session.sessionId;
+  }
+
+  get sessionTimeoutMs(): number {
+    return this.session.sessionTimeoutMs;
+  }
+
+  create(path: string, data: Uint8Array, options: CreateOptions = {}): Promise<{ path: string; stat: Stat }> {
+    const mode = options.mode ?? 'persistent';
+    this.check(path, mode.includes('sequential'));
+    const operation = this.wireCreate(path, data, mode, options.acl, options.ttlMs);
+    const op = createOpCode(operation.flags, true);
+    return this.call(op, path, (w) => writeCreate(w, operation), options, (body) => ({
+      path: this.strip(body.string()),
+      stat: readStat(body),
+    }), false, data.length + path.length + 128);
+  }
+
+  async ensurePath(path: string, options: CallOptions = {}): Promise<void> {
+    const parts = path.split('/').slice(1);
+    for (let i = 1; i <= parts.length; i++) {
+      const part = `/${parts.slice(0, i).join('/')}`;
+      if (i < parts.length && (await this.exists(part, options))) continue;
+      await this.create(part, new Uint8Array(), options).catch((error: unknown) => {
+        if (!(error instanceof NodeExistsError)) throw error;
+      });
+    }
+  }
+
+  get(path: string, options: CallOptions & { watch?: WatchListener } = {}): Promise<NodeData> {
+    return this.read(opCode.getData, path, 'data', options, (body) => {
+      const data = body.buffer() ?? Buffer.alloc(0);
+      return { data, stat: readStat(body) };
+    });
+  }
+
+  async exists(path: string, options: CallOptions & { watch?: WatchListener } = {}): Promise<Stat | null> {
+    const { watch } = options;
+    try {
+      return await this.read(opCode.exists, path, 'data', options, readStat);
+    } catch (error) {
+      if (!(error instanceof NoNodeError)) throw error;
+      if (watch) this.watches.add('exists', path, watch);
+      return null;
+    }
+  }
+
+  children(path: string, options: CallOptions & { watch?: WatchListener } = {}): Promise<Children> {
+    return this.read(opCode.getChildren2, path, 'children', options, (body) => {
+      const children = body.vector((r) => r.string());
+      return { children, stat: readStat(body) };
+    });
+  }
+
+  set(path: string, data: Uint8Array, version = -1, options: CallOptions = {}): Promise<Stat> {
+    this.check(path);
+    const write = (w: JuteWriter) => w.string(this.full(path)).buffer(data).int(version);
+    return this.call(opCode.setData, path, write, options, readStat, false, data.length + path.length + 64);
+  }
+
+  delete(path: string, version = -1, options: CallOptions = {}): Promise<void> {
+    this.check(path);
+    return this.call(opCode.delete, path, (w) => w.string(this.full(path)).int(version), options, () => undefined, false);
+  }
+
+  sync(path: string, options: CallOptions = {}): Promise<void> {
+    this.check(path);
+    return this.call(opCode.sync, path, (w) => w.string(this.full(path)), options, () => undefined, true);
+  }
+
+  async multi(operations: readonly MultiOperation[], options: CallOptions = {}): Promise<MultiResult[]> {
+    if (operations.length === 0) return [];
+    const wire = operations.map((o) => this.wireOperation(o));
+    const size = wire.reduce((sum, o) => sum + 96 + o.path.length + ('data' in o ? o.data.length : 0), 0);
+    const results = await this.call(opCode.multi, operations[0]!.path, (w) => writeMulti(w, wire), options, readMultiResults, false, size);
+    const failed = results.findIndex((r) => r.type === 'error' && r.error !== 0 && r.error !== errorCode.runtimeInconsistency);
+    const index = failed >= 0 ? failed : results.findIndex((r) => r.type === 'error');
+    if (index >= 0) {
+      const result = results[index] as Extract<WireResult, { type: 'error' }>;
+      throw new MultiError(index, errorOf(result.error, operations[index]?.path));
+    }
+    return results.map((result): MultiResult => {
+      switch (result.type) {
+        case 'create':
+          return { type: 'create', path: this.strip(result.path), stat: result.stat! };
+        case 'set':
+          return { type: 'set', stat: result.stat };
+        case 'delete':
+        case 'check':
+          return { type: result.type };
+        default:
+          throw new BadArgumentsError('bad-arguments', `the server answered a multi with ${result.type}`);
+      }
+    });
+  }
+
+  async multiRead(
+    reads: readonly { readonly type: 'get' | 'children'; readonly path: string }[],
+    options: CallOptions = {},
+  ): Promise<(NodeData | { readonly children: readonly string[] } | Error)[]> {
+    if (reads.length === 0) return [];
+    for (const read of reads) this.check(read.path);
+    const wire = reads.map((r) => ({ type: r.type, path: this.full(r.path) }));
+    const results = await this.call(opCode.multiRead, reads[0]!.path, (w) => writeMulti(w, wire), options, readMultiResults, true);
+    return results.map((result, index) => {
+      if (result.type === 'get') return { data: result.data, stat: result.stat };
+      if (result.type === 'children') return { children: result.children };
+      return errorOf(result.type === 'error' ? result.error : errorCode.systemError, reads[index]?.path);
+    });
+  }
+
+  getAcl(path: string, options: CallOptions = {}): Promise<{ acl: Acl[]; stat: Stat }> {
+    this.check(path);
+    return this.call(opCode.getAcl, path, (w) => w.string(this.full(path)), options, (body) => {
+      const acl = body.vector(readAcl);
+      return { acl, stat: readStat(body) };
+    }, true);
+  }
+
+  setAcl(path: string, acl: readonly Acl[], aversion = -1, options: CallOptions = {}): Promise<Stat> {
+    this.check(path);
+    const write = (w: JuteWriter) => w.string(this.full(path)).vector(acl, writeAcl).int(aversion);
+    return this.call(opCode.setAcl, path, write, options, readStat, false);
+  }
+
+  async addAuth(scheme: string, auth: Uint8Array, options: CallOptions = {}): Promise<void> {
+    this.auths.push({ scheme, auth });
+    // Credentials travel outside the order of calls; a call after them shows that they were taken.
+    await this.call(opCode.auth, undefined, (w) => w.int(0).string(scheme).buffer(auth), options, () => undefined, false);
+  }
+
+  getEphemerals(prefix = '/', options: CallOptions = {}): Promise<string[]> {
+    const write = (w: JuteWriter) => w.string(this.full(prefix));
+    const answer = (body: JuteReader) => body.vector((r) => this.strip(r.string()));
+    return this.call(opCode.getEphemerals, prefix, write, options, answer, true);
+  }
+
+  async addWatch(
+    path: string,
+    mode: 'persistent' | 'persistent-recursive',
+    listener: WatchListener,
+    options: CallOptions = {},
+  ): Promise<WatchHandle> {
+    this.check(path);
+    this.watches.add(mode, path, listener);
+    try {
+      await this.sendAddWatch(mode, path, options);
+    } catch (error) {
+      this.watches.remove(mode, path, listener);
+      throw error;
+    }
+    return {
+      close: async () => {
+        if (!this.watches.remove(mode, path, listener) || this.state === 'closed') return;
+        const write = (w: JuteWriter) => w.string(this.full(path)).int(watcherType[mode]);
+        // Older servers know only "any"; that the watch is gone already is as good.
+        await this.call(opCode.removeWatches, path, write, {}, () => undefined, true).catch(() => undefined);
+      },
+    };
+  }
+
+  onState(listener: (state: SessionState, reason: string) => void): () => void {
+    this.stateListeners.add(listener);
+    return () => this.stateListeners.delete(listener);
+  }
+
+  waitConnected(options: CallOptions = {}): Promise<void> {
+    if (this.state === 'connected') return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const done = (settle: () => void) => {
+        off();
+        timer?.cancel();
+        options.signal?.removeEventListener('abort', onAbort);
+        settle();
+      };
+      const onAbort = () => done(() => reject(options.signal!.reason as Error));
+      const off = this.onState((state) => {
+        if (state === 'connected') done(resolve);
+        if (state === 'closed') done(() => reject(new ClosedError()));
+      });
+      const { timeoutMs } = options;
+      const timer =
+        timeoutMs === undefined
+          ? null
+          : this.runtime.setTimer(timeoutMs, () =>
+              done(() => reject(new DeadlineExceededError(timeoutMs, undefined, this.session.lastProblem))),
+            );
+      options.signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  close(): Promise<void> {
+    return this.session.close();
+  }
+
+  // --- inside
+
+  private read<T>(
+    op: number,
+    path: string,
+    kind: OneShotKind,
+    options: CallOptions & { watch?: WatchListener },
+    decode: (body: JuteReader) => T,
+  ): Promise<T> {
+    this.check(path);
+    const { watch } = options;
+    const write = (w: JuteWriter) => w.string(this.full(path)).bool(watch !== undefined);
+    const answer = (body: JuteReader) => {
+      // Registered while the answer is handled: the event can only come after it.
+      if (watch) this.watches.add(kind, path, watch);
+      return decode(body);
+    };
+    return this.call(op, path, write, options, answer, true);
+  }
+
+  private call<T>(
+    op: number,
+    path: string | undefined,
+    write: (w: JuteWriter) => unknown,
+    options: CallOptions,
+    decode: (body: JuteReader) => T,
+    repeatable: boolean,
+    sizeHint?: number,
+  ): Promise<T> {
+    const { signal } = options;
+    const timeoutMs = options.timeoutMs ?? this.callTimeoutMs;
+    return new Promise<T>((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason as Error);
+      let onAbort: (() => void) | undefined;
+      const call: Call = {
+        op,
+        path,
+        frame: requestFrame(op, write, sizeHint),
+        repeatable,
+        timeoutMs,
+        deadlineMs: this.runtime.monotonicMs() + timeoutMs,
+        xid: 0,
+        settled: false,
+        answer: (error, body) => {
+          if (onAbort) signal!.removeEventListener('abort', onAbort);
+          // A refused multi has its reasons in its body.
+          if (error !== 0 && !(op === opCode.multi && body.remaining > 0)) return reject(errorOf(error, path));
+          try {
+            resolve(decode(body));
+          } catch (failure) {
+            reject(new ZooKeeperError('bad-answer', `the answer can't be read: ${String(failure)}`, { path, cause: failure }));
+          }
+        },
+        fail: (error) => {
+          if (onAbort) signal!.removeEventListener('abort', onAbort);
+          reject(error);
+        },
+      };
+      if (signal) {
+        onAbort = () => {
+          this.session.forget(call);
+          reject(signal.reason as Error);
+        };
+        signal.addEventListener('abort', onAbort, { once: true });
+      }
+      this.session.submit(call);
+    });
+  }
+
+  private async sendAddWatch(mode: PersistentKind, path: string, options: CallOptions = {}): Promise<void> {
+    const write = (w: JuteWriter) => w.string(this.full(path)).int(addWatchMode[mode]);
+    await this.call(opCode.addWatch, path, write, options, () => undefined, true);
+  }
+
+  private firstFrames(fresh: boolean, lastZxid: bigint): Buffer[] {
+    const frames = this.auths.map(({ scheme, auth }) =>
+      new JuteWriter().int(xid.auth).int(opCode.auth).int(0).string(scheme).buffer(auth).frame(),
+    );
+    if (!fresh) return [...frames, ...this.watches.rearmFrames(lastZxid, (path) => this.full(path))];
+    this.watches.forgetOneShot();
+    for (const [mode, path] of this.watches.persistentPaths()) {
+      this.sendAddWatch(mode, path).catch((error: unknown) => {
+        if (!(error instanceof ClosedError || error instanceof SessionExpiredError)) this.onError(error);
+      });
+    }
+    return frames;
+  }
+
+  private stateChanged(state: SessionState, reason: string): void {
+    for (const listener of [...this.stateListeners]) {
+      try {
+        listener(state, reason);
+      } catch (error) {
+        this.onError(error);
+      }
+    }
+  }
+
+  private eventArrived(event: WireEvent): void {
+    this.watches.dispatch({ type: event.type, path: this.strip(event.path) }, this.onError);
+  }
+
+  private wireCreate(path: string, data: Uint8Array, mode: keyof typeof createFlags, acl?: readonly Acl[], ttlMs?: number) {
+    const base = { type: 'create' as const, path: this.full(path), data, acl: acl ?? openAcl, flags: createFlags[mode], withStat: true };
+    return ttlMs === undefined ? base : { ...base, ttlMs: BigInt(ttlMs) };
+  }
+
+  private wireOperation(o: MultiOperation): WireOperation {
+    this.check(o.path, o.type === 'create' && (o.mode ?? '').includes('sequential'));
+    switch (o.type) {
+      case 'create':
+        return this.wireCreate(o.path, o.data, o.mode ?? 'persistent', o.acl, o.ttlMs);
+      case 'set':
+        return { type: 'set', path: this.full(o.path), data: o.data, version: o.version ?? -1 };
+      case 'delete':
+        return { type: 'delete', path: this.full(o.path), version: o.version ?? -1 };
+      case 'check':
+        return { type: 'check', path: this.full(o.path), version: o.version };
+    }
+  }
+
+  private check(path: string, sequential = false): void {
+    const problem = pathProblem(path, sequential);
+    if (problem !== null) throw new BadArgumentsError('bad-arguments', `path ${JSON.stringify(path)}: ${problem}`, { path });
+  }
+
+  private full(path: string): string {
+    if (this.chroot === '') return path;
+    return path === '/' ? this.chroot : this.chroot + path;
+  }
+
+  private strip(path: string): string {
+    if (this.chroot === '' || !path.startsWith(this.chroot)) return path;
+    return path.slice(this.chroot.length) || '/';
+  }
+}

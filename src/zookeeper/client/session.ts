@@ -1,0 +1,393 @@
+/**
+ * Keeps one ZooKeeper session alive over changing connections: connects, re-establishes, pings, sends calls in order and
+ * gives each its answer, its error or its deadline. Knows nothing of what the calls mean.
+ */
+import type { Duplex } from 'node:stream';
+import { opCode, xid as reservedXid } from '../protocol/constants.ts';
+import { FrameSplitter } from '../protocol/framing.ts';
+import { JuteReader, JuteWriter } from '../protocol/jute.ts';
+import { decodeConnectResponse, encodeConnectRequest, readEvent, readReplyHeader, type WireEvent } from '../protocol/records.ts';
+import type { Runtime, Timer } from '../../runtime.ts';
+import { type Call, setXid } from './call.ts';
+import type { ServerAddress } from './connect-string.ts';
+import {
+  ClosedError,
+  ConnectionLossError,
+  DeadlineExceededError,
+  OverloadError,
+  SessionExpiredError,
+  type ZooKeeperError,
+} from './errors.ts';
+import type { Connector } from './transport.ts';
+import type { SessionState } from './types.ts';
+
+export interface SessionOptions {
+  readonly servers: readonly ServerAddress[];
+  readonly connector: Connector;
+  readonly sessionTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly maxFrameBytes: number;
+  readonly maxInFlight: number;
+  readonly maxWaiting: number;
+  readonly runtime: Runtime;
+  readonly onState: (state: SessionState, reason: string) => void;
+  readonly onEvent: (event: WireEvent) => void;
+  /** Frames that go first on a connection; `fresh` when the session is new. */
+  readonly onConnect: (fresh: boolean, lastZxid: bigint) => Buffer[];
+  readonly onBadAuth: () => void;
+}
+
+const sweepMs = 100;
+const noPassword = Buffer.alloc(16);
+
+export class Session {
+  state: SessionState = 'connecting';
+  sessionId = 0n;
+  sessionTimeoutMs: number;
+  lastZxid = 0n;
+  /** Why the last connection attempt or connection failed. */
+  lastProblem = 'not connected yet';
+  private password: Buffer = noPassword;
+  private readonly o: SessionOptions;
+  private stream: Duplex | null = null;
+  private ready = false;
+  private nextXid = 1;
+  private waiting: Call[] = [];
+  private inFlight: Call[] = [];
+  private outbox: Buffer[] = [];
+  private flushing = false;
+  private sweepTimer: Timer | null = null;
+  private pingTimer: Timer | null = null;
+  private heardMs = 0;
+  private sentMs = 0;
+  private lostAtMs: number | null = null;
+  private everConnected = false;
+  private readonly stop = new AbortController();
+  private wakeConnect: (() => void) | null = null;
+  private order: ServerAddress[] = [];
+  private failuresInARow = 0;
+
+  constructor(options: SessionOptions) {
+    this.o = options;
+    this.sessionTimeoutMs = options.sessionTimeoutMs;
+    void this.run();
+  }
+
+  submit(call: Call): void {
+    if (this.stop.signal.aborted) return call.fail(new ClosedError(call.path));
+    if (this.waiting.length >= this.o.maxWaiting) return call.fail(new OverloadError(this.o.maxWaiting));
+    this.waiting.push(call);
+    this.armSweep();
+    if (this.ready) this.scheduleFlush();
+  }
+
+  /** Takes a call back that nobody waits for any more; one that is under way still gets its answer, which is ignored. */
+  forget(call: Call): void {
+    call.settled = true;
+    const at = this.waiting.indexOf(call);
+    if (at >= 0) this.waiting.splice(at, 1);
+  }
+
+  async close(): Promise<void> {
+    if (this.stop.signal.aborted) return;
+    const stream = this.stream;
+    const closing = new ClosedError();
+    if (stream && this.ready) {
+      this.flush();
+      stream.write(new JuteWriter(16).int(0).int(opCode.closeSession).frame());
+      await new Promise<void>((resolve) => {
+        const timer = this.o.runtime.setTimer(1000, resolve);
+        stream.once('close', () => {
+          timer.cancel();
+          resolve();
+        });
+        stream.end();
+      });
+    }
+    this.stop.abort(closing);
+    this.stream?.destroy();
+    this.wakeConnect?.();
+    this.pingTimer?.cancel();
+    this.sweepTimer?.cancel();
+    this.failAll(() => closing);
+    this.setState('closed', 'closed by its owner');
+  }
+
+  private setState(state: SessionState, reason: string): void {
+    if (this.state === state) return;
+    this.state = state;
+    this.o.onState(state, reason);
+  }
+
+  private get closed(): boolean {
+    return this.stop.signal.aborted;
+  }
+
+  // --- connecting
+
+  private async run(): Promise<void> {
+    while (!this.closed) {
+      try {
+        await this.connectOnce();
+        this.failuresInARow = 0;
+      } catch (error) {
+        this.failuresInARow++;
+        this.lastProblem = error instanceof Error ? error.message : String(error);
+      }
+      if (this.closed) return;
+      if (this.everConnected && this.isOverdue()) this.expire('no server was reached within the session timeout');
+      await this.pause(this.failuresInARow);
+    }
+  }
+
+  private async pause(failures: number): Promise<void> {
+    if (failures === 0 || this.closed) return;
+    const delayMs = Math.min(1000, 20 * 2 ** Math.min(failures, 6)) * (0.5 + this.o.runtime.random());
+    await new Promise<void>((resolve) => {
+      const timer = this.o.runtime.setTimer(delayMs, resolve);
+      this.wakeConnect = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** A session that could not be renewed in time is taken as lost; the server may have dropped it already. */
+  private isOverdue(): boolean {
+    return this.lostAtMs !== null && this.o.runtime.monotonicMs() - this.lostAtMs > this.sessionTimeoutMs * 1.5;
+  }
+
+  private nextServer(): ServerAddress {
+    if (this.order.length === 0) {
+      this.order = [...this.o.servers];
+      for (let i = this.order.length - 1; i > 0; i--) {
+        const j = Math.floor(this.o.runtime.random() * (i + 1));
+        [this.order[i], this.order[j]] = [this.order[j]!, this.order[i]!];
+      }
+    }
+    return this.order.shift()!;
+  }
+
+  /** Resolves when an established connection has ended; rejects when none came about. */
+  private async connectOnce(): Promise<void> {
+    const server = this.nextServer();
+    const where = `${server.host}:${server.port}`;
+    const attempt = new AbortController();
+    const timer = this.o.runtime.setTimer(this.o.connectTimeoutMs, () =>
+      attempt.abort(new Error(`${where} did not answer within ${this.o.connectTimeoutMs} ms`)),
+    );
+    const onStop = () => attempt.abort(this.stop.signal.reason);
+    this.stop.signal.addEventListener('abort', onStop, { once: true });
+    let stream: Duplex;
+    try {
+      stream = await this.o.connector(server, attempt.signal).catch((error: unknown) => {
+        const reason: unknown = attempt.signal.aborted ? attempt.signal.reason : error;
+        throw new Error(`${where}: ${reason instanceof Error ? reason.message : String(reason)}`, { cause: error });
+      });
+    } finally {
+      this.stop.signal.removeEventListener('abort', onStop);
+    }
+    await this.talk(stream, where, timer);
+  }
+
+  private talk(stream: Duplex, where: string, handshakeTimer: Timer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.stream = stream;
+      const splitter = new FrameSplitter(this.o.maxFrameBytes);
+      let established = false;
+      let problem = 'the server closed the connection';
+      handshakeTimer.cancel();
+      const timer = this.o.runtime.setTimer(this.o.connectTimeoutMs, () => {
+        problem = 'the server accepted the connection but did not answer';
+        stream.destroy();
+      });
+      stream.on('error', (error: Error) => {
+        problem = error.message;
+      });
+      stream.on('drain', () => this.flush());
+      stream.on('data', (chunk: Buffer) => {
+        this.heardMs = this.o.runtime.monotonicMs();
+        try {
+          for (const frame of splitter.push(chunk)) {
+            if (established) this.receive(frame);
+            else {
+              timer.cancel();
+              established = this.handshake(frame);
+            }
+          }
+        } catch (error) {
+          problem = error instanceof Error ? error.message : String(error);
+          stream.destroy();
+        }
+      });
+      stream.on('close', () => {
+        timer.cancel();
+        this.disconnected(`${where}: ${problem}`);
+        if (established) resolve();
+        else reject(new Error(`${where}: ${problem}`));
+      });
+      stream.write(
+        encodeConnectRequest({
+          lastZxidSeen: this.lastZxid,
+          timeoutMs: this.o.sessionTimeoutMs,
+          sessionId: this.sessionId,
+          password: this.password,
+          readOnly: false,
+        }),
+      );
+    });
+  }
+
+  private handshake(frame: Buffer): boolean {
+    const answer = decodeConnectResponse(frame);
+    if (answer.timeoutMs <= 0 || answer.sessionId === 0n) {
+      this.expire('the server does not know the session any more');
+      this.stream?.destroy();
+      return false;
+    }
+    const fresh = answer.sessionId !== this.sessionId;
+    this.sessionId = answer.sessionId;
+    this.password = Buffer.from(answer.password);
+    this.sessionTimeoutMs = answer.timeoutMs;
+    this.everConnected = true;
+    this.lostAtMs = null;
+    this.sentMs = this.o.runtime.monotonicMs();
+    this.outbox.push(...this.o.onConnect(fresh, this.lastZxid));
+    this.ready = true;
+    this.armPing();
+    this.setState('connected', fresh ? 'new session' : 'same session');
+    this.scheduleFlush();
+    return true;
+  }
+
+  private disconnected(problem: string): void {
+    this.stream = null;
+    this.pingTimer?.cancel();
+    this.outbox = [];
+    this.lastProblem = problem;
+    if (!this.ready) return;
+    this.ready = false;
+    this.lostAtMs = this.heardMs;
+    const lost = this.inFlight;
+    this.inFlight = [];
+    const again: Call[] = [];
+    for (const call of lost) {
+      if (call.settled) continue;
+      if (call.repeatable) again.push(call);
+      else settle(call, () => call.fail(new ConnectionLossError(call.path, new Error(problem))));
+    }
+    this.waiting = [...again, ...this.waiting];
+    if (!this.closed) this.setState('suspended', problem);
+  }
+
+  private expire(reason: string): void {
+    this.sessionId = 0n;
+    this.password = noPassword;
+    this.lastZxid = 0n;
+    this.everConnected = false;
+    this.lostAtMs = null;
+    this.ready = false;
+    this.failAll((path) => new SessionExpiredError(path));
+    this.setState('expired', reason);
+    this.setState('connecting', 'opening a new session');
+  }
+
+  private failAll(error: (path: string | undefined) => ZooKeeperError): void {
+    const calls = [...this.inFlight, ...this.waiting];
+    this.inFlight = [];
+    this.waiting = [];
+    for (const call of calls) if (!call.settled) settle(call, () => call.fail(error(call.path)));
+  }
+
+  // --- talking
+
+  private armPing(): void {
+    this.pingTimer?.cancel();
+    const third = this.sessionTimeoutMs / 3;
+    this.pingTimer = this.o.runtime.setTimer(third / 2, () => {
+      if (!this.ready || !this.stream) return;
+      const now = this.o.runtime.monotonicMs();
+      if (now - this.heardMs > third * 2) {
+        this.stream.destroy(new Error(`nothing heard for ${Math.round(now - this.heardMs)} ms`));
+        return;
+      }
+      if (now - this.sentMs > third / 2) {
+        this.stream.write(new JuteWriter(16).int(reservedXid.ping).int(opCode.ping).frame());
+        this.sentMs = now;
+      }
+      this.armPing();
+    });
+  }
+
+  private scheduleFlush(): void {
+    if (this.flushing) return;
+    this.flushing = true;
+    setImmediate(() => {
+      this.flushing = false;
+      this.flush();
+    });
+  }
+
+  /** Everything that may go out, in one write. */
+  private flush(): void {
+    const stream = this.stream;
+    if (!stream || !this.ready || stream.writableNeedDrain) return;
+    const frames = this.outbox;
+    this.outbox = [];
+    let taken = 0;
+    while (taken < this.waiting.length && this.inFlight.length < this.o.maxInFlight) {
+      const call = this.waiting[taken++]!;
+      if (call.settled) continue;
+      call.xid = this.nextXid;
+      this.nextXid = this.nextXid === 0x7fffffff ? 1 : this.nextXid + 1;
+      setXid(call.frame, call.xid);
+      this.inFlight.push(call);
+      frames.push(call.frame);
+    }
+    if (taken > 0) this.waiting.splice(0, taken);
+    if (frames.length === 0) return;
+    this.sentMs = this.o.runtime.monotonicMs();
+    stream.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
+  }
+
+  private receive(frame: Buffer): void {
+    const body = new JuteReader(frame);
+    const header = readReplyHeader(body);
+    if (header.xid === reservedXid.notification) {
+      const event = readEvent(body);
+      if (event) this.o.onEvent(event);
+      return;
+    }
+    if (header.zxid > 0n) this.lastZxid = header.zxid;
+    if (header.xid < 0) {
+      if (header.xid === reservedXid.auth && header.error !== 0) this.o.onBadAuth();
+      return;
+    }
+    const call = this.inFlight.shift();
+    if (!call || call.xid !== header.xid) {
+      throw new Error(`answer ${header.xid} came where ${call ? call.xid : 'none'} was expected`);
+    }
+    if (this.waiting.length > 0) this.scheduleFlush();
+    if (!call.settled) settle(call, () => call.answer(header.error, body));
+  }
+
+  /** One timer for all deadlines. */
+  private armSweep(): void {
+    if (this.sweepTimer) return;
+    this.sweepTimer = this.o.runtime.setTimer(sweepMs, () => {
+      this.sweepTimer = null;
+      const now = this.o.runtime.monotonicMs();
+      const late = (call: Call) => !call.settled && call.deadlineMs <= now;
+      const reason = this.ready ? '' : this.lastProblem;
+      const overdue = [...this.inFlight, ...this.waiting].filter(late);
+      for (const call of overdue) settle(call, () => call.fail(new DeadlineExceededError(call.timeoutMs, call.path, reason)));
+      if (overdue.length > 0) this.waiting = this.waiting.filter((call) => !call.settled);
+      if (this.inFlight.length + this.waiting.length > 0) this.armSweep();
+    });
+  }
+}
+
+function settle(call: Call, how: () => void): void {
+  call.settled = true;
+  how();
+}

@@ -1,0 +1,112 @@
+/** Who listens to which path: one-shot and persistent watches, and the message that re-arms them after a reconnect. */
+import { opCode, xid } from '../protocol/constants.ts';
+import { JuteWriter } from '../protocol/jute.ts';
+import type { WatchEvent, WatchListener } from './types.ts';
+
+export type OneShotKind = 'data' | 'exists' | 'children';
+export type PersistentKind = 'persistent' | 'persistent-recursive';
+
+type Table = Map<string, Set<WatchListener>>;
+
+/** Largest part of the watch list that goes into one frame (the server's default limit is 1 MiB). */
+const rearmBytes = 128 * 1024;
+
+export class Watches {
+  private readonly oneShot: Record<OneShotKind, Table> = { data: new Map(), exists: new Map(), children: new Map() };
+  private readonly lasting: Record<PersistentKind, Table> = { persistent: new Map(), 'persistent-recursive': new Map() };
+
+  add(kind: OneShotKind | PersistentKind, path: string, listener: WatchListener): void {
+    const table = this.table(kind);
+    const listeners = table.get(path);
+    if (listeners) listeners.add(listener);
+    else table.set(path, new Set([listener]));
+  }
+
+  /** True when nobody listens to that path in that way any more. */
+  remove(kind: OneShotKind | PersistentKind, path: string, listener: WatchListener): boolean {
+    const table = this.table(kind);
+    const listeners = table.get(path);
+    listeners?.delete(listener);
+    if (!listeners || listeners.size > 0) return false;
+    table.delete(path);
+    return true;
+  }
+
+  persistentPaths(): [PersistentKind, string][] {
+    return (['persistent', 'persistent-recursive'] as const).flatMap((kind) =>
+      [...this.lasting[kind].keys()].map((path): [PersistentKind, string] => [kind, path]),
+    );
+  }
+
+  /** The session is new: one-shot watches of the old one will never fire. */
+  forgetOneShot(): void {
+    for (const table of Object.values(this.oneShot)) table.clear();
+  }
+
+  dispatch(event: WatchEvent, onError: (error: unknown) => void): void {
+    const call = (listeners: Iterable<WatchListener>) => {
+      for (const listener of [...listeners]) {
+        try {
+          listener(event);
+        } catch (error) {
+          onError(error);
+        }
+      }
+    };
+    for (const kind of firedBy[event.type] ?? []) {
+      const listeners = this.oneShot[kind].get(event.path);
+      if (!listeners) continue;
+      this.oneShot[kind].delete(event.path);
+      call(listeners);
+    }
+    call(this.lasting.persistent.get(event.path) ?? []);
+    if (event.type === 'children-changed' || this.lasting['persistent-recursive'].size === 0) return;
+    for (const [root, listeners] of this.lasting['persistent-recursive']) {
+      if (event.path === root || root === '/' || event.path.startsWith(`${root}/`)) call(listeners);
+    }
+  }
+
+  /** setWatches2 (or setWatches where no persistent watch is) in parts, framed; empty when there is nothing to re-arm. */
+  rearmFrames(lastZxid: bigint, toServer: (path: string) => string): Buffer[] {
+    const tables: Table[] = [
+      this.oneShot.data,
+      this.oneShot.exists,
+      this.oneShot.children,
+      this.lasting.persistent,
+      this.lasting['persistent-recursive'],
+    ];
+    const frames: Buffer[] = [];
+    let lists: string[][] = tables.map(() => []);
+    let bytes = 0;
+    const flush = () => {
+      if (bytes === 0) return;
+      const old = lists[3]!.length === 0 && lists[4]!.length === 0;
+      const w = new JuteWriter(bytes + 64).int(xid.setWatches).int(old ? opCode.setWatches : opCode.setWatches2).long(lastZxid);
+      for (const list of old ? lists.slice(0, 3) : lists) w.vector(list, (v, path) => v.string(path));
+      frames.push(w.frame());
+      lists = tables.map(() => []);
+      bytes = 0;
+    };
+    tables.forEach((table, index) => {
+      for (const path of table.keys()) {
+        const full = toServer(path);
+        lists[index]!.push(full);
+        bytes += full.length + 4;
+        if (bytes > rearmBytes) flush();
+      }
+    });
+    flush();
+    return frames;
+  }
+
+  private table(kind: OneShotKind | PersistentKind): Table {
+    return kind === 'persistent' || kind === 'persistent-recursive' ? this.lasting[kind] : this.oneShot[kind];
+  }
+}
+
+const firedBy: Partial<Record<WatchEvent['type'], readonly OneShotKind[]>> = {
+  created: ['data', 'exists'],
+  'data-changed': ['data', 'exists'],
+  deleted: ['data', 'exists', 'children'],
+  'children-changed': ['children'],
+};

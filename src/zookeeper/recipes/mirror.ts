@@ -1,0 +1,288 @@
+/**
+ * A copy of a subtree in memory, kept by one persistent recursive watch. Changes of one path are applied in their order;
+ * after each reconnect it catches up by comparing stats and reads only what has changed.
+ */
+import { NoNodeError } from '../client/errors.ts';
+import type { SessionState, Stat, WatchEvent, WatchHandle, ZooKeeper } from '../client/types.ts';
+
+export type PathClass =
+  /** The document is kept. */
+  | 'data'
+  /** Only its existence is kept; nothing is fetched. */
+  | 'name'
+  | 'ignore';
+
+export interface MirrorEntry {
+  readonly data: Buffer;
+  readonly stat: Stat;
+}
+
+export interface MirrorOptions {
+  readonly client: ZooKeeper;
+  readonly root: string;
+  /** `path` is relative to the root, without leading slash. */
+  readonly classify: (path: string) => PathClass;
+  /** `entry` is undefined when the path has gone, null for a name. */
+  readonly onChange: (path: string, entry: MirrorEntry | null | undefined) => void;
+  /** Called whenever `synced` changes. */
+  readonly onSync: (synced: boolean) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** A write of our own that is under way (see `ownWrite`). */
+export interface OwnWrite {
+  committed(data: Buffer, stat: Stat): void;
+  failed(): void;
+}
+
+interface Expected {
+  events: number;
+  open: number;
+}
+
+const ephemeralDepthLimit = 16;
+
+export class Mirror {
+  synced = false;
+  private readonly o: MirrorOptions;
+  private readonly entries = new Map<string, MirrorEntry>();
+  private readonly names = new Set<string>();
+  private readonly expected = new Map<string, Expected>();
+  private readonly toFetch = new Set<string>();
+  private fetchScheduled = false;
+  private walk = 0;
+  /** Names that events created or deleted since the current walk began: the walk's view of them is older. */
+  private touchedNames = new Set<string>();
+  private watch: WatchHandle | null = null;
+  private offState: (() => void) | null = null;
+  private closed = false;
+  private firstFill: { resolve: () => void } | null = null;
+
+  constructor(options: MirrorOptions) {
+    this.o = options;
+  }
+
+  /** Resolves when the first fill is complete. */
+  async start(): Promise<void> {
+    const filled = new Promise<void>((resolve) => {
+      this.firstFill = { resolve };
+    });
+    this.watch = await this.o.client.addWatch(this.o.root, 'persistent-recursive', (event) => this.onEvent(event));
+    this.offState = this.o.client.onState((state) => this.onState(state));
+    this.resync();
+    await filled;
+  }
+
+  get(path: string): MirrorEntry | undefined {
+    return this.entries.get(path);
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.offState?.();
+    await this.watch?.close();
+  }
+
+  /**
+   * Announces a write to a known path, before it is sent. The server sends our own event before the answer; when it is the
+   * only one that came, the answer's stat and our data are the new state and nothing needs to be fetched.
+   */
+  ownWrite(path: string): OwnWrite {
+    let expected = this.expected.get(path);
+    if (!expected) this.expected.set(path, (expected = { events: 0, open: 0 }));
+    const mine = expected;
+    mine.open++;
+    const end = () => {
+      mine.open--;
+      if (mine.open === 0) this.expected.delete(path);
+    };
+    return {
+      committed: (data, stat) => {
+        end();
+        this.apply(path, { data, stat });
+        if (mine.open === 0 && mine.events > 1) this.fetchSoon(path);
+      },
+      failed: () => {
+        end();
+        if (mine.open === 0 && mine.events > 0) this.fetchSoon(path);
+      },
+    };
+  }
+
+  /** A node that we have just created. */
+  ownCreate(path: string, data: Buffer, stat: Stat): void {
+    this.toFetch.delete(path);
+    this.apply(path, { data, stat });
+  }
+
+  // --- events
+
+  private onEvent(event: WatchEvent): void {
+    const path = this.relative(event.path);
+    if (path === null || path === '') return;
+    const kind = this.o.classify(path);
+    if (kind === 'ignore') return;
+    if (event.type === 'deleted') {
+      if (kind === 'name') this.setName(path, false, true);
+      else {
+        this.toFetch.delete(path);
+        this.remove(path);
+      }
+      return;
+    }
+    if (kind === 'name') {
+      this.setName(path, true, true);
+      return;
+    }
+    const expected = this.expected.get(path);
+    if (expected) expected.events++;
+    else this.fetchSoon(path);
+  }
+
+  private fetchSoon(path: string): void {
+    this.toFetch.add(path);
+    if (this.fetchScheduled) return;
+    this.fetchScheduled = true;
+    // Later in this turn an answer to a write of our own may make the fetch needless.
+    setImmediate(() => {
+      this.fetchScheduled = false;
+      const paths = [...this.toFetch];
+      this.toFetch.clear();
+      for (const path of paths) void this.fetch(path);
+    });
+  }
+
+  private async fetch(path: string): Promise<void> {
+    if (this.closed) return;
+    try {
+      this.apply(path, await this.o.client.get(this.full(path)));
+    } catch (error) {
+      if (error instanceof NoNodeError) this.remove(path);
+      // Whatever else it is: the connection has gone, and the walk after the reconnect reads it again.
+      else if (this.o.client.state === 'connected') this.fail(error);
+    }
+  }
+
+  private fail(error: unknown): void {
+    if (this.closed) return;
+    this.o.onError(error);
+    this.resync();
+  }
+
+  // --- state
+
+  private apply(path: string, entry: MirrorEntry): void {
+    const known = this.entries.get(path);
+    if (known && known.stat.mzxid >= entry.stat.mzxid) return;
+    this.entries.set(path, entry);
+    this.notify(path, entry);
+  }
+
+  private remove(path: string): void {
+    if (this.entries.delete(path)) this.notify(path, undefined);
+  }
+
+  private setName(path: string, present: boolean, touched: boolean): void {
+    if (touched && !this.synced) this.touchedNames.add(path);
+    if (present === this.names.has(path)) return;
+    if (present) this.names.add(path);
+    else this.names.delete(path);
+    this.notify(path, present ? null : undefined);
+  }
+
+  private notify(path: string, entry: MirrorEntry | null | undefined): void {
+    try {
+      this.o.onChange(path, entry);
+    } catch (error) {
+      this.o.onError(error);
+    }
+  }
+
+  // --- catching up
+
+  private onState(state: SessionState): void {
+    if (state === 'connected') this.resync();
+    else this.setSynced(false);
+  }
+
+  private setSynced(synced: boolean): void {
+    if (this.synced === synced) return;
+    this.synced = synced;
+    this.o.onSync(synced);
+  }
+
+  private resync(): void {
+    this.setSynced(false);
+    this.touchedNames = new Set();
+    const walk = ++this.walk;
+    const seen = new Set<string>();
+    void this.visitChildren('', seen, 0).then(
+      async () => {
+        if (walk !== this.walk || this.closed) return;
+        await Promise.all([...this.entries.keys()].filter((path) => !seen.has(path)).map((path) => this.fetch(path)));
+        if (walk !== this.walk) return;
+        for (const path of [...this.names]) {
+          if (!seen.has(path) && !this.touchedNames.has(path)) this.setName(path, false, false);
+        }
+        this.setSynced(true);
+        this.firstFill?.resolve();
+        this.firstFill = null;
+      },
+      (error: unknown) => {
+        // Lost again: the next connection starts a new walk.
+        if (walk === this.walk && this.o.client.state === 'connected') this.fail(error);
+      },
+    );
+  }
+
+  private async visitChildren(path: string, seen: Set<string>, depth: number): Promise<void> {
+    if (depth > ephemeralDepthLimit) return;
+    try {
+      const { children } = await this.o.client.children(this.full(path));
+      await Promise.all(children.map((name) => this.visit(path === '' ? name : `${path}/${name}`, seen, depth + 1)));
+    } catch (error) {
+      if (!(error instanceof NoNodeError)) throw error;
+    }
+  }
+
+  private async visit(path: string, seen: Set<string>, depth: number): Promise<void> {
+    const kind = this.o.classify(path);
+    seen.add(path);
+    if (kind === 'name') {
+      if (!this.touchedNames.has(path)) this.setName(path, true, false);
+      return;
+    }
+    let children = 1;
+    if (kind === 'data') {
+      const stat = await this.readIfChanged(path);
+      children = stat?.numChildren ?? 0;
+    }
+    if (children > 0) await this.visitChildren(path, seen, depth);
+  }
+
+  private async readIfChanged(path: string): Promise<Stat | null> {
+    const known = this.entries.get(path);
+    if (known) {
+      const stat = await this.o.client.exists(this.full(path));
+      if (stat && stat.mzxid === known.stat.mzxid) return stat;
+    }
+    try {
+      const entry = await this.o.client.get(this.full(path));
+      this.apply(path, entry);
+      return entry.stat;
+    } catch (error) {
+      if (!(error instanceof NoNodeError)) throw error;
+      this.remove(path);
+      return null;
+    }
+  }
+
+  private full(path: string): string {
+    return path === '' ? this.o.root : `${this.o.root}/${path}`;
+  }
+
+  private relative(path: string): string | null {
+    if (path === this.o.root) return '';
+    return path.startsWith(`${this.o.root}/`) ? path.slice(this.o.root.length + 1) : null;
+  }
+}
