@@ -1,0 +1,27 @@
+/** A document that can't be used: a value like any other, so that one bad znode stops nothing else. */
+import { JsonDocument, JsonSyntaxError } from './json-document.ts';
+
+export interface BrokenRecord {
+  readonly broken: true;
+  readonly id: string;
+  readonly reason: 'empty' | 'syntax' | 'unknown-state';
+  readonly message: string;
+}
+
+export function isBroken(record: object): record is BrokenRecord {
+  return 'broken' in record && record.broken === true;
+}
+
+export function parseDocument(id: string, data: Uint8Array): JsonDocument | BrokenRecord {
+  if (data.length === 0) return { broken: true, id, reason: 'empty', message: 'it has no data' };
+  try {
+    return JsonDocument.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8'));
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return { broken: true, id, reason: 'syntax', message: error.message };
+    throw error;
+  }
+}
+
+export function unknownState(id: string, state: unknown): BrokenRecord {
+  return { broken: true, id, reason: 'unknown-state', message: `unknown state ${JSON.stringify(state) ?? 'missing'}` };
+}

@@ -1,0 +1,176 @@
+/**
+ * A JSON object whose values stay source text until they are asked for, so that what is not touched is written back to the
+ * digit: Zuul's documents hold integers that a double cannot, and Python writes NaN and Infinity. One scan a parse.
+ */
+
+export class JsonSyntaxError extends Error {
+  readonly code = 'json-syntax';
+  readonly position: number;
+
+  constructor(message: string, position: number) {
+    super(`${message} at position ${position}`);
+    this.name = 'JsonSyntaxError';
+    this.position = position;
+  }
+}
+
+/** A value given as source text; the caller vouches that it is JSON. */
+export class RawJson {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+const deepest = 200;
+
+export class JsonDocument {
+  private readonly values: ReadonlyMap<string, string>;
+
+  private constructor(values: ReadonlyMap<string, string>) {
+    this.values = values;
+  }
+
+  static readonly empty = new JsonDocument(new Map());
+
+  static parse(text: string): JsonDocument {
+    return new JsonDocument(new Scanner(text).topLevel());
+  }
+
+  has(key: string): boolean {
+    return this.values.has(key);
+  }
+
+  rawText(key: string): string | undefined {
+    return this.values.get(key);
+  }
+
+  /** undefined when absent. Numbers are doubles here: good for what we interpret, not for what we hand on. */
+  get(key: string): unknown {
+    const raw = this.values.get(key);
+    return raw === undefined ? undefined : parseLoosely(raw);
+  }
+
+  keys(): Iterable<string> {
+    return this.values.keys();
+  }
+
+  /** A value of undefined leaves the key as it is. */
+  with(changes: Readonly<Record<string, unknown>>): JsonDocument {
+    const values = new Map(this.values);
+    for (const [key, value] of Object.entries(changes)) {
+      if (value === undefined) continue;
+      values.set(key, value instanceof RawJson ? value.text : value instanceof JsonDocument ? value.toText() : JSON.stringify(value));
+    }
+    return new JsonDocument(values);
+  }
+
+  toText(): string {
+    const parts: string[] = [];
+    for (const [key, raw] of this.values) parts.push(`${JSON.stringify(key)}: ${raw}`);
+    return `{${parts.join(', ')}}`;
+  }
+}
+
+function parseLoosely(raw: string): unknown {
+  try {
+    return JSON.parse(raw);
+  } catch {
+    if (raw === 'NaN') return Number.NaN;
+    if (raw === 'Infinity') return Number.POSITIVE_INFINITY;
+    if (raw === '-Infinity') return Number.NEGATIVE_INFINITY;
+    return null;
+  }
+}
+
+const space = /[ \t\r\n]*/y;
+const string = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+const scalar = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity/y;
+
+class Scanner {
+  private readonly text: string;
+  private at = 0;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  topLevel(): Map<string, string> {
+    const values = new Map<string, string>();
+    this.skipSpace();
+    this.object((key, start) => values.set(key, this.text.slice(start, this.at)), 0);
+    this.skipSpace();
+    if (this.at < this.text.length) this.fail('something after the end of the object');
+    return values;
+  }
+
+  private object(onValue: ((key: string, start: number) => void) | null, depth: number): void {
+    this.expect('{');
+    this.skipSpace();
+    if (this.take('}')) return;
+    do {
+      this.skipSpace();
+      const key = this.match(string, 'a key');
+      this.skipSpace();
+      this.expect(':');
+      this.skipSpace();
+      const start = this.at;
+      this.value(depth + 1);
+      onValue?.(JSON.parse(key) as string, start);
+      this.skipSpace();
+    } while (this.take(','));
+    this.expect('}');
+  }
+
+  private array(depth: number): void {
+    this.expect('[');
+    this.skipSpace();
+    if (this.take(']')) return;
+    do {
+      this.skipSpace();
+      this.value(depth + 1);
+      this.skipSpace();
+    } while (this.take(','));
+    this.expect(']');
+  }
+
+  private value(depth: number): void {
+    if (depth > deepest) this.fail('nested too deeply');
+    const c = this.text[this.at];
+    if (c === '"') this.match(string, 'a string');
+    else if (c === '{') this.object(null, depth);
+    else if (c === '[') this.array(depth);
+    else this.match(scalar, 'a value');
+  }
+
+  private match(pattern: RegExp, what: string): string {
+    pattern.lastIndex = this.at;
+    const found = pattern.exec(this.text);
+    if (!found) this.fail(`${what} expected`);
+    this.at = pattern.lastIndex;
+    return found[0];
+  }
+
+  private skipSpace(): void {
+    const c = this.text.charCodeAt(this.at);
+    if (c > 32) return;
+    space.lastIndex = this.at;
+    space.exec(this.text);
+    this.at = space.lastIndex;
+  }
+
+  private take(c: string): boolean {
+    if (this.text[this.at] !== c) return false;
+    this.at++;
+    return true;
+  }
+
+  private expect(c: string): void {
+    if (!this.take(c)) this.fail(`${c} expected`);
+  }
+
+  private fail(message: string): never {
+    throw new JsonSyntaxError(message, this.at);
+  }
+}

@@ -1,0 +1,443 @@
+/**
+ * The steps in the life of requests and nodes, each in as few transactions as the contract allows (spec: ZooKeeper data
+ * model, "The fewest transactions"). A multi that is refused leaves nothing behind; then the same goes step by step.
+ */
+import { isBroken } from '../records/broken.ts';
+import { encodeNode, newNode, type NodeFields, type NodeRecord, parseNode, updateNode, withNodeId } from '../records/node.ts';
+import { encodeRequest, newRequest, parseRequest, type RequestFields, type RequestRecord, updateRequest } from '../records/request.ts';
+import {
+  BadVersionError,
+  MultiError,
+  NodeExistsError,
+  NoNodeError,
+  NotEmptyError,
+  SessionExpiredError,
+  ZooKeeperError,
+} from '../zookeeper/client/errors.ts';
+import type { MultiOperation, MultiResult, Stat } from '../zookeeper/client/types.ts';
+import {
+  HeldLock,
+  isContender,
+  newContenderPrefix,
+  removeContender,
+  removeLockDirectory,
+  sortContenders,
+  tryLock,
+} from '../zookeeper/recipes/lock.ts';
+import { done, HeldNode, HeldRequest, type Outcome, type Refused, refused } from './held.ts';
+import { lastName, paths } from './paths.ts';
+import type { Store } from './store.ts';
+import type { NodeEntry, RequestEntry } from './views.ts';
+
+export { HeldNode, HeldRequest, type Outcome, type Refused } from './held.ts';
+
+export type Accepted = { readonly ok: true; readonly request: HeldRequest; readonly nodes: readonly NodeEntry[] };
+export type LockedNode = { readonly ok: true; readonly node: HeldNode };
+export type LockedRequest = { readonly ok: true; readonly request: HeldRequest };
+
+const empty = Buffer.alloc(0);
+
+export class Operations {
+  private readonly store: Store;
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  private get client() {
+    return this.store.client;
+  }
+
+  private now(): number {
+    return this.store.runtime.nowMs();
+  }
+
+  // --- requests
+
+  async createRequest(fields: RequestFields, priority: string, o: { ephemeral: boolean }): Promise<RequestEntry> {
+    const eventId = fields.eventId ?? this.store.runtime.randomHex(32);
+    const request = newRequest({ ...fields, eventId }, this.now());
+    const data = encodeRequest(request);
+    const mode = o.ephemeral ? 'ephemeral-sequential' : 'persistent-sequential';
+    const create = () => this.client.create(`${paths.requests}/${priority}-`, data, { mode });
+    const made = await create().catch(async (error: unknown) => {
+      if (!(error instanceof NoNodeError)) throw error;
+      await this.client.ensurePath(paths.requests);
+      return create();
+    });
+    const id = lastName(made.path);
+    this.store.requests.mirror.ownCreate(id, data, made.stat);
+    return { id, request: parseRequest(id, data), version: made.stat.version };
+  }
+
+  async deleteRequest(id: string): Promise<void> {
+    await this.client.delete(paths.request(id)).catch(ignore(NoNodeError));
+  }
+
+  async requestExists(id: string): Promise<boolean> {
+    return (await this.client.exists(paths.request(id))) !== null;
+  }
+
+  /**
+   * Locks the request, writes `change` and creates the nodes, in one transaction: a lock directory that one makes oneself
+   * has no earlier contender. Where the directory exists, the lock's recipe goes first.
+   */
+  async acceptRequest(entry: RequestEntry, change: RequestFields, nodes: readonly NodeRecord[]): Promise<Accepted | Refused> {
+    if (isBroken(entry.request)) return refused('changed');
+    const directory = paths.requestLock(entry.id);
+    const contender = `${directory}/${newContenderPrefix(this.store.runtime)}`;
+    const request = updateRequest(entry.request, change, this.now());
+    const data = encodeRequest(request);
+    const own = this.store.requests.mirror.ownWrite(entry.id);
+    try {
+      const results = await this.client.multi([
+        { type: 'create', path: directory, data: empty },
+        { type: 'create', path: contender, data: empty, mode: 'ephemeral-sequential' },
+        { type: 'set', path: paths.request(entry.id), data, version: entry.version },
+        ...nodes.map((node) => this.nodeCreation(node)),
+      ]);
+      const stat = setStat(results[2]!);
+      own.committed(data, stat);
+      const lock = new HeldLock(this.client, directory, lastName(createdPath(results[1]!)));
+      return { ok: true, request: new HeldRequest(this.store, lock, request, stat.version), nodes: this.created(nodes, results.slice(3)) };
+    } catch (error) {
+      own.failed();
+      if (error instanceof SessionExpiredError) return refused('session');
+      if (!(error instanceof MultiError)) throw await this.afterUncertain(error, directory, contender);
+      if (error.error instanceof NoNodeError && error.index === 2) return refused('gone');
+      if (error.error instanceof BadVersionError) return refused('changed');
+      if (error.error instanceof NoNodeError) {
+        await Promise.all([this.client.ensurePath(paths.requestLocks), this.client.ensurePath(paths.nodes)]);
+        return this.acceptRequest(entry, change, nodes);
+      }
+      if (!(error.error instanceof NodeExistsError)) throw error;
+    }
+    return this.acceptStepwise(entry, change, nodes);
+  }
+
+  private async acceptStepwise(entry: RequestEntry, change: RequestFields, nodes: readonly NodeRecord[]): Promise<Accepted | Refused> {
+    const seen = entry.request as RequestRecord;
+    const locked = await this.lockRequest(entry.id, (request) => request.state === seen.state);
+    if (!locked.ok) return locked;
+    const written = await locked.request.update(change);
+    if (!written.ok) {
+      await locked.request.release();
+      return written;
+    }
+    return { ok: true, request: locked.request, nodes: await this.createNodes(locked.request, nodes) };
+  }
+
+  /** Non-blocking; `expect` is asked about what is read under the lock. */
+  async lockRequest(id: string, expect: (request: RequestRecord) => boolean): Promise<LockedRequest | Refused> {
+    const directory = paths.requestLock(id);
+    const result = await tryLock({ client: this.client, runtime: this.store.runtime, path: directory, createParents: true });
+    if (result.result === 'locked') return refused('locked');
+    if (result.result === 'gone') return refused('gone');
+    try {
+      const { data, stat } = await this.client.get(paths.request(id));
+      const request = parseRequest(id, data);
+      const held = isBroken(request) ? null : new HeldRequest(this.store, result.lock, request, stat.version);
+      if (held && !isBroken(request) && expect(request)) return { ok: true, request: held };
+      await this.unlockDirectory(result.lock);
+      return refused('changed');
+    } catch (error) {
+      await this.unlockDirectory(result.lock);
+      if (error instanceof NoNodeError) return refused('gone');
+      throw error;
+    }
+  }
+
+  private async unlockDirectory(lock: HeldLock): Promise<void> {
+    await lock.release();
+    await removeLockDirectory(this.client, lock.directory);
+  }
+
+  /** An answer that got lost may have left a contender: it must not stand there as long as the session lives. */
+  private async afterUncertain(error: unknown, directory: string, prefix: string): Promise<unknown> {
+    if (!(error instanceof ZooKeeperError) || !error.retriable) return error;
+    try {
+      const { children } = await this.client.children(directory);
+      const mine = children.find((name) => `${directory}/${name}`.startsWith(prefix));
+      if (mine !== undefined) await removeContender(this.client, `${directory}/${mine}`, this.client.sessionId);
+    } catch {
+      // The directory is not there: nothing was left.
+    }
+    return error;
+  }
+
+  // --- launching
+
+  async createNodes(_held: HeldRequest, nodes: readonly NodeRecord[]): Promise<readonly NodeEntry[]> {
+    if (nodes.length === 0) return [];
+    const create = () => this.client.multi(nodes.map((node) => this.nodeCreation(node)));
+    const results = await create().catch(async (error: unknown) => {
+      if (!(error instanceof MultiError && error.error instanceof NoNodeError)) throw error;
+      await this.client.ensurePath(paths.nodes);
+      return create();
+    });
+    return this.created(nodes, results);
+  }
+
+  private nodeCreation(node: NodeRecord): MultiOperation {
+    return { type: 'create', path: `${paths.nodes}/`, data: encodeNode(node), mode: 'persistent-sequential' };
+  }
+
+  private created(nodes: readonly NodeRecord[], results: readonly MultiResult[]): NodeEntry[] {
+    return nodes.map((node, index) => {
+      const result = results[index] as Extract<MultiResult, { type: 'create' }>;
+      const id = lastName(result.path);
+      this.store.nodes.mirror.ownCreate(id, encodeNode(node), result.stat);
+      return { id, node: withNodeId(node, id), version: result.stat.version, contenders: new Set(), locked: false };
+    });
+  }
+
+  /** A node that becomes ready without a launch (inventories). */
+  async registerNode(fields: NodeFields & { readonly state: 'ready' }): Promise<NodeEntry> {
+    const [entry] = await this.createNodes(undefined as never, [newNode(fields, this.now())]);
+    return entry!;
+  }
+
+  /** Locks a node that nobody else has touched yet and marks it `building`. */
+  async startBuilding(entry: NodeEntry, fields: NodeFields): Promise<LockedNode | Refused> {
+    if (!entry.node || isBroken(entry.node)) return refused('changed');
+    const directory = paths.nodeLock(entry.id);
+    const node = updateNode(entry.node, fields, this.now());
+    const data = encodeNode(node);
+    const own = this.store.nodes.mirror.ownWrite(entry.id);
+    try {
+      const results = await this.client.multi([
+        { type: 'create', path: directory, data: empty },
+        { type: 'create', path: `${directory}/${newContenderPrefix(this.store.runtime)}`, data: empty, mode: 'ephemeral-sequential' },
+        { type: 'set', path: paths.node(entry.id), data, version: entry.version },
+      ]);
+      const stat = setStat(results[2]!);
+      own.committed(data, stat);
+      const lock = new HeldLock(this.client, directory, lastName(createdPath(results[1]!)));
+      return { ok: true, node: new HeldNode(this.store, lock, node, stat.version) };
+    } catch (error) {
+      own.failed();
+      if (error instanceof SessionExpiredError) return refused('session');
+      if (!(error instanceof MultiError)) throw error;
+      if (error.error instanceof NoNodeError) return refused('gone');
+      return refused(error.error instanceof BadVersionError ? 'changed' : 'locked');
+    }
+  }
+
+  /** Hands the nodes over: all writes, all unlocking and `fulfilled` in one transaction. */
+  async fulfil(
+    held: HeldRequest,
+    nodes: readonly { readonly held: HeldNode; readonly fields: NodeFields }[],
+    fields: RequestFields,
+  ): Promise<Outcome> {
+    for (let withDirectory = true, attempt = 0; attempt < 10; attempt++) {
+      if (!held.held || nodes.some((n) => !n.held.held)) return refused('session');
+      const { request, version } = held.entry;
+      const next = updateRequest(request, fields, this.now());
+      const requestData = encodeRequest(next);
+      const writes = nodes
+        .filter((n) => Object.keys(n.fields).length > 0)
+        .map((n) => ({ held: n.held, node: updateNode(n.held.node, n.fields, this.now()) }));
+      const datas = writes.map((w) => encodeNode(w.node));
+      // In the contract's order: nodes ready, nodes unlocked, request fulfilled, request unlocked.
+      const operations: MultiOperation[] = [
+        ...writes.map((w, i): MultiOperation => ({ type: 'set', path: paths.node(w.held.id), data: datas[i]!, version: w.held.version })),
+        ...nodes.map((n) => n.held.lock.releaseOperation()),
+        { type: 'set', path: paths.request(held.id), data: requestData, version },
+        held.lock.releaseOperation(),
+        ...(withDirectory ? [{ type: 'delete', path: held.lock.directory } as const] : []),
+      ];
+      const requestAt = writes.length + nodes.length;
+      const own = [
+        ...writes.map((w) => this.store.nodes.mirror.ownWrite(w.held.id)),
+        this.store.requests.mirror.ownWrite(held.id),
+      ];
+      try {
+        const results = await this.client.multi(operations);
+        writes.forEach((w, i) => {
+          own[i]!.committed(datas[i]!, setStat(results[i]!));
+          w.held.wrote(w.node, setStat(results[i]!));
+        });
+        own[writes.length]!.committed(requestData, setStat(results[requestAt]!));
+        for (const n of nodes) n.held.lock.forget();
+        held.lock.forget();
+        return done;
+      } catch (error) {
+        for (const o of own) o.failed();
+        if (error instanceof SessionExpiredError) return refused('session');
+        if (error instanceof ZooKeeperError && error.retriable) {
+          const after = await this.client.get(paths.request(held.id)).catch(() => null);
+          const now = after ? parseRequest(held.id, after.data) : null;
+          // The answer was lost, the transaction was not.
+          if (now && !isBroken(now) && now.state === 'fulfilled') return done;
+          if (!after) return refused('gone');
+          continue;
+        }
+        if (!(error instanceof MultiError)) throw error;
+        if (error.index > requestAt + 1 && error.error instanceof NotEmptyError) {
+          // Somebody else tries for the lock at this moment: the directory stays.
+          withDirectory = false;
+        } else if (error.index === requestAt && error.error instanceof BadVersionError) {
+          if (!(await held.refresh())) return refused('gone');
+        } else return refused(error.index === requestAt ? 'gone' : 'changed');
+      }
+    }
+    return refused('changed');
+  }
+
+  // --- stock
+
+  /** Non-blocking; makes no node that is not there. `expect` is asked about what is read under the lock. */
+  async lockNode(id: string, o: { expect?: (node: NodeRecord) => boolean } = {}): Promise<LockedNode | Refused> {
+    const result = await tryLock({ client: this.client, runtime: this.store.runtime, path: paths.nodeLock(id), createParents: false });
+    if (result.result !== 'acquired') return refused(result.result);
+    try {
+      const { data, stat } = await this.client.get(paths.node(id));
+      const node = parseNode(id, data);
+      if (!isBroken(node) && (o.expect?.(node) ?? true)) {
+        return { ok: true, node: new HeldNode(this.store, result.lock, node, stat.version) };
+      }
+      await result.lock.release();
+      return refused('changed');
+    } catch (error) {
+      await result.lock.release();
+      if (error instanceof NoNodeError) return refused('gone');
+      throw error;
+    }
+  }
+
+  /** A fulfilled request for stock has done its duty: its nodes are free, the request goes. */
+  async freeNodesOf(requestId: string, nodeIds: readonly string[]): Promise<void> {
+    for (const id of nodeIds) {
+      const entry = this.store.nodes.get(id);
+      if (!entry?.node || isBroken(entry.node) || entry.node.allocatedTo !== requestId || entry.node.state !== 'ready') continue;
+      const data = encodeNode(updateNode(entry.node, { allocatedTo: null }, this.now()));
+      const own = this.store.nodes.mirror.ownWrite(id);
+      try {
+        own.committed(data, await this.client.set(paths.node(id), data, entry.version));
+      } catch (error) {
+        own.failed();
+        if (!(error instanceof NoNodeError || error instanceof BadVersionError)) throw error;
+      }
+    }
+    await this.deleteRequest(requestId);
+  }
+
+  // --- deleting
+
+  /**
+   * Locks the node and marks it `deleting` in one transaction, then makes sure that nobody stood in the lock before us; the
+   * versioned write and the same goal of all who would delete it make that order safe.
+   */
+  async startDeleting(id: string, expect: (node: NodeRecord) => boolean): Promise<LockedNode | Refused> {
+    const entry = this.store.nodes.get(id);
+    if (!entry?.node || isBroken(entry.node)) return refused('gone');
+    if (entry.locked) return refused('locked');
+    if (!expect(entry.node)) return refused('changed');
+    const directory = paths.nodeLock(id);
+    const contender: MultiOperation = {
+      type: 'create',
+      path: `${directory}/${newContenderPrefix(this.store.runtime)}`,
+      data: empty,
+      mode: 'ephemeral-sequential',
+    };
+    const node = updateNode(entry.node, { state: 'deleting' }, this.now());
+    const data = encodeNode(node);
+    const set: MultiOperation = { type: 'set', path: paths.node(id), data, version: entry.version };
+    const own = this.store.nodes.mirror.ownWrite(id);
+    try {
+      const results = await this.client.multi([contender, set]);
+      const stat = setStat(results[1]!);
+      own.committed(data, stat);
+      const name = lastName(createdPath(results[0]!));
+      const lock = new HeldLock(this.client, directory, name);
+      const { children } = await this.client.children(directory);
+      if (sortContenders(children)[0] !== name) {
+        await lock.release();
+        return refused('locked');
+      }
+      return { ok: true, node: new HeldNode(this.store, lock, node, stat.version) };
+    } catch (error) {
+      own.failed();
+      if (error instanceof SessionExpiredError) return refused('session');
+      if (!(error instanceof MultiError)) throw error;
+      if (error.error instanceof BadVersionError) return refused('changed');
+      if (!(error.error instanceof NoNodeError)) throw error;
+    }
+    // There is no lock directory yet (or no node any more): the recipe makes it.
+    const locked = await this.lockNode(id, { expect });
+    if (!locked.ok) return locked;
+    const written = await locked.node.write({ state: 'deleting' });
+    if (written.ok) return locked;
+    await locked.node.release();
+    return written;
+  }
+
+  /** Removes contender, lock directory and node together; with others in the lock, step by step until it is gone. */
+  async finishDeleting(held: HeldNode): Promise<void> {
+    const path = paths.node(held.id);
+    try {
+      await this.client.multi([
+        held.lock.releaseOperation(),
+        { type: 'delete', path: held.lock.directory },
+        { type: 'delete', path },
+      ]);
+      held.lock.forget();
+      return;
+    } catch (error) {
+      if (!(error instanceof MultiError)) throw error;
+      if (error.index === 2 && error.error instanceof NoNodeError) return;
+    }
+    await held.write({ state: 'deleted' });
+    await this.removeTree(path);
+    held.lock.forget();
+  }
+
+  /** A node znode without a usable document, with whatever hangs below it. */
+  async removeBrokenNode(id: string): Promise<void> {
+    const { data } = await this.client.get(paths.node(id)).catch(() => ({ data: null }));
+    if (data && data.length > 0) return;
+    await this.removeTree(paths.node(id));
+  }
+
+  /** Lock directories of requests that are no more, untouched for `olderThanMs`. */
+  async sweepRequestLocks(olderThanMs: number): Promise<void> {
+    const { children } = await this.client.children(paths.requestLocks).catch(() => ({ children: [] }));
+    for (const id of children) {
+      if (this.store.requests.get(id)) continue;
+      const stat = await this.client.exists(paths.requestLock(id));
+      if (!stat || Number(stat.mtime) > this.now() - olderThanMs || (await this.requestExists(id))) continue;
+      await this.removeTree(paths.requestLock(id));
+    }
+  }
+
+  private async removeTree(path: string): Promise<void> {
+    for (;;) {
+      try {
+        const { children } = await this.client.children(path);
+        for (const name of children) {
+          if (isContender(name)) await this.client.delete(`${path}/${name}`).catch(ignore(NoNodeError));
+          else await this.removeTree(`${path}/${name}`);
+        }
+        await this.client.delete(path);
+        return;
+      } catch (error) {
+        if (error instanceof NoNodeError) return;
+        if (!(error instanceof NotEmptyError)) throw error;
+      }
+    }
+  }
+}
+
+function setStat(result: MultiResult): Stat {
+  return (result as Extract<MultiResult, { type: 'set' }>).stat;
+}
+
+function createdPath(result: MultiResult): string {
+  return (result as Extract<MultiResult, { type: 'create' }>).path;
+}
+
+function ignore(kind: new (...args: never[]) => Error): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof kind)) throw error;
+  };
+}

@@ -1,0 +1,16 @@
+/** The paths of the contract: the only place that knows them. */
+export const paths = {
+  root: '/nodepool',
+  requests: '/nodepool/requests',
+  requestLocks: '/nodepool/requests-lock',
+  nodes: '/nodepool/nodes',
+  images: '/nodepool/images',
+  components: '/nodepool/components',
+  request: (id: string) => `/nodepool/requests/${id}`,
+  requestLock: (id: string) => `/nodepool/requests-lock/${id}`,
+  node: (id: string) => `/nodepool/nodes/${id}`,
+  nodeLock: (id: string) => `/nodepool/nodes/${id}/lock`,
+  component: (kind: string) => `/nodepool/components/${kind}`,
+} as const;
+
+export const lastName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);

@@ -1,0 +1,272 @@
+/** The mirrors with their records parsed and indexed. They may lag: what is decided from them is checked under a lock. */
+import type { BrokenRecord } from '../records/broken.ts';
+import { isBroken } from '../records/broken.ts';
+import { type ComponentKind, type ComponentRecord, parseComponent } from '../records/component.ts';
+import { type ImageUpload, parseUpload } from '../records/image.ts';
+import { type NodeRecord, parseNode } from '../records/node.ts';
+import { parseRequest, type RequestRecord } from '../records/request.ts';
+import type { Mirror, MirrorEntry } from '../zookeeper/recipes/mirror.ts';
+import { isContender } from '../zookeeper/recipes/lock.ts';
+import { Index, Listeners } from './listeners.ts';
+import { paths } from './paths.ts';
+
+export interface NodeEntry {
+  readonly id: string;
+  /** null: the znode is there, its document has not been seen. */
+  readonly node: NodeRecord | BrokenRecord | null;
+  readonly version: number;
+  readonly contenders: ReadonlySet<string>;
+  readonly locked: boolean;
+}
+
+export interface RequestEntry {
+  readonly id: string;
+  readonly request: RequestRecord | BrokenRecord;
+  readonly version: number;
+}
+
+export type OnBroken = (path: string, record: BrokenRecord) => void;
+type OnError = (error: unknown) => void;
+
+const noContenders: ReadonlySet<string> = new Set();
+
+export class NodeView {
+  mirror!: Mirror;
+  private readonly entries = new Map<string, NodeEntry>();
+  private readonly indexes = { provider: new Index(), label: new Index(), state: new Index(), allocated: new Index() };
+  private readonly listeners: Listeners<[string, NodeEntry | undefined, NodeEntry | undefined]>;
+  private readonly onBroken: OnBroken;
+
+  constructor(onBroken: OnBroken, onError: OnError) {
+    this.onBroken = onBroken;
+    this.listeners = new Listeners(onError);
+  }
+
+  /** `<id>` and `<id>/lock/<contender>` matter; the rest is not even fetched. */
+  static classify(path: string): 'data' | 'name' | 'ignore' {
+    const parts = path.split('/');
+    if (parts.length === 1) return 'data';
+    return parts.length === 3 && parts[1] === 'lock' ? 'name' : 'ignore';
+  }
+
+  apply(path: string, entry: MirrorEntry | null | undefined): void {
+    const slash = path.indexOf('/');
+    const id = slash < 0 ? path : path.slice(0, slash);
+    const before = this.entries.get(id);
+    const after = slash < 0 ? this.withDocument(id, before, entry) : withContender(id, before, path, entry !== undefined);
+    if (after) this.entries.set(id, after);
+    else this.entries.delete(id);
+    if (before?.node !== after?.node) {
+      this.index(before, 'remove');
+      this.index(after, 'add');
+    }
+    this.listeners.call(id, before, after);
+  }
+
+  get(id: string): NodeEntry | undefined {
+    return this.entries.get(id);
+  }
+
+  all(): Iterable<NodeEntry> {
+    return this.entries.values();
+  }
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  byProvider(provider: string): ReadonlySet<string> {
+    return this.indexes.provider.get(provider);
+  }
+
+  byLabel(label: string): ReadonlySet<string> {
+    return this.indexes.label.get(label);
+  }
+
+  byState(state: string): ReadonlySet<string> {
+    return this.indexes.state.get(state);
+  }
+
+  byAllocatedTo(requestId: string): ReadonlySet<string> {
+    return this.indexes.allocated.get(requestId);
+  }
+
+  onChange(listener: (id: string, before: NodeEntry | undefined, after: NodeEntry | undefined) => void): () => void {
+    return this.listeners.add(listener);
+  }
+
+  private withDocument(id: string, before: NodeEntry | undefined, entry: MirrorEntry | null | undefined): NodeEntry | undefined {
+    // Without its znode the node has gone, whatever contenders were known.
+    if (!entry) return undefined;
+    const node = parseNode(id, entry.data);
+    if (isBroken(node)) this.onBroken(paths.node(id), node);
+    const contenders = before?.contenders ?? noContenders;
+    return { id, node, version: entry.stat.version, contenders, locked: contenders.size > 0 };
+  }
+
+  private index(entry: NodeEntry | undefined, change: 'add' | 'remove'): void {
+    const node = entry?.node;
+    if (!node || isBroken(node)) return;
+    const { provider, label, state, allocated } = this.indexes;
+    if (node.provider !== null) provider[change](node.provider, node.id);
+    for (const name of node.labels) label[change](name, node.id);
+    state[change](node.state, node.id);
+    if (node.allocatedTo !== null) allocated[change](node.allocatedTo, node.id);
+  }
+}
+
+function withContender(id: string, before: NodeEntry | undefined, path: string, present: boolean): NodeEntry | undefined {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  if (!isContender(name) || (!before && !present)) return before;
+  const contenders = new Set(before?.contenders);
+  if (present) contenders.add(name);
+  else contenders.delete(name);
+  const base = before ?? { id, node: null, version: -1 };
+  return { ...base, contenders, locked: contenders.size > 0 };
+}
+
+export class RequestView {
+  mirror!: Mirror;
+  private readonly entries = new Map<string, RequestEntry>();
+  private readonly states = new Index();
+  private readonly listeners: Listeners<[string, RequestEntry | undefined, RequestEntry | undefined]>;
+  private readonly onBroken: OnBroken;
+
+  constructor(onBroken: OnBroken, onError: OnError) {
+    this.onBroken = onBroken;
+    this.listeners = new Listeners(onError);
+  }
+
+  apply(id: string, entry: MirrorEntry | null | undefined): void {
+    const before = this.entries.get(id);
+    let after: RequestEntry | undefined;
+    if (entry) {
+      const request = parseRequest(id, entry.data);
+      if (isBroken(request)) this.onBroken(paths.request(id), request);
+      after = { id, request, version: entry.stat.version };
+    }
+    if (before && !isBroken(before.request)) this.states.remove(before.request.state, id);
+    if (after && !isBroken(after.request)) this.states.add(after.request.state, id);
+    if (after) this.entries.set(id, after);
+    else this.entries.delete(id);
+    this.listeners.call(id, before, after);
+  }
+
+  get(id: string): RequestEntry | undefined {
+    return this.entries.get(id);
+  }
+
+  all(): Iterable<RequestEntry> {
+    return this.entries.values();
+  }
+
+  byState(state: string): ReadonlySet<string> {
+    return this.states.get(state);
+  }
+
+  onChange(listener: (id: string, before: RequestEntry | undefined, after: RequestEntry | undefined) => void): () => void {
+    return this.listeners.add(listener);
+  }
+}
+
+/** Who stands in the lock directories of requests. */
+export class RequestLockView {
+  mirror!: Mirror;
+  private readonly contenders = new Index();
+  private readonly listeners: Listeners<[string]>;
+
+  constructor(onError: OnError) {
+    this.listeners = new Listeners(onError);
+  }
+
+  static classify(path: string): 'name' | 'ignore' {
+    return path.includes('/') ? 'name' : 'ignore';
+  }
+
+  apply(path: string, entry: MirrorEntry | null | undefined): void {
+    const [id, name] = path.split('/');
+    if (id === undefined || name === undefined || !isContender(name)) return;
+    if (entry === undefined) this.contenders.remove(id, name);
+    else this.contenders.add(id, name);
+    this.listeners.call(id);
+  }
+
+  isLocked(requestId: string): boolean {
+    return this.contenders.get(requestId).size > 0;
+  }
+
+  onChange(listener: (requestId: string) => void): () => void {
+    return this.listeners.add(listener);
+  }
+}
+
+export class ComponentView {
+  mirror!: Mirror;
+  private readonly records = new Map<string, ComponentRecord>();
+  private readonly listeners: Listeners<[]>;
+
+  constructor(onError: OnError) {
+    this.listeners = new Listeners(onError);
+  }
+
+  static classify(path: string): 'data' | 'ignore' {
+    return path.split('/').length === 2 ? 'data' : 'ignore';
+  }
+
+  apply(path: string, entry: MirrorEntry | null | undefined): void {
+    const record = entry ? parseComponent(path.split('/')[0] as ComponentKind, entry.data) : null;
+    if (record) this.records.set(path, record);
+    else this.records.delete(path);
+    this.listeners.call();
+  }
+
+  *ofKind(kind: ComponentKind): Iterable<ComponentRecord> {
+    for (const record of this.records.values()) if (record.kind === kind) yield record;
+  }
+
+  pools(): Iterable<ComponentRecord> {
+    return this.ofKind('pool');
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.listeners.add(listener);
+  }
+}
+
+/** Uploads of disk images: path below `/nodepool/images` is `<image>/builds/<build>/providers/<provider>/images/<upload>`. */
+export class ImageView {
+  mirror!: Mirror;
+  private readonly uploads = new Map<string, ImageUpload>();
+  private readonly listeners: Listeners<[]>;
+
+  constructor(onError: OnError) {
+    this.listeners = new Listeners(onError);
+  }
+
+  static classify(path: string): 'data' | 'ignore' {
+    const parts = path.split('/');
+    return parts.length === 7 && parts[6] !== 'lock' ? 'data' : 'ignore';
+  }
+
+  apply(path: string, entry: MirrorEntry | null | undefined): void {
+    const upload = entry ? parseUpload(entry.data) : null;
+    if (upload) this.uploads.set(path, upload);
+    else this.uploads.delete(path);
+    this.listeners.call();
+  }
+
+  /** The newest ready upload of the image for the provider, with its full path. */
+  mostRecentUpload(provider: string, image: string): { path: string; upload: ImageUpload } | undefined {
+    let best: { path: string; upload: ImageUpload } | undefined;
+    for (const [path, upload] of this.uploads) {
+      const parts = path.split('/');
+      if (parts[0] !== image || parts[4] !== provider || upload.state !== 'ready') continue;
+      if (!best || upload.stateTime > best.upload.stateTime) best = { path: `${paths.images}/${path}`, upload };
+    }
+    return best;
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.listeners.add(listener);
+  }
+}
