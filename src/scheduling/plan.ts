@@ -60,7 +60,7 @@ export function plan(labels: readonly string[], pool: PlanPool, options: PlanOpt
       continue;
     }
     // Once something has to wait, later labels wait too: requests are filled in order.
-    const reason = waitsFor ?? whyNotLaunch(label, pool, launching);
+    const reason: string | null = waitsFor ?? whyNotLaunch(label, pool, launching);
     if (reason !== null) {
       waitsFor = reason;
       slots.push({ kind: 'wait', label, reason });

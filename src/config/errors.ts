@@ -1,0 +1,44 @@
+/** What is wrong with a configuration: every finding of a run, each with its place. */
+export interface ConfigIssue {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  readonly column: number;
+  /** `providers[0].pools[1].max-servers`; '' for the file as a whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
+export class ConfigError extends Error {
+  readonly code = 'config';
+  readonly issues: readonly ConfigIssue[];
+
+  constructor(issues: readonly ConfigIssue[]) {
+    super(issues.map(formatIssue).join('\n'));
+    this.name = 'ConfigError';
+    this.issues = issues;
+  }
+}
+
+/** Thrown by a driver for a reference that leads nowhere; the path is relative to the provider. */
+export class ConfigReferenceError extends Error {
+  readonly path: readonly PropertyKey[];
+
+  constructor(path: readonly PropertyKey[], message: string) {
+    super(message);
+    this.name = 'ConfigReferenceError';
+    this.path = path;
+  }
+}
+
+export function formatIssue(issue: ConfigIssue): string {
+  const where = issue.path === '' ? '' : `${issue.path}: `;
+  return `${issue.file}:${issue.line}:${issue.column}: ${where}${issue.message}`;
+}
+
+export function formatPath(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`),
+    '',
+  );
+}

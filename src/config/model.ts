@@ -1,0 +1,111 @@
+/** The loaded configuration: what the rest of the program works with. Shapes only. */
+import type { z } from 'zod';
+
+export type Resources = Readonly<Record<string, number>>;
+
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+}
+
+export interface NodepoolConfig {
+  readonly zookeeper: {
+    /** Empty: the embedded coordinator is used. */
+    readonly servers: readonly { readonly host: string; readonly port: number }[];
+    readonly chroot: string;
+    readonly tls: TlsFiles | null;
+    readonly sessionTimeoutMs: number;
+  };
+  readonly coordinator: {
+    readonly dataDir: string;
+    readonly listen: string;
+    readonly port: number | null;
+    readonly tlsPort: number | null;
+    readonly tls: TlsFiles | null;
+  };
+  readonly webapp: { readonly port: number; readonly listenAddress: string };
+  readonly labels: ReadonlyMap<string, LabelConfig>;
+  readonly diskimages: ReadonlyMap<string, DiskImageConfig>;
+  readonly providers: ReadonlyMap<string, ProviderConfig>;
+  readonly tenantLimits: ReadonlyMap<string, Resources>;
+  /** 0: for ever. */
+  readonly maxHoldAgeMs: number;
+}
+
+export interface LabelConfig {
+  readonly name: string;
+  readonly minReady: number;
+  /** 0: for ever. */
+  readonly maxReadyAgeMs: number;
+}
+
+export interface DiskImageConfig {
+  readonly name: string;
+  readonly username: string;
+  readonly pythonPath: string;
+  readonly shellType: string | null;
+}
+
+export interface ProviderConfig {
+  readonly name: string;
+  readonly driver: string;
+  /** Infinity: no limit; 0: takes nothing. */
+  readonly maxConcurrency: number;
+  readonly priority: number;
+  /** Attempts in all. */
+  readonly launchRetries: number;
+  readonly launchTimeoutMs: number;
+  readonly bootTimeoutMs: number;
+  /** Infinity: unlimited. */
+  readonly ratePerSecond: number;
+  readonly pools: ReadonlyMap<string, PoolConfig>;
+  /** The driver's own part. */
+  readonly settings: unknown;
+  /** Canonical text of everything that makes it another provider. */
+  readonly fingerprint: string;
+}
+
+export interface PoolConfig {
+  readonly name: string;
+  readonly providerName: string;
+  /** Infinity: no limit; 0 or less: disabled. */
+  readonly maxServers: number;
+  /** instances, cores, ram (MiB), volumes, volume-gb, …; absent: no limit. */
+  readonly limits: Resources;
+  readonly priority: number;
+  readonly nodeAttributes: Readonly<Record<string, unknown>> | null;
+  readonly ignoreProviderQuota: boolean;
+  readonly availabilityZones: readonly string[] | null;
+  readonly useInternalIp: boolean;
+  readonly labels: ReadonlyMap<string, PoolLabelConfig>;
+  readonly settings: unknown;
+}
+
+export interface PoolLabelConfig {
+  readonly name: string;
+  readonly image: { readonly kind: 'cloud' | 'diskimage'; readonly name: string } | null;
+  readonly hostKeyChecking: boolean;
+  readonly consoleLog: boolean;
+  readonly connection: {
+    readonly username: string | null;
+    readonly connectionType: string;
+    readonly connectionPort: number;
+    readonly pythonPath: string | null;
+    readonly shellType: string | null;
+  };
+  readonly settings: unknown;
+}
+
+/** What a driver hands in: its part of the schema and how a validated provider becomes a ProviderConfig. */
+export interface DriverConfigDefinition {
+  readonly name: string;
+  readonly schema: z.ZodType;
+  /** `raw` has passed the schema. Throws ConfigReferenceError for what only the whole file can tell. */
+  load(raw: unknown, context: DriverLoadContext): ProviderConfig;
+}
+
+export interface DriverLoadContext {
+  readonly labels: ReadonlyMap<string, LabelConfig>;
+  readonly diskimages: ReadonlyMap<string, DiskImageConfig>;
+}
