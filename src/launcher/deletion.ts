@@ -68,7 +68,7 @@ export class DeletionReconciler {
     for (const entry of this.o.store.nodes.all()) if (this.concerns(entry)) this.queue.add(entry.id);
   }
 
-  /** Has a free stock node removed, e.g. to make room or because its age is up. */
+  /** Has a free stock node or a held one removed, to make room or because its time is up. */
   evict(id: string): void {
     this.evicting.add(id);
     this.queue.add(id);
@@ -94,6 +94,7 @@ export class DeletionReconciler {
     const { node } = entry;
     if (node.provider === null || !this.o.isOurs(node.provider)) return false;
     if (removableStates.includes(node.state) || node.state === 'init') return true;
+    if (node.state === 'hold') return this.evicting.has(node.id);
     return node.state === 'ready' && (this.evicting.has(node.id) || this.isOrphaned(node));
   }
 
@@ -194,6 +195,7 @@ export class DeletionReconciler {
   private mayDelete(node: NodeRecord): boolean {
     if (removableStates.includes(node.state)) return true;
     if (node.state === 'init') return true;
-    return node.state === 'ready' && node.allocatedTo === null && this.evicting.has(node.id);
+    if (!this.evicting.has(node.id)) return false;
+    return node.state === 'hold' || (node.state === 'ready' && node.allocatedTo === null);
   }
 }

@@ -1,0 +1,37 @@
+/** delete, hold: an operator's word about one node, under its lock. */
+import { encodeNode, type NodeState, updateNode } from '../../records/node.ts';
+import { systemRuntime } from '../../runtime.ts';
+import { paths } from '../../store/paths.ts';
+import { lock } from '../../zookeeper/recipes/lock.ts';
+import { type GlobalOptions, UserError, withZooKeeper } from '../context.ts';
+import { nodeColumns } from '../output/columns.ts';
+import { type Format, render } from '../output/table.ts';
+import { readNode } from './listings.ts';
+
+const patienceMs = 5000;
+
+export async function changeNode(o: GlobalOptions, id: string, state: Extract<NodeState, 'hold' | 'deleting'>, format: Format): Promise<void> {
+  await withZooKeeper(o, async (client) => {
+    if (!/^[\w.-]+$/.test(id) || !(await readNode(client, id))) {
+      console.log(`Node id ${id} not found`);
+      return;
+    }
+    const held = await lock(
+      { client, runtime: systemRuntime, path: paths.nodeLock(id), createParents: false },
+      { timeoutMs: patienceMs },
+    );
+    if (held.result === 'gone') {
+      console.log(`Node id ${id} not found`);
+      return;
+    }
+    if (held.result === 'locked') throw new UserError(`node ${id} is locked by somebody else (waited ${patienceMs / 1000} s)`);
+    try {
+      const { node } = (await readNode(client, id)) ?? {};
+      if (node) await client.set(paths.node(id), encodeNode(updateNode(node, { state }, systemRuntime.nowMs())));
+    } finally {
+      await held.lock.release();
+    }
+    const changed = await readNode(client, id);
+    console.log(render(nodeColumns(false, systemRuntime.nowMs()), changed ? [changed] : [], format));
+  });
+}

@@ -1,0 +1,33 @@
+/** explain: why a request waits or a node is where it is, by the same rules that the launcher decides by. */
+import { isBroken } from '../../records/broken.ts';
+import { systemRuntime } from '../../runtime.ts';
+import { explainNode, explainRequest } from '../../scheduling/explain.ts';
+import { Store } from '../../store/store.ts';
+import { type GlobalOptions, UserError, withZooKeeper } from '../context.ts';
+import type { Format } from '../output/table.ts';
+
+export async function explain(o: GlobalOptions, id: string, format: Format): Promise<void> {
+  await withZooKeeper(o, async (client, config, log) => {
+    const store = await Store.open({ client, runtime: systemRuntime, log });
+    try {
+      const pools = [...store.components.pools()];
+      const request = store.requests.get(id)?.request;
+      const entry = store.nodes.get(id);
+      const node = entry?.node;
+      const nodes = [...store.nodes.all()].flatMap((e) => (e.node && !isBroken(e.node) ? [{ node: e.node, locked: e.locked }] : []));
+      let lines: string[];
+      if (request) {
+        lines = isBroken(request)
+          ? [`the document of request ${id} cannot be read (${request.message}); launchers skip it`]
+          : explainRequest(request, { pools, nodes, config, locked: store.requestLocks.isLocked(id) });
+      } else if (entry && node) {
+        lines = isBroken(node)
+          ? [`the document of node ${id} cannot be read (${node.message}); launchers skip it`]
+          : explainNode(node, { locked: entry.locked, requestExists: node.allocatedTo !== null && store.requests.get(node.allocatedTo) !== undefined, config });
+      } else throw new UserError(`there is no request and no node ${id}`);
+      console.log(format === 'json' ? JSON.stringify({ id, reasons: lines }, null, 2) : lines.join('\n'));
+    } finally {
+      await store.close();
+    }
+  });
+}

@@ -1,0 +1,63 @@
+/** A small authority with one server and one client certificate, for the coordinator's TLS port. */
+import { createPrivateKey, webcrypto } from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import {
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  SubjectAlternativeNameExtension,
+  type X509Certificate,
+  X509CertificateGenerator,
+} from '@peculiar/x509';
+import { systemRuntime } from '../../runtime.ts';
+import { CoordinatorError } from './data-directory.ts';
+
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const dayMs = 86_400_000;
+const validDays = 3650;
+
+/** Writes ca.pem, server.pem, server.key, client.pem, client.key; refuses to overwrite. `names`: further ones of the server. */
+export async function makeCertificates(directory: string, names: readonly string[] = []): Promise<void> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const taken = ['ca.pem', 'server.pem', 'client.pem'].find((file) => existsSync(join(directory, file)));
+  if (taken !== undefined) throw new CoordinatorError('tls', `${join(directory, taken)} exists already; certificates are not overwritten`);
+  const now = systemRuntime.nowMs();
+  const validity = { notBefore: new Date(now - dayMs), notAfter: new Date(now + validDays * dayMs) };
+  const caKeys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const ca = await X509CertificateGenerator.createSelfSigned({
+    ...validity,
+    serialNumber: systemRuntime.randomHex(16),
+    name: 'CN=nodepool-coordinator-ca',
+    keys: caKeys as webcrypto.CryptoKeyPair,
+    signingAlgorithm: algorithm,
+    extensions: [new BasicConstraintsExtension(true, 0, true)],
+  });
+  write(directory, 'ca.pem', ca.toString('pem'));
+  for (const who of ['server', 'client'] as const) {
+    const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+    const certificate: X509Certificate = await X509CertificateGenerator.create({
+      ...validity,
+      serialNumber: systemRuntime.randomHex(16),
+      subject: `CN=${who === 'server' ? 'localhost' : 'nodepool-client'}`,
+      issuer: ca.subject,
+      publicKey: keys.publicKey as webcrypto.CryptoKey,
+      signingKey: caKeys.privateKey as webcrypto.CryptoKey,
+      signingAlgorithm: algorithm,
+      extensions: [
+        new ExtendedKeyUsageExtension([who === 'server' ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth]),
+        new SubjectAlternativeNameExtension(
+          ['localhost', '127.0.0.1', '::1', ...names].map((name) => ({ type: isIP(name) ? ('ip' as const) : ('dns' as const), value: name })),
+        ),
+      ],
+    });
+    write(directory, `${who}.pem`, certificate.toString('pem'));
+    const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
+    write(directory, `${who}.key`, createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }).export({ type: 'pkcs8', format: 'pem' }) as string);
+  }
+}
+
+function write(directory: string, file: string, text: string): void {
+  writeFileSync(join(directory, file), text, { mode: 0o600 });
+}
