@@ -14,7 +14,7 @@ export interface Call {
   xid: number;
   settled: boolean;
   /** `error` is the code in the answer's header; the reader stands at the body. */
-  readonly answer: (error: number, body: JuteReader) => void;
+  readonly answer: (error: number, body: JuteReader, zxid: bigint) => void;
   readonly fail: (error: ZooKeeperError) => void;
 }
 

@@ -174,17 +174,22 @@ class ZooKeeperClient implements ZooKeeper {
     if (operations.length === 0) return [];
     const wire = operations.map((o) => this.wireOperation(o));
     const size = wire.reduce((sum, o) => sum + 96 + o.path.length + ('data' in o ? o.data.length : 0), 0);
-    const results = await this.call(opCode.multi, operations[0]!.path, (w) => writeMulti(w, wire), options, readMultiResults, false, size);
+    let zxid = 0n;
+    const decode = (body: JuteReader, at: bigint) => {
+      zxid = at;
+      return readMultiResults(body);
+    };
+    const results = await this.call(opCode.multi, operations[0]!.path, (w) => writeMulti(w, wire), options, decode, false, size);
     const failed = results.findIndex((r) => r.type === 'error' && r.error !== 0 && r.error !== errorCode.runtimeInconsistency);
     const index = failed >= 0 ? failed : results.findIndex((r) => r.type === 'error');
     if (index >= 0) {
       const result = results[index] as Extract<WireResult, { type: 'error' }>;
       throw new MultiError(index, errorOf(result.error, operations[index]?.path));
     }
-    return results.map((result): MultiResult => {
+    return results.map((result, at): MultiResult => {
       switch (result.type) {
         case 'create':
-          return { type: 'create', path: this.strip(result.path), stat: result.stat! };
+          return { type: 'create', path: this.strip(result.path), stat: result.stat ?? statOfNew(zxid, operations[at]!) };
         case 'set':
           return { type: 'set', stat: result.stat };
         case 'delete':
@@ -320,7 +325,7 @@ class ZooKeeperClient implements ZooKeeper {
     path: string | undefined,
     write: (w: JuteWriter) => unknown,
     options: CallOptions,
-    decode: (body: JuteReader) => T,
+    decode: (body: JuteReader, zxid: bigint) => T,
     repeatable: boolean,
     sizeHint?: number,
   ): Promise<T> {
@@ -338,12 +343,12 @@ class ZooKeeperClient implements ZooKeeper {
         deadlineMs: this.runtime.monotonicMs() + timeoutMs,
         xid: 0,
         settled: false,
-        answer: (error, body) => {
+        answer: (error, body, zxid) => {
           if (onAbort) signal!.removeEventListener('abort', onAbort);
           // A refused multi has its reasons in its body.
           if (error !== 0 && !(op === opCode.multi && body.remaining > 0)) return reject(errorOf(error, path));
           try {
-            resolve(decode(body));
+            resolve(decode(body, zxid));
           } catch (failure) {
             reject(new ZooKeeperError('bad-answer', `the answer can't be read: ${String(failure)}`, { path, cause: failure }));
           }
@@ -430,4 +435,21 @@ class ZooKeeperClient implements ZooKeeper {
     if (this.chroot === '' || !path.startsWith(this.chroot)) return path;
     return path.slice(this.chroot.length) || '/';
   }
+}
+
+/** Apache ZooKeeper 3.8 answers a create within a multi without its stat: what a new node's stat must be. */
+function statOfNew(zxid: bigint, operation: MultiOperation): Stat {
+  return {
+    czxid: zxid,
+    mzxid: zxid,
+    pzxid: zxid,
+    ctime: 0n,
+    mtime: 0n,
+    version: 0,
+    cversion: 0,
+    aversion: 0,
+    ephemeralOwner: 0n,
+    dataLength: 'data' in operation ? operation.data.length : 0,
+    numChildren: 0,
+  };
 }

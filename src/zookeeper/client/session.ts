@@ -368,7 +368,7 @@ export class Session {
       throw new Error(`answer ${header.xid} came where ${call ? call.xid : 'none'} was expected`);
     }
     if (this.waiting.length > 0) this.scheduleFlush();
-    if (!call.settled) settle(call, () => call.answer(header.error, body));
+    if (!call.settled) settle(call, () => call.answer(header.error, body, header.zxid));
   }
 
   /** One timer for all deadlines. */

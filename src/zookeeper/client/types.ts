@@ -80,7 +80,7 @@ export type MultiOperation =
   | { readonly type: 'check'; readonly path: string; readonly version: number };
 
 export type MultiResult =
-  /** `stat` is present because creates in a multi are sent as create2. */
+  /** Where the server answers without a stat (Apache 3.8 does), it is made of the transaction's zxid; its times are 0. */
   | { readonly type: 'create'; readonly path: string; readonly stat: Stat }
   | { readonly type: 'set'; readonly stat: Stat }
   | { readonly type: 'delete' }
