@@ -77,7 +77,9 @@ export type Wait =
   /** A listing that began after now (or at all, for the first step). */
   | { readonly kind: 'listing' }
   | { readonly kind: 'delay'; readonly ms: number }
-  /** Resolved by the adapter itself (a watch, an operation's end). The promise must not reject. */
+  /** Its turn by the provider's `rate`: the next step changes something in the cloud. First steps have always waited so. */
+  | { readonly kind: 'turn' }
+  /** Resolved by the adapter itself (a watch, an operation's end). A rejection is the failure of the machine. */
   | { readonly kind: 'event'; readonly promise: Promise<void> };
 
 export type CreateStep<S extends Json> =
@@ -116,13 +118,21 @@ export interface CloudResource {
 export type QuotaLimits = Resources;
 
 export interface Adapter<S extends Json = Json> {
+  /** From one shared listing to the next, at least; default 1000. */
+  readonly listingIntervalMs?: number;
+  /** A cloud image that was not there is looked up again after this; default 300,000. */
+  readonly imageCheckMs?: number;
+
   /** Connects and checks; a rejection makes the provider "failed", retried with back-off. */
   start(signal: AbortSignal): Promise<void>;
   /** Releases everything; no call is under way any more. */
   stop(): Promise<void>;
 
   beginCreate(spec: LaunchSpec): S;
-  /** Never blocks for long; throws an error of errors.ts. May be repeated with the same state after a crash. */
+  /**
+   * Never blocks for long; throws an error of errors.ts. May be repeated with the same state after a crash, and after an
+   * error that says that nothing was done (throttled).
+   */
   advanceCreate(state: S, spec: LaunchSpec, context: StepContext): Promise<CreateStep<S>>;
   /** Must accept the id of a half-made instance. Not found is done. */
   beginDelete(externalId: ExternalId): S;

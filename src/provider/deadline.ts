@@ -1,6 +1,6 @@
 /** Bounds an adapter's call: it gets a signal that fires at the deadline, and the caller goes on even if it ignores that. */
 import type { Runtime } from '../runtime.ts';
-import { TimeoutError } from './errors.ts';
+import { asError, TimeoutError } from './errors.ts';
 
 export function withDeadline<T>(
   runtime: Runtime,
@@ -31,7 +31,7 @@ export function withDeadline<T>(
       },
       (error: unknown) => {
         end();
-        reject(error as Error);
+        reject(asError(error));
       },
     );
   });

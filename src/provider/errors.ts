@@ -91,3 +91,8 @@ export function asProviderError(error: unknown): ProviderError {
   const message = error instanceof Error ? error.message : String(error);
   return new ProviderError('unknown', message, { cause: error });
 }
+
+/** For what must be passed on unchanged, but may in theory not even be an Error. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -32,7 +32,8 @@ const algorithms: readonly (readonly ServerHostKeyAlgorithm[])[] = [
   ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
 ];
 
-export const gathersKeys = (connectionType: string): boolean => connectionType === 'ssh' || connectionType === 'network_cli';
+export const gathersKeys = (connectionType: string): boolean =>
+  connectionType === 'ssh' || connectionType === 'network_cli';
 
 /** Resolves with lines `<type> <base64>`, none for other connection types; rejects with a ProviderError 'keyscan'. */
 export async function scanHostKeys(target: ScanTarget, o: ScanOptions): Promise<readonly string[]> {
@@ -43,7 +44,11 @@ export async function scanHostKeys(target: ScanTarget, o: ScanOptions): Promise<
   let problem = 'it did not answer';
   for (;;) {
     if (o.signal.aborted) throw o.signal.reason as Error;
-    if (left() <= 0) throw new ProviderError('keyscan', `${target.address} port ${target.port}: ${problem} (tried for ${o.timeoutMs} ms)`);
+    if (left() <= 0)
+      throw new ProviderError(
+        'keyscan',
+        `${target.address} port ${target.port}: ${problem} (tried for ${o.timeoutMs} ms)`,
+      );
     try {
       const address = await reachable(target, Math.min(singleAttemptMs, left()));
       if (!withKeys) return [];
@@ -56,7 +61,12 @@ export async function scanHostKeys(target: ScanTarget, o: ScanOptions): Promise<
   }
 }
 
-async function remainingKeys(address: string, port: number, first: string, left: () => number): Promise<readonly string[]> {
+async function remainingKeys(
+  address: string,
+  port: number,
+  first: string,
+  left: () => number,
+): Promise<readonly string[]> {
   const firstType = first.slice(0, first.indexOf(' '));
   const keys = await Promise.all(
     algorithms.map(async (types) => {
@@ -71,7 +81,9 @@ async function remainingKeys(address: string, port: number, first: string, left:
 
 /** The first address of the name that takes a TCP connection. */
 async function reachable(target: ScanTarget, timeoutMs: number): Promise<string> {
-  const addresses = isIP(target.address) ? [target.address] : (await lookup(target.address, { all: true })).map((a) => a.address);
+  const addresses = isIP(target.address)
+    ? [target.address]
+    : (await lookup(target.address, { all: true })).map((a) => a.address);
   let problem: Error = new Error(`the name ${target.address} has no address`);
   for (const address of addresses) {
     try {
@@ -102,16 +114,25 @@ function open(address: string, port: number, timeoutMs: number): Promise<Socket>
 }
 
 /** One key exchange; resolves with the key that the host shows. */
-function exchange(address: string, port: number, types: readonly ServerHostKeyAlgorithm[], timeoutMs: number): Promise<string> {
+function exchange(
+  address: string,
+  port: number,
+  types: readonly ServerHostKeyAlgorithm[],
+  timeoutMs: number,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const client = new Client();
     let key: string | null = null;
     client.on('error', (error: Error) => {
       if (key !== null) return resolve(key);
-      const what = /ECONNRESET|closed|ended|lost/i.test(error.message) ? 'the host closed the connection' : 'it does not speak SSH with us';
+      const what = /ECONNRESET|closed|ended|lost/i.test(error.message)
+        ? 'the host closed the connection'
+        : 'it does not speak SSH with us';
       reject(new Error(`${what}: ${error.message}`));
     });
-    client.on('close', () => (key === null ? reject(new Error('the host closed the connection before the key exchange')) : resolve(key)));
+    client.on('close', () =>
+      key === null ? reject(new Error('the host closed the connection before the key exchange')) : resolve(key),
+    );
     client.connect({
       host: address,
       port,

@@ -129,7 +129,12 @@ export class Provider {
 
   launch(
     spec: LaunchSpec,
-    o: { timeoutMs: number; signal: AbortSignal; resume?: Json; onExternalId: (id: ExternalId, state: Json) => Promise<void> },
+    o: {
+      timeoutMs: number;
+      signal: AbortSignal;
+      resume?: Json;
+      onExternalId: (id: ExternalId, state: Json) => Promise<void>;
+    },
   ): Promise<Instance> {
     return this.need().runner.launch(spec, o);
   }
@@ -154,7 +159,9 @@ export class Provider {
   async consoleLog(label: PoolLabelConfig, externalId: ExternalId, signal: AbortSignal): Promise<string | null> {
     const { adapter } = this.need();
     if (!adapter.consoleLog) return null;
-    return withDeadline(this.o.runtime, callTimeoutMs, 'reading the console', signal, (s) => adapter.consoleLog!(label, externalId, s));
+    return withDeadline(this.o.runtime, callTimeoutMs, 'reading the console', signal, (s) =>
+      adapter.consoleLog!(label, externalId, s),
+    );
   }
 
   // --- inside
@@ -181,7 +188,15 @@ export class Provider {
         onError: (error) => log.warn({ provider: this.name, err: error }, 'Listing instances failed'),
       });
       const limiter = new RateLimiter(this.config.ratePerSecond, runtime);
-      const runner = new MachineRunner({ adapter, providerName: this.name, runtime, log, listing, limiter, stepTimeoutMs: callTimeoutMs });
+      const runner = new MachineRunner({
+        adapter,
+        providerName: this.name,
+        runtime,
+        log,
+        listing,
+        limiter,
+        stepTimeoutMs: callTimeoutMs,
+      });
       this.knownZones = await this.bounded('asking for zones', (signal) => adapter.availabilityZones(signal));
       if (this.stopping.signal.aborted) return await adapter.stop();
       this.parts = { adapter, runner };
@@ -236,11 +251,13 @@ export class Provider {
       }
       this.knownLimits = left;
     } catch (error) {
-      if (!this.stopping.signal.aborted) this.o.log.warn({ provider: this.name, err: error }, 'The quota could not be read');
+      if (!this.stopping.signal.aborted)
+        this.o.log.warn({ provider: this.name, err: error }, 'The quota could not be read');
     } finally {
       this.limitsBusy = false;
       this.limitsCheckedMs = this.o.runtime.monotonicMs();
-      if (this.knownLimits === null) this.retryTimer = this.o.runtime.setBackgroundTimer(1000, () => void this.refreshLimits());
+      if (this.knownLimits === null)
+        this.retryTimer = this.o.runtime.setBackgroundTimer(1000, () => void this.refreshLimits());
       this.changed();
     }
   }
@@ -251,8 +268,13 @@ export class Provider {
     const { adapter } = this.parts;
     const before = JSON.stringify([facts.available, facts.need]);
     try {
-      facts.need = await this.bounded('asking for the need of a label', (signal) => adapter.quotaForLabel(label, signal));
-      const ready = label.image?.kind === 'cloud' ? await this.bounded('looking up an image', (s) => adapter.labelReady(label, s)) : true;
+      facts.need = await this.bounded('asking for the need of a label', (signal) =>
+        adapter.quotaForLabel(label, signal),
+      );
+      const ready =
+        label.image?.kind === 'cloud'
+          ? await this.bounded('looking up an image', (s) => adapter.labelReady(label, s))
+          : true;
       facts.available = ready;
       facts.reason = ready ? '' : `image ${label.image?.name ?? '?'} is not available at the provider`;
     } catch (error) {
@@ -277,4 +299,3 @@ export class Provider {
     }
   }
 }
-

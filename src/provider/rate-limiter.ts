@@ -1,22 +1,65 @@
-/** Spaces calls evenly, without bursts, in the order in which they came. */
-import { type Runtime, sleep } from '../runtime.ts';
+/** Spaces calls evenly, without bursts, in the order in which they came. One for all pools of a provider. */
+import type { Runtime, Timer } from '../runtime.ts';
+
+interface Waiter {
+  readonly go: () => void;
+}
 
 export class RateLimiter {
   private readonly intervalMs: number;
   private readonly runtime: Runtime;
-  private nextMs = 0;
+  private readonly queue = new Set<Waiter>();
+  private lastMs = Number.NEGATIVE_INFINITY;
+  private timer: Timer | null = null;
 
-  /** Infinity: no limit. */
+  /** Infinity, or nothing above 0: no limit. */
   constructor(perSecond: number, runtime: Runtime) {
-    this.intervalMs = 1000 / perSecond;
+    this.intervalMs = perSecond > 0 ? 1000 / perSecond : 0;
     this.runtime = runtime;
   }
 
-  async take(signal: AbortSignal): Promise<void> {
-    if (this.intervalMs <= 0) return;
+  get waiting(): number {
+    return this.queue.size;
+  }
+
+  /** Resolves when it is the caller's turn; rejects with the signal's reason, and gives the turn to the next one. */
+  take(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.reject(signal.reason as Error);
+    if (this.intervalMs <= 0) return Promise.resolve();
     const now = this.runtime.monotonicMs();
-    const at = Math.max(now, this.nextMs);
-    this.nextMs = at + this.intervalMs;
-    if (at > now) await sleep(this.runtime, at - now, signal);
+    if (this.queue.size === 0 && now - this.lastMs >= this.intervalMs) {
+      this.lastMs = now;
+      return Promise.resolve();
+    }
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.queue.delete(waiter);
+        reject(signal.reason as Error);
+      };
+      const waiter: Waiter = {
+        go: () => {
+          signal.removeEventListener('abort', onAbort);
+          resolve();
+        },
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.queue.add(waiter);
+      this.arm();
+    });
+  }
+
+  private arm(): void {
+    if (this.timer || this.queue.size === 0) return;
+    this.timer = this.runtime.setTimer(this.lastMs + this.intervalMs - this.runtime.monotonicMs(), () => {
+      this.timer = null;
+      const [next] = this.queue;
+      if (!next) return;
+      this.queue.delete(next);
+      // From when it was due, so that late timers do not add up; but never two closer than half an interval.
+      const now = this.runtime.monotonicMs();
+      this.lastMs = Math.max(this.lastMs + this.intervalMs, now - this.intervalMs / 2);
+      next.go();
+      this.arm();
+    });
   }
 }

@@ -1,10 +1,14 @@
-/** Drives the machines of one provider: step by step, each step with a deadline, waiting for what the step says. */
+/**
+ * Drives the launches and deletions of one provider on the event loop: step by step, waiting between the steps for what the
+ * adapter says. A call that hangs ends its own machine at its deadline and delays no other one.
+ */
 import { type Runtime, sleep } from '../runtime.ts';
 import type { Adapter, ExternalId, Instance, Json, LaunchSpec, StepContext, Wait } from './adapter.ts';
-import { withDeadline } from './deadline.ts';
-import { asProviderError, NotFoundError, ProviderError, TimeoutError } from './errors.ts';
+import { Backoff } from './backoff.ts';
+import { NotFoundError, ProviderError } from './errors.ts';
 import { idText, type SharedListing } from './listing.ts';
 import type { Logger } from './logger.ts';
+import { Machine, type MachineView } from './machine.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 
 export interface RunnerOptions {
@@ -18,132 +22,175 @@ export interface RunnerOptions {
   readonly stepTimeoutMs: number;
 }
 
-export interface MachineView {
-  readonly what: string;
-  readonly waitsFor: string;
-  readonly sinceMs: number;
+export interface MachineOptions {
+  /** For all of it; on expiry a TimeoutError. */
+  readonly timeoutMs: number;
+  /** Aborted: the machine ends at once with the signal's reason. */
+  readonly signal: AbortSignal;
 }
+
+export interface LaunchMachineOptions extends MachineOptions {
+  /** State to go on with and the id stored beside it. */
+  readonly resume?: Json;
+  readonly resumeExternalId?: ExternalId;
+  /** Awaited before the machine goes on, so that the id is stored before it can be lost. */
+  readonly onExternalId: (id: ExternalId, state: Json) => Promise<void>;
+}
+
+/** Steps that are repeated because the cloud was too busy or the network failed, before the machine gives up. */
+const mostRepeats = 8;
 
 export class MachineRunner {
   private readonly o: RunnerOptions;
-  private readonly active = new Map<symbol, MachineView>();
+  private readonly active = new Set<Machine>();
+  private idleListeners: (() => void)[] = [];
 
   constructor(options: RunnerOptions) {
     this.o = options;
   }
 
-  get activeCount(): number {
-    return this.active.size;
+  get launching(): number {
+    return this.count('launch');
   }
 
-  /** What each machine waits for, and since when (monotonic milliseconds). */
+  get deleting(): number {
+    return this.count('deletion');
+  }
+
+  /** What each machine waits for, and since when. */
   machines(): MachineView[] {
-    return [...this.active.values()];
+    return [...this.active].map((machine) => machine.view);
   }
 
-  /** Rejects with a ProviderError whose `externalId` says what may be left behind. */
-  async launch(
-    spec: LaunchSpec,
-    o: {
-      timeoutMs: number;
-      signal: AbortSignal;
-      resume?: Json;
-      onExternalId: (id: ExternalId, state: Json) => Promise<void>;
-    },
-  ): Promise<Instance> {
+  /** Resolves when no machine runs. */
+  drained(): Promise<void> {
+    if (this.active.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.idleListeners.push(resolve));
+  }
+
+  /** Rejects with a ProviderError whose `externalId` says what may be left behind, or with the signal's reason. */
+  async launch(spec: LaunchSpec, o: LaunchMachineOptions): Promise<Instance> {
     const { adapter } = this.o;
-    let known: ExternalId | undefined;
-    try {
-      return await this.machine(`launch for node ${spec.nodeId}`, o, async (context, wait) => {
-        let state = o.resume ?? adapter.beginCreate(spec);
-        for (;;) {
-          await this.o.limiter.take(context.signal);
-          const step = await this.step(`creating for node ${spec.nodeId}`, context, (c) => adapter.advanceCreate(state, spec, c));
-          if (step.done) {
-            if (known === undefined) await o.onExternalId(step.instance.externalId, state);
-            return step.instance;
-          }
-          state = step.state;
-          if (step.externalId !== undefined && (known === undefined || idText(known) !== idText(step.externalId))) {
-            known = step.externalId;
-            await o.onExternalId(known, state);
-          }
-          await wait(step.wait);
+    let known = o.resumeExternalId;
+    const body = async (machine: Machine): Promise<Instance> => {
+      let state = o.resume ?? adapter.beginCreate(spec);
+      const context = this.context(machine);
+      await this.turn(machine);
+      for (;;) {
+        const step = await this.repeat(
+          machine,
+          // A creation whose answer was lost may have happened: only known instances are asked for again.
+          () => known !== undefined,
+          () => adapter.advanceCreate(state, spec, context),
+        );
+        const id = step.done ? step.instance.externalId : step.externalId;
+        if (!step.done) state = step.state;
+        if (id !== undefined && (known === undefined || idText(known) !== idText(id))) {
+          known = id;
+          machine.note('the external id to be stored');
+          await o.onExternalId(id, state);
         }
-      });
+        machine.check();
+        if (step.done) return step.instance;
+        await this.wait(machine, step.wait);
+      }
+    };
+    try {
+      return await this.run(new Machine('launch', spec.nodeId, this.o.runtime), o, body);
     } catch (error) {
       if (!(error instanceof ProviderError) || error.externalId !== undefined || known === undefined) throw error;
-      throw new ProviderError(error.code, error.message, { cause: error, externalId: known });
+      const { retryAfterMs } = error;
+      throw new ProviderError(error.code, error.message, {
+        cause: error,
+        externalId: known,
+        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      });
     }
   }
 
   /** Not found is done. */
-  async remove(externalId: ExternalId, o: { timeoutMs: number; signal: AbortSignal }): Promise<void> {
+  async remove(externalId: ExternalId, o: MachineOptions): Promise<void> {
     const { adapter } = this.o;
+    const body = async (machine: Machine): Promise<void> => {
+      let state = adapter.beginDelete(externalId);
+      const context = this.context(machine);
+      await this.turn(machine);
+      for (;;) {
+        const step = await this.repeat(machine, always, () => adapter.advanceDelete(state, context));
+        machine.check();
+        if (step.done) return;
+        state = step.state;
+        await this.wait(machine, step.wait);
+      }
+    };
     try {
-      await this.machine(`deletion of ${idText(externalId)}`, o, async (context, wait) => {
-        let state = adapter.beginDelete(externalId);
-        for (;;) {
-          await this.o.limiter.take(context.signal);
-          const step = await this.step(`deleting ${idText(externalId)}`, context, (c) => adapter.advanceDelete(state, c));
-          if (step.done) return;
-          state = step.state;
-          await wait(step.wait);
-        }
-      });
+      await this.run(new Machine('deletion', idText(externalId), this.o.runtime), o, body);
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
     }
   }
 
-  private async machine<T>(
-    what: string,
-    o: { timeoutMs: number; signal: AbortSignal },
-    run: (context: StepContext, wait: (w: Wait) => Promise<void>) => Promise<T>,
-  ): Promise<T> {
-    const key = Symbol(what);
-    const deadline = new AbortController();
-    const timer = this.o.runtime.setTimer(o.timeoutMs, () =>
-      deadline.abort(new TimeoutError(`${what} took longer than ${Math.round(o.timeoutMs / 1000)} s`)),
-    );
-    const signal = AbortSignal.any([o.signal, deadline.signal]);
-    const context: StepContext = { signal, listing: () => this.o.listing.current(), log: this.o.log };
-    const note = (waitsFor: string) => this.active.set(key, { what, waitsFor, sinceMs: this.o.runtime.monotonicMs() });
-    note('the cloud');
+  private count(kind: Machine['kind']): number {
+    let count = 0;
+    for (const machine of this.active) if (machine.kind === kind) count++;
+    return count;
+  }
+
+  private async run<T>(machine: Machine, o: MachineOptions, body: (machine: Machine) => Promise<T>): Promise<T> {
+    this.active.add(machine);
     try {
-      return await run(context, async (w) => {
-        note(w.kind === 'listing' ? 'the next listing' : w.kind === 'delay' ? `${w.ms} ms` : 'an event of the cloud');
-        await this.wait(w, signal);
-        note('the cloud');
-      });
-    } catch (error) {
-      throw signal.aborted ? (signal.reason as Error) : error;
+      return await machine.run(o.timeoutMs, o.signal, () => body(machine));
     } finally {
-      timer.cancel();
-      this.active.delete(key);
+      this.active.delete(machine);
+      if (this.active.size === 0) for (const resolve of this.idleListeners.splice(0)) resolve();
     }
   }
 
-  private wait(w: Wait, signal: AbortSignal): Promise<void> {
-    if (w.kind === 'delay') return sleep(this.o.runtime, w.ms, signal);
-    const event = w.kind === 'listing' ? this.o.listing.next() : w.promise;
-    return new Promise((resolve, reject) => {
-      const onAbort = () => reject(signal.reason as Error);
-      if (signal.aborted) return onAbort();
-      signal.addEventListener('abort', onAbort, { once: true });
-      void event.then(() => {
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      });
-    });
+  private context(machine: Machine): StepContext {
+    return { signal: machine.signal, listing: () => this.o.listing.current(), log: this.o.log };
   }
 
-  private step<T>(what: string, context: StepContext, work: (context: StepContext) => Promise<T>): Promise<T> {
-    const { runtime, stepTimeoutMs } = this.o;
-    return withDeadline(runtime, stepTimeoutMs, what, context.signal, (signal) =>
-      work({ ...context, signal }).catch((error: unknown) => {
-        throw asProviderError(error);
-      }),
-    );
+  /** One step, repeated with growing pauses when the cloud says "too many calls", or when a question got lost. */
+  private async repeat<T>(machine: Machine, networkToo: () => boolean, work: () => Promise<T>): Promise<T> {
+    let backoff: Backoff | null = null;
+    for (;;) {
+      try {
+        return await machine.step(this.o.stepTimeoutMs, work);
+      } catch (error) {
+        machine.check();
+        if (!(error instanceof ProviderError)) throw error;
+        const passing = error.code === 'throttled' || (error.code === 'network' && networkToo());
+        backoff ??= new Backoff({ runtime: this.o.runtime, firstMs: 250, mostMs: 15_000 });
+        if (!passing || backoff.failures >= mostRepeats) throw error;
+        const pauseMs = Math.max(error.retryAfterMs ?? 0, backoff.nextMs());
+        machine.note(`another try after: ${error.message}`);
+        this.o.log.debug({ provider: this.o.providerName, machine: machine.of, err: error }, 'A step is repeated');
+        await sleep(this.o.runtime, pauseMs, machine.signal);
+        await this.turn(machine);
+      }
+    }
+  }
+
+  private turn(machine: Machine): Promise<void> {
+    machine.note('its turn (rate limit)');
+    return this.o.limiter.take(machine.signal);
+  }
+
+  private wait(machine: Machine, wait: Wait): Promise<void> {
+    switch (wait.kind) {
+      case 'listing':
+        machine.note('the next listing');
+        return this.o.listing.next(machine.signal);
+      case 'delay':
+        machine.note(`a delay of ${wait.ms} ms`);
+        return sleep(this.o.runtime, wait.ms, machine.signal);
+      case 'turn':
+        return this.turn(machine);
+      case 'event':
+        machine.note('an event of the cloud');
+        return machine.until(wait.promise);
+    }
   }
 }
+
+const always = () => true;
