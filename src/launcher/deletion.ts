@@ -14,11 +14,20 @@ import { killPoint } from './kill-points.ts';
 import type { ProviderPort } from './ports.ts';
 
 /** A node in one of these states that nobody has locked is deleted (spec: node life cycle). */
-export const removableStates: readonly NodeState[] = ['used', 'in-use', 'building', 'failed', 'deleting', 'deleted', 'aborted'];
+export const removableStates: readonly NodeState[] = [
+  'used',
+  'in-use',
+  'building',
+  'failed',
+  'deleting',
+  'deleted',
+  'aborted',
+];
 
 const removalTimeoutMs = 600_000;
 const unlockedInitGraceMs = 10_000;
 const emptyNodeGraceMs = 5_000;
+const behindMs = 10;
 
 export interface DeletionOptions {
   readonly store: Store;
@@ -109,6 +118,8 @@ export class DeletionReconciler {
       return undefined;
     }
     if (isBroken(entry.node)) return this.removeEmpty(id);
+    // A write would only fail on its version.
+    if (this.o.store.nodes.mirror.isBehind(id)) return behindMs;
     const { node } = entry;
     if (node.state === 'ready' && !this.evicting.has(id)) return this.deallocate(node);
     if (node.state === 'init' && !this.isLongOrphaned(node)) return unlockedInitGraceMs;
@@ -174,7 +185,10 @@ export class DeletionReconciler {
     const { node } = held;
     try {
       if (node.externalId !== null) {
-        await provider.remove(node.externalId as ExternalId, { timeoutMs: removalTimeoutMs, signal: this.abort.signal });
+        await provider.remove(node.externalId as ExternalId, {
+          timeoutMs: removalTimeoutMs,
+          signal: this.abort.signal,
+        });
       }
       killPoint('after-cloud-delete');
     } catch (error) {

@@ -347,7 +347,10 @@ export class Dispatcher {
     if (!result.ok) return result.reason === 'gone' ? undefined : lostRaceRetryMs;
     killPoint('after-decline');
     await result.request.release();
-    log.info({ requestId: id, eventId: request.eventId, state, reasons: Object.fromEntries(reasons) }, 'Declined request');
+    log.info(
+      { requestId: id, eventId: request.eventId, state, reasons: Object.fromEntries(reasons) },
+      'Declined request',
+    );
     return undefined;
   }
 }

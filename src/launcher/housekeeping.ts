@@ -51,7 +51,8 @@ export class Housekeeping {
   private round(): void {
     this.task('ages', async () => this.ages());
     this.task('request locks', () => this.o.operations.sweepRequestLocks(this.o.requestLockAgeMs));
-    for (const [provider, adapter] of this.o.adapters()) this.task(`leaks of ${provider}`, () => this.leaks(provider, adapter));
+    for (const [provider, adapter] of this.o.adapters())
+      this.task(`leaks of ${provider}`, () => this.leaks(provider, adapter));
   }
 
   private task(name: string, work: () => Promise<void>): void {
@@ -69,7 +70,8 @@ export class Housekeeping {
     const config = this.o.config();
     for (const entry of this.o.store.nodes.all()) {
       const node = entry.node;
-      if (!node || isBroken(node) || entry.locked || node.provider === null || !config.providers.has(node.provider)) continue;
+      if (!node || isBroken(node) || entry.locked || node.provider === null || !config.providers.has(node.provider))
+        continue;
       if (isTooOld(node, now - node.stateTime * 1000, config)) {
         this.o.log.info({ nodeId: node.id, state: node.state }, 'A node has reached its age limit');
         this.o.evict(node.id);
@@ -83,7 +85,10 @@ export class Housekeeping {
     const signal = () => AbortSignal.any([this.abort.signal, AbortSignal.timeout(callTimeoutMs)]);
     const resources = await adapter.listResources(signal());
     for (const leaked of detector.pass(resources, (id) => this.o.store.nodes.get(id) !== undefined)) {
-      this.o.log.warn({ provider, type: leaked.type, id: leaked.id, nodeId: leaked.metadata['nodepool_node_id'] }, 'Removing a leaked resource');
+      this.o.log.warn(
+        { provider, type: leaked.type, id: leaked.id, nodeId: leaked.metadata['nodepool_node_id'] },
+        'Removing a leaked resource',
+      );
       await adapter.deleteResource(leaked, signal());
     }
   }

@@ -52,7 +52,8 @@ export class InventoryReconciler {
     this.unfollow = [
       store.nodes.onChange((_id, before, after) => {
         const node = before?.node;
-        if (!after && node && !isBroken(node) && node.provider === options.provider.name) this.queue.add(keyOfNode(node));
+        if (!after && node && !isBroken(node) && node.provider === options.provider.name)
+          this.queue.add(keyOfNode(node));
       }),
       store.onSync(() => this.resync()),
     ];
@@ -93,7 +94,10 @@ export class InventoryReconciler {
   private async reconcile(key: string): Promise<number | undefined> {
     const host = this.hosts.get(key);
     if (!host || !this.o.store.synced || this.abort.signal.aborted) return undefined;
-    const slots = this.assign(host, this.nodes().filter((node) => keyOfNode(node) === key));
+    const slots = this.assign(
+      host,
+      this.nodes().filter((node) => keyOfNode(node) === key),
+    );
     const stock = slots.filter((node): node is NodeRecord => node !== undefined && isStock(node));
     const missing = Array.from({ length: host.slots }, (_, slot) => slot).filter((slot) => slots[slot] === undefined);
     const outdated = stock.some((node) => this.differs(node, host));
@@ -101,14 +105,18 @@ export class InventoryReconciler {
     try {
       const found = await this.o.provider.inventory!.check(host, this.abort.signal);
       this.problems.delete(key);
-      for (const slot of missing) await this.o.operations.registerNode({ ...this.fields(host, found), state: 'ready', slot });
+      for (const slot of missing)
+        await this.o.operations.registerNode({ ...this.fields(host, found), state: 'ready', slot });
       if (outdated) for (const node of stock) await this.update(node, host, this.fields(host, found));
       return undefined;
     } catch (error) {
       if (this.abort.signal.aborted) return undefined;
       const problem = error instanceof Error ? error.message : String(error);
       if (this.problems.get(key) !== problem) {
-        this.o.log.warn({ provider: this.o.provider.name, host: host.name, port: host.connectionPort, problem }, 'A host cannot be registered');
+        this.o.log.warn(
+          { provider: this.o.provider.name, host: host.name, port: host.connectionPort, problem },
+          'A host cannot be registered',
+        );
       }
       this.problems.set(key, problem);
       // Nobody can use a host that is not there.
@@ -126,14 +134,20 @@ export class InventoryReconciler {
       else rest.push(node);
     }
     for (const node of rest) {
-      const free = node.slot === null ? Array.from({ length: host.slots }, (_, i) => i).find((i) => slots[i] === undefined) : undefined;
+      const free =
+        node.slot === null
+          ? Array.from({ length: host.slots }, (_, i) => i).find((i) => slots[i] === undefined)
+          : undefined;
       if (free !== undefined) slots[free] = node;
       else if (isStock(node)) this.o.evict(node.id);
     }
     return slots;
   }
 
-  private fields(host: InventoryHost, found: { hostKeys: readonly string[]; publicIpv4: string | null; publicIpv6: string | null }): NodeFields {
+  private fields(
+    host: InventoryHost,
+    found: { hostKeys: readonly string[]; publicIpv4: string | null; publicIpv6: string | null },
+  ): NodeFields {
     return {
       provider: this.o.provider.name,
       pool: host.poolName,
@@ -158,7 +172,14 @@ export class InventoryReconciler {
 
   private differs(node: NodeRecord, host: InventoryHost): boolean {
     const seen = [node.labels, node.connectionType, node.pythonPath, node.shellType, node.pool, node.attributes];
-    const wanted = [host.labels, host.connectionType, host.pythonPath, host.shellType, host.poolName, host.nodeAttributes];
+    const wanted = [
+      host.labels,
+      host.connectionType,
+      host.pythonPath,
+      host.shellType,
+      host.poolName,
+      host.nodeAttributes,
+    ];
     return JSON.stringify(seen) !== JSON.stringify(wanted);
   }
 

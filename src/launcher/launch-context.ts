@@ -147,7 +147,10 @@ export class LaunchContext {
       await inventory.alive(host, signal);
       return true;
     } catch (error) {
-      this.log.warn({ nodeId, host: host.name, port: host.connectionPort, err: error }, 'A host in stock does not answer');
+      this.log.warn(
+        { nodeId, host: host.name, port: host.connectionPort, err: error },
+        'A host in stock does not answer',
+      );
       this.onDeadHost(nodeId);
       return false;
     }

@@ -107,7 +107,8 @@ export class Launcher {
       runtime,
       log,
       labels: () => config.labels,
-      available: (label) => this.pools.some(({ pool }) => pool.label(label)?.available === true && !pool.disabled && pool.launches),
+      available: (label) =>
+        this.pools.some(({ pool }) => pool.label(label)?.available === true && !pool.disabled && pool.launches),
     });
     this.housekeeping = new Housekeeping({
       store,
@@ -124,7 +125,9 @@ export class Launcher {
 
   /** Ready: at least one pool is registered, or there is none to register. */
   get ready(): boolean {
-    return this.component !== null && (this.o.config.providers.size === 0 || this.pools.some((p) => p.component !== null));
+    return (
+      this.component !== null && (this.o.config.providers.size === 0 || this.pools.some((p) => p.component !== null))
+    );
   }
 
   async start(): Promise<void> {
@@ -140,7 +143,10 @@ export class Launcher {
     this.component = await ComponentHandle.register(store, this.record('launcher', 'running'));
     for (const config of this.o.config.providers.values()) this.addProvider(config);
     this.lostRequests.resync();
-    this.o.log.info({ providers: [...this.o.config.providers.keys()], version: this.o.version }, 'The launcher has started');
+    this.o.log.info(
+      { providers: [...this.o.config.providers.keys()], version: this.o.version },
+      'The launcher has started',
+    );
   }
 
   /** Takes nothing new, hands requests and nodes back, unregisters. */

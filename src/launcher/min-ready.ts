@@ -78,7 +78,9 @@ export class MinReadyReconciler {
     if (failed) {
       const failures = (this.failures.get(label) ?? 0) + 1;
       this.failures.set(label, failures);
-      return Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 10)) * (0.75 + this.o.runtime.random() / 2);
+      return (
+        Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 10)) * (0.75 + this.o.runtime.random() / 2)
+      );
     }
     const need = wanted - this.stock(label) - this.outstanding(label);
     if (need <= 0 || !this.o.available(label)) return undefined;

@@ -50,7 +50,15 @@ export async function launchNode(o: NodeLaunch): Promise<LaunchOutcome> {
       }
       const failure = asProviderError(error);
       o.log.warn(
-        { nodeId: o.node.id, requestId: o.request?.id, provider: o.provider.name, attempt, attempts, code: failure.code, err: failure },
+        {
+          nodeId: o.node.id,
+          requestId: o.request?.id,
+          provider: o.provider.name,
+          attempt,
+          attempts,
+          code: failure.code,
+          err: failure,
+        },
         'Launch attempt failed',
       );
       if (failure.code === 'quota') {
@@ -152,7 +160,10 @@ async function cleanUp(o: NodeLaunch, failure: ProviderError, attempt: number): 
 }
 
 async function pause(o: NodeLaunch, round: number, atLeastMs = 0): Promise<boolean> {
-  const delayMs = Math.max(atLeastMs, Math.min(30_000, 100 * 2 ** Math.min(round, 10)) * (0.5 + o.runtime.random() / 2));
+  const delayMs = Math.max(
+    atLeastMs,
+    Math.min(30_000, 100 * 2 ** Math.min(round, 10)) * (0.5 + o.runtime.random() / 2),
+  );
   return sleep(o.runtime, delayMs, o.signal).then(
     () => true,
     () => false,

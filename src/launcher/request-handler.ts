@@ -119,7 +119,12 @@ export class RequestHandler {
     if (this.ending || this.gone || this.openLabels === 0) return true;
     const held = this.held;
     if (!held) return false;
-    const { plan, reservations } = this.o.context.planFor(this.pool, this.openSlots().map((s) => s.label), this.request, this.az);
+    const { plan, reservations } = this.o.context.planFor(
+      this.pool,
+      this.openSlots().map((s) => s.label),
+      this.request,
+      this.az,
+    );
     if (!this.pool.launches && plan.waitsFor !== null) {
       for (const reservation of reservations) reservation?.release();
       void this.handBack(plan.waitsFor);
@@ -190,7 +195,8 @@ export class RequestHandler {
     try {
       await work;
     } catch (error) {
-      if (!this.dropped) this.o.log.error({ requestId: this.id, label: slot.label, err: error }, 'Serving a label failed');
+      if (!this.dropped)
+        this.o.log.error({ requestId: this.id, label: slot.label, err: error }, 'Serving a label failed');
       slot.state = 'failed';
       slot.progress = error instanceof Error ? error.message : String(error);
     }
@@ -225,7 +231,10 @@ export class RequestHandler {
 
   private async createAndLaunch(held: HeldRequest, slots: Slot[]): Promise<void> {
     const created = await this.o.operations
-      .createNodes(held, slots.map((slot) => this.o.context.newNode(this.pool, slot.label, this.request)))
+      .createNodes(
+        held,
+        slots.map((slot) => this.o.context.newNode(this.pool, slot.label, this.request)),
+      )
       .catch((error: unknown) => {
         this.o.log.error({ requestId: this.id, err: error }, 'Creating node records failed');
         return null;
@@ -318,7 +327,9 @@ export class RequestHandler {
     if (this.gone) this.finish(this.returnNodes(), 'returning its nodes');
     else if (this.giveUpReason !== null) this.finish(this.decline(this.giveUpReason), 'declining');
     else if (this.slots.some((slot) => slot.state === 'failed')) {
-      const failed = this.slots.filter((slot) => slot.state === 'failed').map((slot) => `${slot.label}: ${slot.progress}`);
+      const failed = this.slots
+        .filter((slot) => slot.state === 'failed')
+        .map((slot) => `${slot.label}: ${slot.progress}`);
       this.finish(this.decline(failed.join('; ')), 'declining');
     } else if (this.slots.every((slot) => slot.state === 'done')) this.finish(this.fulfil(), 'fulfilling');
   }
@@ -327,7 +338,8 @@ export class RequestHandler {
     this.ending = true;
     void work
       .catch((error: unknown) => {
-        if (!this.dropped) this.o.log.error({ requestId: this.id, err: error }, `Ending a request failed while ${what}`);
+        if (!this.dropped)
+          this.o.log.error({ requestId: this.id, err: error }, `Ending a request failed while ${what}`);
         return this.releaseLocks();
       })
       .finally(() => this.end());
@@ -387,7 +399,10 @@ export class RequestHandler {
     for (const slot of this.slots) await this.returnNode(slot);
     const declinedBy = [...new Set([...this.request.declinedBy, this.pool.id])];
     const state = this.o.declinedState(declinedBy);
-    this.o.log.warn({ requestId: this.id, eventId: this.request.eventId, pool: this.pool.id, state, reason }, 'Declined request');
+    this.o.log.warn(
+      { requestId: this.id, eventId: this.request.eventId, pool: this.pool.id, state, reason },
+      'Declined request',
+    );
     await held.update({ state, declinedBy });
     killPoint('after-decline');
     await held.release();

@@ -6,7 +6,11 @@ import { lock, type LockOptions } from './lock.ts';
  * Waits to be elected, then runs `lead`; its signal fires when leadership is lost (session gone) or `signal` fires. After
  * `lead` has ended, leadership is given up. Rejects with the signal's reason when it fires while waiting.
  */
-export async function runElection(o: LockOptions, lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
+export async function runElection(
+  o: LockOptions,
+  lead: (signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   const outcome = await lock(o, { signal });
   if (outcome.result !== 'acquired') return;
   const lost = new AbortController();

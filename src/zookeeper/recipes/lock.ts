@@ -3,7 +3,13 @@
  * the smallest sequence (compared as text) holds the lock, everybody else watches the next smaller one.
  */
 import type { Runtime } from '../../runtime.ts';
-import { ConnectionLossError, DeadlineExceededError, NoNodeError, NotEmptyError, ZooKeeperError } from '../client/errors.ts';
+import {
+  ConnectionLossError,
+  DeadlineExceededError,
+  NoNodeError,
+  NotEmptyError,
+  ZooKeeperError,
+} from '../client/errors.ts';
 import type { MultiOperation, ZooKeeper } from '../client/types.ts';
 
 export interface LockOptions {
@@ -62,7 +68,9 @@ export class HeldLock {
   }
 
   get held(): boolean {
-    return !this.released && (this.persistent || this.client.sessionId === this.sessionId) && this.client.state !== 'closed';
+    return (
+      !this.released && (this.persistent || this.client.sessionId === this.sessionId) && this.client.state !== 'closed'
+    );
   }
 
   /** For a multi that releases the lock together with other writes; call `forget` when it has gone through. */
@@ -113,7 +121,10 @@ export async function tryLock(o: LockOptions): Promise<LockResult> {
 }
 
 /** Waits until the lock is free, the time is up ('locked'), or the signal fires (rejects with its reason). */
-export async function lock(o: LockOptions, wait: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<LockResult> {
+export async function lock(
+  o: LockOptions,
+  wait: { timeoutMs?: number; signal?: AbortSignal } = {},
+): Promise<LockResult> {
   const deadline = wait.timeoutMs === undefined ? null : o.runtime.monotonicMs() + wait.timeoutMs;
   for (;;) {
     const contender = await enter(o);
@@ -210,7 +221,12 @@ async function waitForTurn(
 }
 
 /** Resolves at any event on the predecessor, any change of the session, or the end of the time. */
-function changeOf(o: LockOptions, path: string, timeoutMs: number | null, signal: AbortSignal | undefined): Promise<void> {
+function changeOf(
+  o: LockOptions,
+  path: string,
+  timeoutMs: number | null,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const done = (settle: () => void) => {
       timer?.cancel();

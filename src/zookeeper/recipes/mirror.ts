@@ -49,6 +49,7 @@ export class Mirror {
   private readonly names = new Set<string>();
   private readonly expected = new Map<string, Expected>();
   private readonly toFetch = new Set<string>();
+  private readonly fetching = new Map<string, number>();
   private fetchScheduled = false;
   private walk = 0;
   /** Names that events created or deleted since the current walk began: the walk's view of them is older. */
@@ -75,6 +76,11 @@ export class Mirror {
 
   get(path: string): MirrorEntry | undefined {
     return this.entries.get(path);
+  }
+
+  /** A change of the path has been announced whose data are still on their way. */
+  isBehind(path: string): boolean {
+    return this.toFetch.has(path) || this.fetching.has(path) || (this.expected.get(path)?.events ?? 0) > 0;
   }
 
   async close(): Promise<void> {
@@ -154,8 +160,14 @@ export class Mirror {
 
   private async fetch(path: string): Promise<void> {
     if (this.closed) return;
+    this.fetching.set(path, (this.fetching.get(path) ?? 0) + 1);
     try {
-      this.apply(path, await this.o.client.get(this.full(path)));
+      const entry = await this.o.client.get(this.full(path)).finally(() => {
+        const left = this.fetching.get(path)! - 1;
+        if (left > 0) this.fetching.set(path, left);
+        else this.fetching.delete(path);
+      });
+      this.apply(path, entry);
     } catch (error) {
       if (error instanceof NoNodeError) this.remove(path);
       // Whatever else it is: the connection has gone, and the walk after the reconnect reads it again.
