@@ -29,12 +29,17 @@ export class UserError extends Error {
 }
 
 export function load(o: GlobalOptions, log: Log): NodepoolConfig {
-  const { config, warnings } = loadConfig({ path: o.config, securePath: o.secure, env: process.env, drivers: driverDefinitions });
+  const { config, warnings } = loadConfig({
+    path: o.config,
+    securePath: o.secure,
+    env: process.env,
+    drivers: driverDefinitions,
+  });
   for (const warning of warnings) log.warn({}, formatIssue(warning));
   return config;
 }
 
-export function commandLog(o: GlobalOptions): Log {
+function commandLog(o: GlobalOptions): Log {
   return createLog({ level: o.debug ? 'debug' : 'warn', format: o.logFormat ?? 'human', fd: 2 });
 }
 
@@ -51,29 +56,44 @@ function readTls(files: TlsFiles) {
     }
   };
   // The Python Nodepool checks the chain and not the name; its certificates often name no host.
-  return { cert: read('certificate', files.cert), key: read('key', files.key), ca: read('CA', files.ca), verifyHostname: false };
+  return {
+    cert: read('certificate', files.cert),
+    key: read('key', files.key),
+    ca: read('CA', files.ca),
+    verifyHostname: false,
+  };
 }
 
 /** A client for the configured ensemble, or for the coordinator of the data directory, which must be running. */
 export function connect(config: NodepoolConfig, log: Log, inProcess?: Connector): ZooKeeper {
   const { servers, chroot, tls, sessionTimeoutMs } = config.zookeeper;
-  const common = { sessionTimeoutMs, runtime: systemRuntime, onError: (error: unknown) => log.warn({ err: error }, 'ZooKeeper client') };
+  const common = {
+    sessionTimeoutMs,
+    runtime: systemRuntime,
+    onError: (error: unknown) => log.warn({ err: error }, 'ZooKeeper client'),
+  };
   if (servers.length > 0) {
     if (tls) readTls(tls);
-    return watchStates(createZooKeeper({ ...common, servers, chroot, ...(tls ? { tls: () => readTls(tls) } : {}) }), log);
+    return watchStates(
+      createZooKeeper({ ...common, servers, chroot, ...(tls ? { tls: () => readTls(tls) } : {}) }),
+      log,
+    );
   }
   if (inProcess) return createZooKeeper({ ...common, servers: [], connector: inProcess });
   const { dataDir } = config.coordinator;
   const address = readAddress(dataDir);
   if (!address || address.port === null) {
-    throw new UserError(`no coordinator is running in ${dataDir}; start one with \`nodepool up\` or \`nodepool coordinator\`, or name zookeeper-servers in the configuration`);
+    throw new UserError(
+      `no coordinator is running in ${dataDir}; start one with \`nodepool up\` or \`nodepool coordinator\`, or name zookeeper-servers in the configuration`,
+    );
   }
   return createZooKeeper({ ...common, servers: [{ host: '127.0.0.1', port: address.port }] });
 }
 
 function watchStates(client: ZooKeeper, log: Log): ZooKeeper {
   client.onState((state, reason) => {
-    if (state === 'suspended' || state === 'expired') log.warn({ state, reason }, 'The connection to ZooKeeper is lost');
+    if (state === 'suspended' || state === 'expired')
+      log.warn({ state, reason }, 'The connection to ZooKeeper is lost');
   });
   return client;
 }
@@ -95,7 +115,10 @@ export async function connected(client: ZooKeeper, log: Log, patienceMs: number 
 }
 
 /** Runs `work` with a connection and closes it afterwards. */
-export async function withZooKeeper<T>(o: GlobalOptions, work: (client: ZooKeeper, config: NodepoolConfig, log: Log) => Promise<T>): Promise<T> {
+export async function withZooKeeper<T>(
+  o: GlobalOptions,
+  work: (client: ZooKeeper, config: NodepoolConfig, log: Log) => Promise<T>,
+): Promise<T> {
   const log = commandLog(o);
   const config = load(o, log);
   const client = await connected(connect(config, log), log, 30_000);

@@ -64,7 +64,7 @@ async function bounded(work: () => Promise<void>, timeoutMs: number): Promise<vo
       },
       (error: unknown) => {
         timer.cancel();
-        reject(error as Error);
+        reject(error);
       },
     );
   });

@@ -9,7 +9,8 @@ import { run } from './run.ts';
 const program = new Command('nodepool');
 let status = 0;
 
-const format = () => new Option('--format <format>', 'for people or for programs').choices(['table', 'json']).default('table');
+const format = () =>
+  new Option('--format <format>', 'for people or for programs').choices(['table', 'json']).default('table');
 const globals = () => program.opts<GlobalOptions>();
 const collect = (value: string, all: string[]) => [...all, value];
 
@@ -35,11 +36,15 @@ program
   .command('up')
   .description('run everything in one process, with the embedded coordinator where no zookeeper-servers are configured')
   .action(async () => {
-    const [{ daemonLog, load }, { openCoordinator, runLauncher }] = await Promise.all([import('./context.ts'), import('./daemon.ts')]);
+    const [{ daemonLog, load }, { openCoordinator, runLauncher }] = await Promise.all([
+      import('./context.ts'),
+      import('./daemon.ts'),
+    ]);
     const log = daemonLog(globals());
     const config = load(globals(), log);
     const coordinator = config.zookeeper.servers.length === 0 ? await openCoordinator(config, log) : null;
-    if (coordinator) log.info({ dataDir: config.coordinator.dataDir, ...coordinator.address }, 'The embedded coordinator listens');
+    if (coordinator)
+      log.info({ dataDir: config.coordinator.dataDir, ...coordinator.address }, 'The embedded coordinator listens');
     await runLauncher(config, log, coordinator);
     await coordinator?.close();
   });
@@ -56,7 +61,10 @@ program
   .command('coordinator')
   .description('run the embedded coordinator alone')
   .action(async () => {
-    const [{ daemonLog, load }, { openCoordinator, untilSignal }] = await Promise.all([import('./context.ts'), import('./daemon.ts')]);
+    const [{ daemonLog, load }, { openCoordinator, untilSignal }] = await Promise.all([
+      import('./context.ts'),
+      import('./daemon.ts'),
+    ]);
     const log = daemonLog(globals());
     const coordinator = await openCoordinator(load(globals(), log), log);
     log.info({ ...coordinator.address }, 'The embedded coordinator listens');
@@ -95,7 +103,9 @@ program
   .description('list nodes')
   .option('--detail', 'more columns')
   .addOption(format())
-  .action(async (o: { detail?: boolean; format: Format }) => (await import('./commands/listings.ts')).list(globals(), o.detail ?? false, o.format));
+  .action(async (o: { detail?: boolean; format: Format }) =>
+    (await import('./commands/listings.ts')).list(globals(), o.detail ?? false, o.format),
+  );
 
 program
   .command('request-list')
@@ -113,14 +123,18 @@ program
   .command('info <provider>')
   .description("show a provider's images and nodes")
   .addOption(format())
-  .action(async (provider: string, o: { format: Format }) => (await import('./commands/listings.ts')).info(globals(), provider, o.format));
+  .action(async (provider: string, o: { format: Format }) =>
+    (await import('./commands/listings.ts')).info(globals(), provider, o.format),
+  );
 
 const change = (name: string, state: Extract<NodeState, 'hold' | 'deleting'>, description: string) =>
   program
     .command(`${name} <id>`)
     .description(description)
     .addOption(format())
-    .action(async (id: string, o: { format: Format }) => (await import('./commands/change-node.ts')).changeNode(globals(), id, state, o.format));
+    .action(async (id: string, o: { format: Format }) =>
+      (await import('./commands/change-node.ts')).changeNode(globals(), id, state, o.format),
+    );
 change('delete', 'deleting', 'have a node deleted by its launcher');
 change('hold', 'hold', 'keep a node for a person');
 
@@ -128,7 +142,9 @@ program
   .command('explain <id>')
   .description('say why a request waits or a node is as it is')
   .addOption(format())
-  .action(async (id: string, o: { format: Format }) => (await import('./commands/explain.ts')).explain(globals(), id, o.format));
+  .action(async (id: string, o: { format: Format }) =>
+    (await import('./commands/explain.ts')).explain(globals(), id, o.format),
+  );
 
 program
   .command('request')

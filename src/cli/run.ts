@@ -10,7 +10,11 @@ export async function run(main: () => Promise<number>): Promise<void> {
     status = await main();
   } catch (error) {
     status = error instanceof UserError ? error.status : 1;
-    const expected = error instanceof UserError || error instanceof ConfigError || error instanceof CoordinatorError || error instanceof ZooKeeperError;
+    const expected =
+      error instanceof UserError ||
+      error instanceof ConfigError ||
+      error instanceof CoordinatorError ||
+      error instanceof ZooKeeperError;
     console.error(expected ? `nodepool: ${error.message}` : error);
   }
   process.exit(status);

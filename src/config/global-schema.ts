@@ -34,7 +34,9 @@ const diskimage = closed({
 });
 
 export const globalSchema = closed({
-  webapp: closed({ port: int().optional(), listen_address: str().optional() }).optional().describe('status web server of the launcher'),
+  webapp: closed({ port: int().optional(), listen_address: str().optional() })
+    .optional()
+    .describe('status web server of the launcher'),
   'elements-dir': str().optional(),
   'images-dir': str().optional(),
   'build-log-dir': str().optional(),
@@ -63,7 +65,14 @@ export const globalSchema = closed({
   diskimages: list(diskimage).optional(),
   providers: list(z.unknown()).optional(),
   'tenant-resource-limits': list(
-    z.object({ 'tenant-name': str().optional(), 'max-cores': int().optional(), 'max-servers': int().optional(), 'max-ram': int().optional() }).catchall(int()),
+    z
+      .object({
+        'tenant-name': str().optional(),
+        'max-cores': int().optional(),
+        'max-servers': int().optional(),
+        'max-ram': int().optional(),
+      })
+      .catchall(int()),
   ).optional(),
   'max-hold-age': int().optional(),
 });

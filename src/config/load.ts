@@ -5,15 +5,33 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { ConfigError, type ConfigIssue, ConfigReferenceError, formatPath } from './errors.ts';
 import { type GlobalConfig, globalSchema } from './global-schema.ts';
-import type { DiskImageConfig, DriverConfigDefinition, LabelConfig, NodepoolConfig, ProviderConfig, Resources, TlsFiles } from './model.ts';
+import type {
+  DiskImageConfig,
+  DriverConfigDefinition,
+  LabelConfig,
+  NodepoolConfig,
+  ProviderConfig,
+  Resources,
+  TlsFiles,
+} from './model.ts';
 import { asInt, didYouMean, isMapping, toJsonSchema } from './schema.ts';
-import { parseYaml, unwrap, type YamlFloat, type YamlSource } from './yaml.ts';
+import { parseYaml, unwrap, type YamlSource } from './yaml.ts';
 
 export type DriverDefinitions = ReadonlyMap<string, DriverConfigDefinition>;
 
 /** Drivers of the Python Nodepool; those without a definition here are known by name only. */
-export const driverNames = [
-  'aws', 'azure', 'fake', 'gce', 'ibmvpc', 'kubernetes', 'metastatic', 'openshift', 'openshiftpods', 'openstack', 'static',
+const driverNames = [
+  'aws',
+  'azure',
+  'fake',
+  'gce',
+  'ibmvpc',
+  'kubernetes',
+  'metastatic',
+  'openshift',
+  'openshiftpods',
+  'openstack',
+  'static',
 ] as const;
 
 export interface ConfigFile {
@@ -35,7 +53,7 @@ export interface Validated {
 }
 
 /** The text with `%(NODEPOOL_X)` replaced; names that are not set stay as they are. */
-export function substitute(text: string, env: Readonly<Record<string, string | undefined>>): string {
+function substitute(text: string, env: Readonly<Record<string, string | undefined>>): string {
   return text.replace(/%\((NODEPOOL_[^)]*)\)/g, (whole, name: string) => env[name] ?? whole);
 }
 
@@ -44,7 +62,9 @@ function read(path: string): string {
     return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : String(error);
-    throw new ConfigError([{ file: path, line: 1, column: 1, path: '', message: `the configuration can't be read: ${why}` }]);
+    throw new ConfigError([
+      { file: path, line: 1, column: 1, path: '', message: `the configuration can't be read: ${why}` },
+    ]);
   }
 }
 
@@ -92,7 +112,7 @@ export function validate(o: ConfigFile): Validated {
 function driverOf(provider: Record<string, unknown>): string {
   if (String(provider['name']).startsWith('fake')) return 'fake';
   const driver = provider['driver'];
-  return driver === undefined ? 'openstack' : String(driver);
+  return driver === undefined ? 'openstack' : typeof driver === 'string' ? driver : JSON.stringify(driver);
 }
 
 type IssueAt = (path: readonly PropertyKey[], message: string, what?: 'key' | 'value') => ConfigIssue;
@@ -110,13 +130,19 @@ function checkImages(raw: GlobalConfig, issueAt: IssueAt): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const names = new Set<string>();
   raw.diskimages?.forEach((image, index) => {
-    if (names.has(image.name)) issues.push(issueAt(['diskimages', index, 'name'], `diskimage ${image.name} is defined twice`));
+    if (names.has(image.name))
+      issues.push(issueAt(['diskimages', index, 'name'], `diskimage ${image.name} is defined twice`));
     names.add(image.name);
   });
   raw.diskimages?.forEach((image, index) => {
     if (!image.parent) return;
     if (!names.has(image.parent)) {
-      issues.push(issueAt(['diskimages', index, 'parent'], `there is no diskimage ${image.parent}${didYouMean(image.parent, [...names])}`));
+      issues.push(
+        issueAt(
+          ['diskimages', index, 'parent'],
+          `there is no diskimage ${image.parent}${didYouMean(image.parent, [...names])}`,
+        ),
+      );
     }
   });
   return issues;
@@ -125,7 +151,10 @@ function checkImages(raw: GlobalConfig, issueAt: IssueAt): ConfigIssue[] {
 /** What the daemons run with. Throws ConfigError. */
 export function loadConfig(o: ConfigFile): Loaded {
   const { raw, source, warnings } = validate(o);
-  const secure = o.securePath === undefined ? null : (parseYaml(substitute(read(o.securePath), o.env), o.securePath).value as Partial<GlobalConfig> | null);
+  const secure =
+    o.securePath === undefined
+      ? null
+      : (parseYaml(substitute(read(o.securePath), o.env), o.securePath).value as Partial<GlobalConfig> | null);
   const labels = new Map((raw.labels ?? []).map((l): [string, LabelConfig] => [l.name, labelConfig(l)]));
   const diskimages = loadImages(raw);
   const providers = new Map<string, ProviderConfig>();
@@ -142,10 +171,17 @@ export function loadConfig(o: ConfigFile): Loaded {
     }
   });
   const chroots = new Set((serversOf(raw, secure) ?? []).map((s) => (s.chroot ?? '').replace(/\/+$/, '')));
-  if (chroots.size > 1) issues.push({ file: o.path, ...source.locate(['zookeeper-servers']), path: 'zookeeper-servers', message: 'the servers disagree about the chroot' });
+  if (chroots.size > 1)
+    issues.push({
+      file: o.path,
+      ...source.locate(['zookeeper-servers']),
+      path: 'zookeeper-servers',
+      message: 'the servers disagree about the chroot',
+    });
   serversOf(raw, secure)?.forEach((server, index) => {
     const path = ['zookeeper-servers', index];
-    if (server.host === undefined) issues.push({ file: o.path, ...source.locate(path), path: formatPath(path), message: 'host is required' });
+    if (server.host === undefined)
+      issues.push({ file: o.path, ...source.locate(path), path: formatPath(path), message: 'host is required' });
   });
   if (issues.length > 0) throw new ConfigError(issues);
   return { config: assemble(raw, secure, [...chroots][0] ?? '', labels, diskimages, providers), warnings };
@@ -164,7 +200,7 @@ function assemble(
   providers: Map<string, ProviderConfig>,
 ): NodepoolConfig {
   const coordinator = raw.coordinator ?? {};
-  const timeout = raw['zookeeper-timeout'] as YamlFloat | undefined;
+  const timeout = raw['zookeeper-timeout'];
   return {
     zookeeper: {
       servers: (serversOf(raw, secure) ?? []).map((s) => ({ host: s.host!, port: asInt(s.port, 2281) })),
@@ -183,13 +219,19 @@ function assemble(
     labels,
     diskimages,
     providers,
-    tenantLimits: new Map((raw['tenant-resource-limits'] ?? []).map((limit) => [limit['tenant-name'] ?? '', tenantLimit(limit)])),
+    tenantLimits: new Map(
+      (raw['tenant-resource-limits'] ?? []).map((limit) => [limit['tenant-name'] ?? '', tenantLimit(limit)]),
+    ),
     maxHoldAgeMs: Math.max(0, asInt(raw['max-hold-age'], 0)) * 1000,
   };
 }
 
 function labelConfig(l: NonNullable<GlobalConfig['labels']>[number]): LabelConfig {
-  return { name: l.name, minReady: Math.max(0, asInt(l['min-ready'], 0)), maxReadyAgeMs: Math.max(0, asInt(l['max-ready-age'], 0)) * 1000 };
+  return {
+    name: l.name,
+    minReady: Math.max(0, asInt(l['min-ready'], 0)),
+    maxReadyAgeMs: Math.max(0, asInt(l['max-ready-age'], 0)) * 1000,
+  };
 }
 
 const limitNames: Readonly<Record<string, string>> = {
@@ -206,10 +248,12 @@ function tenantLimit(limit: Record<string, unknown>): Resources {
 }
 
 function tlsFiles(tls: { [K in keyof TlsFiles]?: string | undefined } | undefined): TlsFiles | null {
-  return tls?.cert !== undefined && tls.key !== undefined && tls.ca !== undefined ? { cert: tls.cert, key: tls.key, ca: tls.ca } : null;
+  return tls?.cert !== undefined && tls.key !== undefined && tls.ca !== undefined
+    ? { cert: tls.cert, key: tls.key, ca: tls.ca }
+    : null;
 }
 
-export function defaultDataDir(): string {
+function defaultDataDir(): string {
   const state = process.env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state');
   return join(state, 'nodepool', 'coordinator');
 }
@@ -222,12 +266,21 @@ function loadImages(raw: GlobalConfig): Map<string, DiskImageConfig> {
     if (image.abstract) continue;
     const seen = new Set<string>();
     let [username, pythonPath]: [string | undefined, string | undefined] = [undefined, undefined];
-    for (let at: typeof image | undefined = image; at && !seen.has(at.name); at = at.parent ? all.get(at.parent) : undefined) {
+    for (
+      let at: typeof image | undefined = image;
+      at && !seen.has(at.name);
+      at = at.parent ? all.get(at.parent) : undefined
+    ) {
       seen.add(at.name);
       username ||= at.username;
       pythonPath ||= at['python-path'];
     }
-    images.set(image.name, { name: image.name, username: username ?? 'zuul', pythonPath: pythonPath ?? 'auto', shellType: null });
+    images.set(image.name, {
+      name: image.name,
+      username: username ?? 'zuul',
+      pythonPath: pythonPath ?? 'auto',
+      shellType: null,
+    });
   }
   return images;
 }
@@ -236,7 +289,10 @@ function loadImages(raw: GlobalConfig): Map<string, DiskImageConfig> {
 export function configJsonSchema(drivers: DriverDefinitions): object {
   const schema = toJsonSchema(globalSchema) as { properties: Record<string, unknown> };
   const providers = [...drivers.values()].map((driver) => toJsonSchema(driver.schema));
-  schema.properties['providers'] = { type: 'array', items: { anyOf: [...providers, { type: 'object', required: ['name'] }] } };
+  schema.properties['providers'] = {
+    type: 'array',
+    items: { anyOf: [...providers, { type: 'object', required: ['name'] }] },
+  };
   return schema;
 }
 

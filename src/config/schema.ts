@@ -12,10 +12,15 @@ function custom<T>(test: (value: unknown) => boolean, what: string, json: object
 
 /** Booleans pass as integers, as they do in Python. */
 export const int = () =>
-  custom<number | boolean>((v) => typeof v === 'boolean' || (typeof v === 'number' && Number.isInteger(v)), 'an integer', {
-    type: 'integer',
-  });
-export const float = () => custom<YamlFloat>((v) => v instanceof YamlFloat, 'a number with a decimal point', { type: 'number' });
+  custom<number | boolean>(
+    (v) => typeof v === 'boolean' || (typeof v === 'number' && Number.isInteger(v)),
+    'an integer',
+    {
+      type: 'integer',
+    },
+  );
+export const float = () =>
+  custom<YamlFloat>((v) => v instanceof YamlFloat, 'a number with a decimal point', { type: 'number' });
 /** Whatever Python's float() takes. */
 export const numeric = () =>
   custom<number | string | boolean | YamlFloat>(
@@ -23,15 +28,19 @@ export const numeric = () =>
       typeof v === 'number' ||
       typeof v === 'boolean' ||
       v instanceof YamlFloat ||
-      (typeof v === 'string' && /^\s*[-+]?(?:(?:\d+(?:_\d+)*)?\.?\d+(?:_\d+)*\.?(?:[eE][-+]?\d+)?|inf(?:inity)?|nan)\s*$/i.test(v)),
+      (typeof v === 'string' &&
+        /^\s*[-+]?(?:(?:\d+(?:_\d+)*)?\.?\d+(?:_\d+)*\.?(?:[eE][-+]?\d+)?|inf(?:inity)?|nan)\s*$/i.test(v)),
     'a number',
     { type: ['number', 'string'] },
   );
-export const str = () => z.string({ error: (issue) => (issue.input === undefined ? 'is required' : `must be a string, is ${describe(issue.input)}`) });
+export const str = () =>
+  z.string({
+    error: (issue) => (issue.input === undefined ? 'is required' : `must be a string, is ${describe(issue.input)}`),
+  });
 export const bool = () => z.boolean({ error: (issue) => `must be true or false, is ${describe(issue.input)}` });
-export const list = <T extends z.ZodType>(item: T) => z.array(item, { error: (issue) => `must be a list, is ${describe(issue.input)}` });
-export const dict = () =>
-  custom<Record<string, unknown>>((v) => isMapping(v), 'a mapping', { type: 'object' });
+export const list = <T extends z.ZodType>(item: T) =>
+  z.array(item, { error: (issue) => `must be a list, is ${describe(issue.input)}` });
+export const dict = () => custom<Record<string, unknown>>((v) => isMapping(v), 'a mapping', { type: 'object' });
 
 export function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
@@ -42,13 +51,13 @@ export function closed<S extends z.core.$ZodLooseShape>(shape: S) {
   const keys = Object.keys(shape);
   return z.strictObject(shape, {
     error: (issue) => {
-      if (issue.code === 'unrecognized_keys') return (issue.keys as string[]).map((key) => unknownKey(key, keys)).join('; ');
+      if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(key, keys)).join('; ');
       return `must be a mapping, is ${describe(issue.input)}`;
     },
   });
 }
 
-export function unknownKey(key: string, valid: readonly string[]): string {
+function unknownKey(key: string, valid: readonly string[]): string {
   return `unknown key '${key}'${didYouMean(key, valid)}`;
 }
 
@@ -74,14 +83,16 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-export function describe(value: unknown): string {
+function describe(value: unknown): string {
   if (value === undefined) return 'missing';
   if (value === null) return 'empty (null)';
   if (value instanceof YamlFloat) return `the decimal number ${value.value}`;
   if (Array.isArray(value)) return 'a list';
   if (isMapping(value)) return 'a mapping';
   if (typeof value === 'object') return 'a date';
-  return typeof value === 'string' ? `the string ${JSON.stringify(value.slice(0, 40))}` : `${typeof value} ${String(value as number)}`;
+  return typeof value === 'string'
+    ? `the string ${JSON.stringify(value.slice(0, 40))}`
+    : `the ${typeof value} ${JSON.stringify(value)}`;
 }
 
 export function toJsonSchema(schema: z.ZodType): object {
@@ -95,10 +106,18 @@ export function toJsonSchema(schema: z.ZodType): object {
   });
 }
 
-export const asInt = (value: number | boolean | undefined, absent: number): number => (value === undefined ? absent : Number(value));
+export const asInt = (value: number | boolean | undefined, absent: number): number =>
+  value === undefined ? absent : Number(value);
 
 export function asNumber(value: number | string | boolean | YamlFloat | undefined, absent: number): number {
   if (value === undefined) return absent;
   if (value instanceof YamlFloat) return value.value;
-  return typeof value === 'string' ? Number(value.trim().replaceAll('_', '').replace(/^([-+]?)inf(?:inity)?$/i, '$1Infinity')) : Number(value);
+  return typeof value === 'string'
+    ? Number(
+        value
+          .trim()
+          .replaceAll('_', '')
+          .replace(/^([-+]?)inf(?:inity)?$/i, '$1Infinity'),
+      )
+    : Number(value);
 }

@@ -2,7 +2,17 @@
  * Reads YAML as PyYAML's safe loader does (YAML 1.1 with its own regular expressions), since the Python Nodepool reads the
  * same files. Floats and timestamps keep a type of their own: the validator tells them from integers and strings.
  */
-import { type Document, isAlias, isMap, isPair, isScalar, LineCounter, parseAllDocuments, type ScalarTag, visit } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  LineCounter,
+  parseAllDocuments,
+  type ScalarTag,
+  visit,
+} from 'yaml';
 import { ConfigError, type ConfigIssue } from './errors.ts';
 
 export class YamlFloat {
@@ -18,7 +28,7 @@ export class YamlFloat {
 }
 
 /** A date or time: matches no type of the schema. */
-export class YamlTimestamp {
+class YamlTimestamp {
   readonly text: string;
 
   constructor(text: string) {
@@ -40,10 +50,16 @@ const core = 'tag:yaml.org,2002:';
 
 function sexagesimal(text: string, last: (part: string) => number): number {
   const sign = text.startsWith('-') ? -1 : 1;
-  return sign * text.replace(/^[-+]/, '').split(':').reduce((sum, part) => sum * 60 + last(part), 0);
+  return (
+    sign *
+    text
+      .replace(/^[-+]/, '')
+      .split(':')
+      .reduce((sum, part) => sum * 60 + last(part), 0)
+  );
 }
 
-export function parseInteger(source: string): number {
+function parseInteger(source: string): number {
   const text = source.replaceAll('_', '');
   if (text.includes(':')) return sexagesimal(text, Number);
   const sign = text.startsWith('-') ? -1 : 1;
@@ -52,7 +68,7 @@ export function parseInteger(source: string): number {
   return sign * Number(digits);
 }
 
-export function parseFloatText(source: string): number {
+function parseFloatText(source: string): number {
   const text = source.replaceAll('_', '').toLowerCase();
   if (text.endsWith('.inf')) return text.startsWith('-') ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
   if (text === '.nan') return Number.NaN;
@@ -94,7 +110,8 @@ export function parseYaml(text: string, file: string): YamlSource {
   const report = (offset: number, message: string) => issues.push({ file, ...at(offset), path: '', message });
   if (documents.length > 1) report(documents[1]!.range[0], 'the file holds more than one YAML document');
   const document = documents[0];
-  for (const error of [...(document?.errors ?? []), ...(document?.warnings ?? [])]) report(error.pos[0], `YAML: ${error.message}`);
+  for (const error of [...(document?.errors ?? []), ...(document?.warnings ?? [])])
+    report(error.pos[0], `YAML: ${error.message}`);
   if (document) {
     visit(document, {
       Pair: (_, pair) => {
@@ -115,7 +132,15 @@ export function parseYaml(text: string, file: string): YamlSource {
   try {
     value = document?.toJS({ maxAliasCount: 1000 }) as unknown;
   } catch (error) {
-    throw new ConfigError([{ file, line: 1, column: 1, path: '', message: `YAML: ${error instanceof Error ? error.message : String(error)}` }]);
+    throw new ConfigError([
+      {
+        file,
+        line: 1,
+        column: 1,
+        path: '',
+        message: `YAML: ${error instanceof Error ? error.message : String(error)}`,
+      },
+    ]);
   }
   return {
     value,

@@ -14,7 +14,7 @@ import { killPoint } from './kill-points.ts';
 import type { ProviderPort } from './ports.ts';
 
 /** A node in one of these states that nobody has locked is deleted (spec: node life cycle). */
-export const removableStates: readonly NodeState[] = [
+const removableStates: readonly NodeState[] = [
   'used',
   'in-use',
   'building',

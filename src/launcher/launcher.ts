@@ -159,7 +159,7 @@ export class Launcher {
     await Promise.allSettled([this.dispatcher.stop(), this.minReady.stop(), this.lostRequests.stop()]);
     await Promise.allSettled([...this.inventories.values()].map((inventory) => inventory.stop()));
     await this.deletion.stop();
-    await Promise.allSettled(this.pools.map((p) => p.component?.unregister()));
+    await Promise.allSettled(this.pools.flatMap((p) => (p.component ? [p.component.unregister()] : [])));
     await this.component?.unregister();
     await Promise.allSettled([...this.providers.values()].map((provider) => provider.stop()));
     this.registry.close();

@@ -3,12 +3,25 @@
  * serving, and its record in the component registry.
  */
 import type { PoolConfig, PoolLabelConfig } from '../config/model.ts';
+import type { RequestRecord } from '../records/request.ts';
 import type { ResourceTotal, Resources } from '../records/resources.ts';
 import type { PlanPool, StockNode } from '../scheduling/plan.ts';
 import type { LabelStatus, RoutingPool } from '../scheduling/routing.ts';
 import type { NodeBooks } from './node-books.ts';
 import type { ProviderPort } from './ports.ts';
-import type { RequestHandler } from './request-handler.ts';
+
+/** A request that the pool has accepted (request-handler.ts). */
+export interface ServedRequest {
+  /** Waits for capacity. */
+  readonly waiting: boolean;
+  /** Launches under way. */
+  readonly launching: number;
+  /** Labels that still need a node. */
+  readonly openLabels: number;
+  readonly request: RequestRecord;
+  /** Capacity may have come free; false when it still waits. */
+  fill(): boolean;
+}
 
 export interface OwnPoolOptions {
   /** `<fqdn>-PoolWorker.<provider>-<pool>-<32 hex>`, new at each start. */
@@ -25,7 +38,7 @@ export class OwnPool implements RoutingPool, PlanPool {
   readonly provider: ProviderPort;
   readonly config: PoolConfig;
   /** Accepted requests, in the order of acceptance. */
-  readonly handlers = new Set<RequestHandler>();
+  readonly handlers = new Set<ServedRequest>();
   private readonly o: OwnPoolOptions;
 
   constructor(options: OwnPoolOptions) {

@@ -4,7 +4,7 @@ import type { ExternalId, Instance, Inventory, Json, LaunchSpec } from '../provi
 import type { Resources } from '../records/resources.ts';
 import type { LabelStatus } from '../scheduling/routing.ts';
 
-export interface LaunchOptions {
+interface LaunchOptions {
   /** Time for this attempt, host key scan not included. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;

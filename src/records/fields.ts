@@ -20,7 +20,9 @@ export function textList(d: JsonDocument, key: string): readonly string[] {
 
 export function object(d: JsonDocument, key: string): Readonly<Record<string, unknown>> | null {
   const value = d.get(key);
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : null;
 }
 
 /** Seconds since the epoch, as the documents hold times. */

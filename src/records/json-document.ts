@@ -61,7 +61,10 @@ export class JsonDocument {
     const values = new Map(this.values);
     for (const [key, value] of Object.entries(changes)) {
       if (value === undefined) continue;
-      values.set(key, value instanceof RawJson ? value.text : value instanceof JsonDocument ? value.toText() : JSON.stringify(value));
+      values.set(
+        key,
+        value instanceof RawJson ? value.text : value instanceof JsonDocument ? value.toText() : JSON.stringify(value),
+      );
     }
     return new JsonDocument(values);
   }

@@ -4,7 +4,7 @@ import { number, object, seconds, text, textList } from './fields.ts';
 import { JsonDocument } from './json-document.ts';
 import type { Resources } from './resources.ts';
 
-export const nodeStates = [
+const nodeStates = [
   'init',
   'building',
   'ready',
@@ -19,7 +19,7 @@ export const nodeStates = [
 ] as const;
 export type NodeState = (typeof nodeStates)[number];
 
-export interface NodeValues {
+interface NodeValues {
   readonly state: NodeState;
   readonly cloud: string | null;
   readonly provider: string | null;

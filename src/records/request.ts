@@ -3,10 +3,10 @@ import { type BrokenRecord, isBroken, parseDocument, unknownState } from './brok
 import { number, seconds, text, textList } from './fields.ts';
 import { JsonDocument } from './json-document.ts';
 
-export const requestStates = ['requested', 'pending', 'fulfilled', 'failed'] as const;
-export type RequestState = (typeof requestStates)[number];
+const requestStates = ['requested', 'pending', 'fulfilled', 'failed'] as const;
+type RequestState = (typeof requestStates)[number];
 
-export interface RequestValues {
+interface RequestValues {
   readonly state: RequestState;
   readonly declinedBy: readonly string[];
   readonly nodeTypes: readonly string[];
@@ -126,7 +126,9 @@ function split(id: string): [string, string] {
 }
 
 function changesOf(fields: RequestFields): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).map(([field, value]) => [keys[field as keyof RequestValues], value]));
+  return Object.fromEntries(
+    Object.entries(fields).map(([field, value]) => [keys[field as keyof RequestValues], value]),
+  );
 }
 
 function rebuild(id: string, document: JsonDocument): RequestRecord {

@@ -4,8 +4,6 @@
  */
 export type Resources = Readonly<Record<string, number>>;
 
-export const nothing: Resources = Object.freeze({});
-
 export function plus(a: Resources, b: Resources): Resources {
   const sum: Record<string, number> = { ...a };
   for (const name of Object.keys(b)) sum[name] = (sum[name] ?? 0) + (b[name] ?? 0);

@@ -22,7 +22,9 @@ export function explainRequest(request: RequestRecord, s: RequestSurroundings): 
     case 'failed':
       return [`${head}: every registered pool declined it (${request.declinedBy.length})`];
     case 'pending': {
-      const states = nodes.map(({ node }) => `  node ${node.id} (${node.labels.join(',')}) is ${node.state}${machineText(node)}`);
+      const states = nodes.map(
+        ({ node }) => `  node ${node.id} (${node.labels.join(',')}) is ${node.state}${machineText(node)}`,
+      );
       if (!s.locked) return [`${head}, but no launcher holds it: it will be reset and taken again`, ...states];
       const missing = request.nodeTypes.length - nodes.length;
       const wait = missing > 0 ? [`  ${missing} more to come; ${capacityText(request, s)}`] : [];
@@ -47,14 +49,21 @@ function poolLines(request: RequestRecord, s: RequestSurroundings): string[] {
 
 function capacityText(request: RequestRecord, s: RequestSurroundings): string {
   const able = s.pools.filter((pool) => request.nodeTypes.every((label) => pool.supportedLabels.includes(label)));
-  return able.map((pool) => `${pool.providerName ?? '?'} ${pool.name ?? '?'}: ${capacityOf(pool, request, s)}`).join('; ') || 'no registered pool serves it';
+  return (
+    able.map((pool) => `${pool.providerName ?? '?'} ${pool.name ?? '?'}: ${capacityOf(pool, request, s)}`).join('; ') ||
+    'no registered pool serves it'
+  );
 }
 
 function capacityOf(pool: ComponentRecord, request: RequestRecord, s: RequestSurroundings): string {
   const config = s.config.providers.get(pool.providerName ?? '')?.pools.get(pool.name ?? '');
   const own = s.nodes.filter(({ node }) => node.provider === pool.providerName && node.pool === pool.name);
   const free = own.filter(
-    ({ node, locked }) => node.state === 'ready' && node.allocatedTo === null && !locked && node.labels.some((l) => request.nodeTypes.includes(l)),
+    ({ node, locked }) =>
+      node.state === 'ready' &&
+      node.allocatedTo === null &&
+      !locked &&
+      node.labels.some((l) => request.nodeTypes.includes(l)),
   );
   if (free.length > 0 && request.reuse) return `${free.length} nodes in stock`;
   if (!config) return 'its limits are not in this configuration file';
@@ -71,17 +80,27 @@ export interface NodeSurroundings {
 
 export function explainNode(node: NodeRecord, s: NodeSurroundings): string[] {
   const head = `node ${node.id} (${node.labels.join(', ')}, provider ${node.provider ?? 'none'}) is ${node.state}`;
-  const foreign = node.provider !== null && !s.config.providers.has(node.provider) ? ['  its provider is not in this configuration'] : [];
+  const foreign =
+    node.provider !== null && !s.config.providers.has(node.provider)
+      ? ['  its provider is not in this configuration']
+      : [];
   const lines: string[] = [];
   switch (node.state) {
     case 'ready':
       if (node.allocatedTo === null) lines.push('it is in stock, free for the next request');
       else if (s.requestExists) lines.push(`it is reserved for request ${node.allocatedTo}`);
-      else lines.push(`it was reserved for request ${node.allocatedTo}, which is gone: it ${s.locked ? 'is locked by its owner' : 'will be freed'}`);
+      else
+        lines.push(
+          `it was reserved for request ${node.allocatedTo}, which is gone: it ${s.locked ? 'is locked by its owner' : 'will be freed'}`,
+        );
       break;
     case 'init':
     case 'building':
-      lines.push(s.locked ? `a launcher (${node.launcher ?? '?'}) is making it${machineText(node)}` : 'nobody is making it any more: it will be removed');
+      lines.push(
+        s.locked
+          ? `a launcher (${node.launcher ?? '?'}) is making it${machineText(node)}`
+          : 'nobody is making it any more: it will be removed',
+      );
       break;
     case 'in-use':
       lines.push(s.locked ? `${node.requestor ?? 'its owner'} is using it` : 'its owner is gone: it will be removed');

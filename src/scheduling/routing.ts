@@ -58,11 +58,7 @@ export function candidates(request: RequestRecord, registry: Iterable<Registered
   return found;
 }
 
-export function route(
-  request: RequestRecord,
-  pool: RoutingPool,
-  possible: readonly RegisteredPool[],
-): Routing {
+export function route(request: RequestRecord, pool: RoutingPool, possible: readonly RegisteredPool[]): Routing {
   if (request.state !== 'requested') return { kind: 'ignore', reason: `the request is ${request.state}` };
   if (request.declinedBy.includes(pool.id)) return { kind: 'ignore', reason: 'this pool has declined it already' };
   if (pool.takesNothing) return { kind: 'ignore', reason: 'max-concurrency is 0: the provider takes no requests' };
@@ -103,7 +99,10 @@ function declineOrDefer(request: RequestRecord, pool: RoutingPool): Routing | nu
   for (const [name, count] of wanted) {
     const slots = pool.slotsEver(name);
     if (slots !== null && slots < count) {
-      return { kind: 'decline', reason: `the request needs ${count} hosts with label ${name}, ${slots} are configured` };
+      return {
+        kind: 'decline',
+        reason: `the request needs ${count} hosts with label ${name}, ${slots} are configured`,
+      };
     }
   }
   const inPool = shortage(pool.limits, {}, total);
@@ -125,7 +124,10 @@ function declineOrDefer(request: RequestRecord, pool: RoutingPool): Routing | nu
 }
 
 /** After this pool has declined: failed when no registered pool is left that has not, else requested again. */
-export function stateAfterDecline(declinedBy: readonly string[], registry: Iterable<RegisteredPool>): 'failed' | 'requested' {
+export function stateAfterDecline(
+  declinedBy: readonly string[],
+  registry: Iterable<RegisteredPool>,
+): 'failed' | 'requested' {
   for (const pool of registry) if (!declinedBy.includes(pool.id)) return 'requested';
   return 'failed';
 }

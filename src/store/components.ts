@@ -16,7 +16,8 @@ export class ComponentHandle {
     this.store = store;
     this.record = record;
     this.offSync = store.client.onState((state) => {
-      if (state === 'connected' && this.registered?.sessionId !== store.client.sessionId) this.enqueue(() => this.create());
+      if (state === 'connected' && this.registered?.sessionId !== store.client.sessionId)
+        this.enqueue(() => this.create());
     });
   }
 

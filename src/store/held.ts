@@ -1,7 +1,13 @@
 /** Handles on locked requests and nodes: versioned writes that are refused once the lock is lost. */
 import { isBroken } from '../records/broken.ts';
 import { encodeNode, type NodeFields, type NodeRecord, parseNode, updateNode } from '../records/node.ts';
-import { encodeRequest, parseRequest, type RequestFields, type RequestRecord, updateRequest } from '../records/request.ts';
+import {
+  encodeRequest,
+  parseRequest,
+  type RequestFields,
+  type RequestRecord,
+  updateRequest,
+} from '../records/request.ts';
 import { BadVersionError, ConnectionLossError, NoNodeError, SessionExpiredError } from '../zookeeper/client/errors.ts';
 import type { Stat } from '../zookeeper/client/types.ts';
 import { type HeldLock, removeLockDirectory } from '../zookeeper/recipes/lock.ts';

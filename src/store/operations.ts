@@ -3,8 +3,23 @@
  * model, "The fewest transactions"). A multi that is refused leaves nothing behind; then the same goes step by step.
  */
 import { isBroken } from '../records/broken.ts';
-import { encodeNode, newNode, type NodeFields, type NodeRecord, parseNode, updateNode, withNodeId } from '../records/node.ts';
-import { encodeRequest, newRequest, parseRequest, type RequestFields, type RequestRecord, updateRequest } from '../records/request.ts';
+import {
+  encodeNode,
+  newNode,
+  type NodeFields,
+  type NodeRecord,
+  parseNode,
+  updateNode,
+  withNodeId,
+} from '../records/node.ts';
+import {
+  encodeRequest,
+  newRequest,
+  parseRequest,
+  type RequestFields,
+  type RequestRecord,
+  updateRequest,
+} from '../records/request.ts';
 import {
   BadVersionError,
   MultiError,
@@ -82,7 +97,11 @@ export class Operations {
    * Locks the request, writes `change` and creates the nodes, in one transaction: a lock directory that one makes oneself
    * has no earlier contender. Where the directory exists, the lock's recipe goes first.
    */
-  async acceptRequest(entry: RequestEntry, change: RequestFields, nodes: readonly NodeRecord[]): Promise<Accepted | Refused> {
+  async acceptRequest(
+    entry: RequestEntry,
+    change: RequestFields,
+    nodes: readonly NodeRecord[],
+  ): Promise<Accepted | Refused> {
     if (isBroken(entry.request)) return refused('changed');
     const directory = paths.requestLock(entry.id);
     const contender = `${directory}/${newContenderPrefix(this.store.runtime)}`;
@@ -99,7 +118,11 @@ export class Operations {
       const stat = setStat(results[2]!);
       own.committed(data, stat);
       const lock = new HeldLock(this.client, directory, lastName(createdPath(results[1]!)));
-      return { ok: true, request: new HeldRequest(this.store, lock, request, stat.version), nodes: this.created(nodes, results.slice(3)) };
+      return {
+        ok: true,
+        request: new HeldRequest(this.store, lock, request, stat.version),
+        nodes: this.created(nodes, results.slice(3)),
+      };
     } catch (error) {
       own.failed();
       if (error instanceof SessionExpiredError) return refused('session');
@@ -115,7 +138,11 @@ export class Operations {
     return this.acceptStepwise(entry, change, nodes);
   }
 
-  private async acceptStepwise(entry: RequestEntry, change: RequestFields, nodes: readonly NodeRecord[]): Promise<Accepted | Refused> {
+  private async acceptStepwise(
+    entry: RequestEntry,
+    change: RequestFields,
+    nodes: readonly NodeRecord[],
+  ): Promise<Accepted | Refused> {
     const seen = entry.request as RequestRecord;
     const locked = await this.lockRequest(entry.id, (request) => request.state === seen.state);
     if (!locked.ok) return locked;
@@ -130,7 +157,12 @@ export class Operations {
   /** Non-blocking; `expect` is asked about what is read under the lock. */
   async lockRequest(id: string, expect: (request: RequestRecord) => boolean): Promise<LockedRequest | Refused> {
     const directory = paths.requestLock(id);
-    const result = await tryLock({ client: this.client, runtime: this.store.runtime, path: directory, createParents: true });
+    const result = await tryLock({
+      client: this.client,
+      runtime: this.store.runtime,
+      path: directory,
+      createParents: true,
+    });
     if (result.result === 'locked') return refused('locked');
     if (result.result === 'gone') return refused('gone');
     try {
@@ -207,7 +239,12 @@ export class Operations {
     try {
       const results = await this.client.multi([
         { type: 'create', path: directory, data: empty },
-        { type: 'create', path: `${directory}/${newContenderPrefix(this.store.runtime)}`, data: empty, mode: 'ephemeral-sequential' },
+        {
+          type: 'create',
+          path: `${directory}/${newContenderPrefix(this.store.runtime)}`,
+          data: empty,
+          mode: 'ephemeral-sequential',
+        },
         { type: 'set', path: paths.node(entry.id), data, version: entry.version },
       ]);
       const stat = setStat(results[2]!);
@@ -240,7 +277,14 @@ export class Operations {
       const datas = writes.map((w) => encodeNode(w.node));
       // In the contract's order: nodes ready, nodes unlocked, request fulfilled, request unlocked.
       const operations: MultiOperation[] = [
-        ...writes.map((w, i): MultiOperation => ({ type: 'set', path: paths.node(w.held.id), data: datas[i]!, version: w.held.version })),
+        ...writes.map(
+          (w, i): MultiOperation => ({
+            type: 'set',
+            path: paths.node(w.held.id),
+            data: datas[i]!,
+            version: w.held.version,
+          }),
+        ),
         ...nodes.map((n) => n.held.lock.releaseOperation()),
         { type: 'set', path: paths.request(held.id), data: requestData, version },
         held.lock.releaseOperation(),
@@ -288,7 +332,12 @@ export class Operations {
 
   /** Non-blocking; makes no node that is not there. `expect` is asked about what is read under the lock. */
   async lockNode(id: string, o: { expect?: (node: NodeRecord) => boolean } = {}): Promise<LockedNode | Refused> {
-    const result = await tryLock({ client: this.client, runtime: this.store.runtime, path: paths.nodeLock(id), createParents: false });
+    const result = await tryLock({
+      client: this.client,
+      runtime: this.store.runtime,
+      path: paths.nodeLock(id),
+      createParents: false,
+    });
     if (result.result !== 'acquired') return refused(result.result);
     try {
       const { data, stat } = await this.client.get(paths.node(id));
@@ -309,7 +358,8 @@ export class Operations {
   async freeNodesOf(requestId: string, nodeIds: readonly string[]): Promise<void> {
     for (const id of nodeIds) {
       const entry = this.store.nodes.get(id);
-      if (!entry?.node || isBroken(entry.node) || entry.node.allocatedTo !== requestId || entry.node.state !== 'ready') continue;
+      if (!entry?.node || isBroken(entry.node) || entry.node.allocatedTo !== requestId || entry.node.state !== 'ready')
+        continue;
       const data = encodeNode(updateNode(entry.node, { allocatedTo: null }, this.now()));
       const own = this.store.nodes.mirror.ownWrite(id);
       try {

@@ -7,7 +7,7 @@ import { Listeners } from './listeners.ts';
 import { paths } from './paths.ts';
 import { ComponentView, ImageView, NodeView, RequestLockView, RequestView } from './views.ts';
 
-export type { NodeEntry, NodeView, RequestEntry } from './views.ts';
+export type { NodeEntry, NodeView } from './views.ts';
 
 export interface StoreLogger {
   warn(fields: object, message: string): void;
@@ -39,7 +39,10 @@ export class Store {
     this.log = o.log;
     const onError = (error: unknown) => this.log.error({ err: error }, 'A listener of the store failed');
     const onBroken = (path: string, record: BrokenRecord) =>
-      this.log.warn({ path, reason: record.reason, detail: record.message }, 'A document cannot be read and is skipped');
+      this.log.warn(
+        { path, reason: record.reason, detail: record.message },
+        'A document cannot be read and is skipped',
+      );
     this.syncListeners = new Listeners(onError);
     this.nodes = new NodeView(onBroken, onError);
     this.requests = new RequestView(onBroken, onError);

@@ -43,7 +43,7 @@ export class NodeView {
   }
 
   /** `<id>` and `<id>/lock/<contender>` matter; the rest is not even fetched. */
-  static classify(path: string): 'data' | 'name' | 'ignore' {
+  static classify(this: void, path: string): 'data' | 'name' | 'ignore' {
     const parts = path.split('/');
     if (parts.length === 1) return 'data';
     return parts.length === 3 && parts[1] === 'lock' ? 'name' : 'ignore';
@@ -53,7 +53,8 @@ export class NodeView {
     const slash = path.indexOf('/');
     const id = slash < 0 ? path : path.slice(0, slash);
     const before = this.entries.get(id);
-    const after = slash < 0 ? this.withDocument(id, before, entry) : withContender(id, before, path, entry !== undefined);
+    const after =
+      slash < 0 ? this.withDocument(id, before, entry) : withContender(id, before, path, entry !== undefined);
     if (after) this.entries.set(id, after);
     else this.entries.delete(id);
     if (before?.node !== after?.node) {
@@ -95,7 +96,11 @@ export class NodeView {
     return this.listeners.add(listener);
   }
 
-  private withDocument(id: string, before: NodeEntry | undefined, entry: MirrorEntry | null | undefined): NodeEntry | undefined {
+  private withDocument(
+    id: string,
+    before: NodeEntry | undefined,
+    entry: MirrorEntry | null | undefined,
+  ): NodeEntry | undefined {
     // Without its znode the node has gone, whatever contenders were known.
     if (!entry) return undefined;
     const node = parseNode(id, entry.data);
@@ -115,7 +120,12 @@ export class NodeView {
   }
 }
 
-function withContender(id: string, before: NodeEntry | undefined, path: string, present: boolean): NodeEntry | undefined {
+function withContender(
+  id: string,
+  before: NodeEntry | undefined,
+  path: string,
+  present: boolean,
+): NodeEntry | undefined {
   const name = path.slice(path.lastIndexOf('/') + 1);
   if (!isContender(name) || (!before && !present)) return before;
   const contenders = new Set(before?.contenders);
@@ -164,7 +174,9 @@ export class RequestView {
     return this.states.get(state);
   }
 
-  onChange(listener: (id: string, before: RequestEntry | undefined, after: RequestEntry | undefined) => void): () => void {
+  onChange(
+    listener: (id: string, before: RequestEntry | undefined, after: RequestEntry | undefined) => void,
+  ): () => void {
     return this.listeners.add(listener);
   }
 }
@@ -179,7 +191,7 @@ export class RequestLockView {
     this.listeners = new Listeners(onError);
   }
 
-  static classify(path: string): 'name' | 'ignore' {
+  static classify(this: void, path: string): 'name' | 'ignore' {
     return path.includes('/') ? 'name' : 'ignore';
   }
 
@@ -209,7 +221,7 @@ export class ComponentView {
     this.listeners = new Listeners(onError);
   }
 
-  static classify(path: string): 'data' | 'ignore' {
+  static classify(this: void, path: string): 'data' | 'ignore' {
     return path.split('/').length === 2 ? 'data' : 'ignore';
   }
 
@@ -243,7 +255,7 @@ export class ImageView {
     this.listeners = new Listeners(onError);
   }
 
-  static classify(path: string): 'data' | 'ignore' {
+  static classify(this: void, path: string): 'data' | 'ignore' {
     const parts = path.split('/');
     return parts.length === 7 && parts[6] !== 'lock' ? 'data' : 'ignore';
   }

@@ -15,8 +15,13 @@ const secret = /password|passwd|token|secret|private|authorization|^key$|credent
 export function createLog(o: LogOptions): Log {
   const destination = pino.destination({ dest: o.fd, sync: false, minLength: 0 });
   const sink =
-    o.format === 'json' ? destination : { write: (line: string) => destination.write(humanLine(line)), flushSync: () => destination.flushSync() };
-  const log = pino({ level: o.level, base: null, formatters: { log: (fields) => redact(fields) as Record<string, unknown> } }, sink);
+    o.format === 'json'
+      ? destination
+      : { write: (line: string) => destination.write(humanLine(line)), flushSync: () => destination.flushSync() };
+  const log = pino(
+    { level: o.level, base: null, formatters: { log: (fields) => redact(fields) as Record<string, unknown> } },
+    sink,
+  );
   process.on('exit', () => {
     try {
       destination.flushSync();
@@ -30,10 +35,18 @@ export function createLog(o: LogOptions): Log {
 function redact(value: unknown, depth = 0): unknown {
   if (typeof value !== 'object' || value === null || depth > 4 || value instanceof Error) return value;
   if (Array.isArray(value)) return value.map((item) => redact(item, depth + 1));
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, secret.test(key) ? '[redacted]' : redact(item, depth + 1)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, secret.test(key) ? '[redacted]' : redact(item, depth + 1)]),
+  );
 }
 
-const levels: Readonly<Record<number, string>> = { 20: 'DEBUG', 30: 'INFO', 40: 'WARNING', 50: 'ERROR', 60: 'CRITICAL' };
+const levels: Readonly<Record<number, string>> = {
+  20: 'DEBUG',
+  30: 'INFO',
+  40: 'WARNING',
+  50: 'ERROR',
+  60: 'CRITICAL',
+};
 
 interface Line {
   level: number;
@@ -54,8 +67,14 @@ function humanLine(json: string): string {
     requestId ? `[node_request: ${requestId}]` : '',
     nodeId ? `[node: ${nodeId}]` : '',
   ].filter((part) => part !== '');
-  const rest = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const rest = Object.entries(fields).map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
   const text = [...prefix, msg, ...rest].join(' ');
-  const problem = err ? (level >= 50 ? `\n  ${(err.stack ?? err.message ?? '').replaceAll('\n', '\n  ')}` : ` (${err.message ?? ''})`) : '';
+  const problem = err
+    ? level >= 50
+      ? `\n  ${(err.stack ?? err.message ?? '').replaceAll('\n', '\n  ')}`
+      : ` (${err.message ?? ''})`
+    : '';
   return `${at} ${levels[level] ?? level} nodepool: ${text}${problem}\n`;
 }

@@ -10,7 +10,12 @@ import { readNode } from './listings.ts';
 
 const patienceMs = 5000;
 
-export async function changeNode(o: GlobalOptions, id: string, state: Extract<NodeState, 'hold' | 'deleting'>, format: Format): Promise<void> {
+export async function changeNode(
+  o: GlobalOptions,
+  id: string,
+  state: Extract<NodeState, 'hold' | 'deleting'>,
+  format: Format,
+): Promise<void> {
   await withZooKeeper(o, async (client) => {
     if (!/^[\w.-]+$/.test(id) || !(await readNode(client, id))) {
       console.log(`Node id ${id} not found`);
@@ -24,7 +29,8 @@ export async function changeNode(o: GlobalOptions, id: string, state: Extract<No
       console.log(`Node id ${id} not found`);
       return;
     }
-    if (held.result === 'locked') throw new UserError(`node ${id} is locked by somebody else (waited ${patienceMs / 1000} s)`);
+    if (held.result === 'locked')
+      throw new UserError(`node ${id} is locked by somebody else (waited ${patienceMs / 1000} s)`);
     try {
       const { node } = (await readNode(client, id)) ?? {};
       if (node) await client.set(paths.node(id), encodeNode(updateNode(node, { state }, systemRuntime.nowMs())));

@@ -14,7 +14,9 @@ export async function explain(o: GlobalOptions, id: string, format: Format): Pro
       const request = store.requests.get(id)?.request;
       const entry = store.nodes.get(id);
       const node = entry?.node;
-      const nodes = [...store.nodes.all()].flatMap((e) => (e.node && !isBroken(e.node) ? [{ node: e.node, locked: e.locked }] : []));
+      const nodes = [...store.nodes.all()].flatMap((e) =>
+        e.node && !isBroken(e.node) ? [{ node: e.node, locked: e.locked }] : [],
+      );
       let lines: string[];
       if (request) {
         lines = isBroken(request)
@@ -23,7 +25,11 @@ export async function explain(o: GlobalOptions, id: string, format: Format): Pro
       } else if (entry && node) {
         lines = isBroken(node)
           ? [`the document of node ${id} cannot be read (${node.message}); launchers skip it`]
-          : explainNode(node, { locked: entry.locked, requestExists: node.allocatedTo !== null && store.requests.get(node.allocatedTo) !== undefined, config });
+          : explainNode(node, {
+              locked: entry.locked,
+              requestExists: node.allocatedTo !== null && store.requests.get(node.allocatedTo) !== undefined,
+              config,
+            });
       } else throw new UserError(`there is no request and no node ${id}`);
       console.log(format === 'json' ? JSON.stringify({ id, reasons: lines }, null, 2) : lines.join('\n'));
     } finally {

@@ -23,7 +23,10 @@ export async function childrenOf(client: ZooKeeper, path: string): Promise<reado
 /** null for a node that has gone or can't be read. */
 export async function readNode(client: ZooKeeper, id: string): Promise<ListedNode | null> {
   try {
-    const [{ data }, contenders] = await Promise.all([client.get(paths.node(id)), childrenOf(client, paths.nodeLock(id))]);
+    const [{ data }, contenders] = await Promise.all([
+      client.get(paths.node(id)),
+      childrenOf(client, paths.nodeLock(id)),
+    ]);
     const node = parseNode(id, data);
     return isBroken(node) ? null : { node, locked: contenders.length > 0 };
   } catch (error) {
@@ -76,7 +79,10 @@ export async function info(o: GlobalOptions, provider: string, format: Format): 
     const images: ImageRow[] = [];
     for (const image of await childrenOf(client, paths.images)) {
       for (const build of await childrenOf(client, `${paths.images}/${image}/builds`)) {
-        const uploads = await childrenOf(client, `${paths.images}/${image}/builds/${build}/providers/${provider}/images`);
+        const uploads = await childrenOf(
+          client,
+          `${paths.images}/${image}/builds/${build}/providers/${provider}/images`,
+        );
         const ids = uploads.filter((id) => id !== 'lock');
         if (ids.length > 0) images.push({ image, build, uploads: ids });
       }
@@ -95,7 +101,12 @@ export async function info(o: GlobalOptions, provider: string, format: Format): 
     const nodeTable = render(
       [
         { key: 'id', header: 'ID', cell: (node: NodeRecord) => node.id },
-        { key: 'server_id', header: 'Server ID', cell: (node: NodeRecord) => (node.externalId === null ? null : String(node.externalId as string)) },
+        {
+          key: 'server_id',
+          header: 'Server ID',
+          cell: (node: NodeRecord) =>
+            node.externalId === null ? null : JSON.stringify(node.externalId).replace(/^"(.*)"$/, '$1'),
+        },
       ],
       nodes,
       format,

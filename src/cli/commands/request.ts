@@ -31,7 +31,8 @@ interface Taken {
 }
 
 export async function request(o: GlobalOptions, r: RequestOptions): Promise<number> {
-  if (!/^\d{3}$/.test(r.priority)) throw new UserError('--priority takes three digits: 100 (high), 200 (normal) or 300 (low)', 2);
+  if (!/^\d{3}$/.test(r.priority))
+    throw new UserError('--priority takes three digits: 100 (high), 200 (normal) or 300 (low)', 2);
   const timeoutMs = r.timeout === undefined ? undefined : Number(r.timeout) * 1000;
   if (timeoutMs !== undefined && !(timeoutMs > 0)) throw new UserError('--timeout takes a number of seconds', 2);
   return withZooKeeper(o, async (client) => {
@@ -48,7 +49,9 @@ export async function request(o: GlobalOptions, r: RequestOptions): Promise<numb
     });
     if (answer.state === 'failed') {
       await client.delete(paths.request(id)).catch(() => undefined);
-      throw new UserError(`request ${id} failed: no provider can serve ${r.label.join(', ')} (declined by ${answer.declinedBy.length} pools)`);
+      throw new UserError(
+        `request ${id} failed: no provider can serve ${r.label.join(', ')} (declined by ${answer.declinedBy.length} pools)`,
+      );
     }
     const taken = await take(client, answer);
     try {
@@ -82,13 +85,20 @@ function answered(client: ZooKeeper, id: string, timeoutMs: number | undefined):
       timeoutMs === undefined
         ? null
         : systemRuntime.setTimer(timeoutMs, () =>
-            end(() => reject(new UserError(`request ${id} was not answered within ${timeoutMs / 1000} s; \`nodepool explain ${id}\` says why while it waits`))),
+            end(() =>
+              reject(
+                new UserError(
+                  `request ${id} was not answered within ${timeoutMs / 1000} s; \`nodepool explain ${id}\` says why while it waits`,
+                ),
+              ),
+            ),
           );
     const interrupted = () => end(() => reject(new UserError('interrupted', 130)));
     process.once('SIGINT', interrupted);
     process.once('SIGTERM', interrupted);
     const off = client.onState((state) => {
-      if (state === 'expired') end(() => reject(new UserError('the ZooKeeper session was lost, and the request with it')));
+      if (state === 'expired')
+        end(() => reject(new UserError('the ZooKeeper session was lost, and the request with it')));
       if (state === 'connected') look();
     });
     const end = (settle: () => void) => {
@@ -102,7 +112,8 @@ function answered(client: ZooKeeper, id: string, timeoutMs: number | undefined):
       client.get(paths.request(id), { watch: look }).then(
         ({ data }) => {
           const request = parseRequest(id, data);
-          if (!isBroken(request) && (request.state === 'fulfilled' || request.state === 'failed')) end(() => resolve(request));
+          if (!isBroken(request) && (request.state === 'fulfilled' || request.state === 'failed'))
+            end(() => resolve(request));
         },
         (error: unknown) => {
           if (error instanceof NoNodeError) end(() => reject(new UserError(`request ${id} has vanished`)));
@@ -116,13 +127,18 @@ function answered(client: ZooKeeper, id: string, timeoutMs: number | undefined):
 async function take(client: ZooKeeper, answer: RequestRecord): Promise<Taken[]> {
   const taken: Taken[] = [];
   for (const id of answer.nodes) {
-    const held = await lock({ client, runtime: systemRuntime, path: paths.nodeLock(id), createParents: false }, { timeoutMs: 30_000 });
+    const held = await lock(
+      { client, runtime: systemRuntime, path: paths.nodeLock(id), createParents: false },
+      { timeoutMs: 30_000 },
+    );
     if (held.result !== 'acquired') throw new UserError(`node ${id} could not be locked: ${held.result}`);
     const { data, stat } = await client.get(paths.node(id));
     const node = parseNode(id, data);
     if (isBroken(node) || node.allocatedTo !== answer.id || node.state !== 'ready') {
       await held.lock.release();
-      throw new UserError(`node ${id} is not ours: it is ${isBroken(node) ? node.message : `${node.state}, allocated to ${node.allocatedTo ?? 'nobody'}`}`);
+      throw new UserError(
+        `node ${id} is not ours: it is ${isBroken(node) ? node.message : `${node.state}, allocated to ${node.allocatedTo ?? 'nobody'}`}`,
+      );
     }
     const used = updateNode(node, { state: 'in-use' }, systemRuntime.nowMs());
     await client.set(paths.node(id), encodeNode(used), stat.version);
@@ -156,20 +172,34 @@ async function use(taken: readonly Taken[], r: RequestOptions): Promise<number> 
   const nodes = taken.map(({ node }) => connection(node));
   if (r.exec === undefined) {
     if (r.format === 'json') console.log(JSON.stringify(nodes, null, 2));
-    else for (const n of nodes) console.log(`${n.id}: ${n.connection_type ?? '?'} ${n.username ?? ''}@${n.interface_ip ?? '?'} port ${String(n.connection_port)} (${n.label.join(',')}, provider ${n.provider ?? '?'})`);
+    else
+      for (const n of nodes)
+        console.log(
+          `${n.id}: ${n.connection_type ?? '?'} ${n.username ?? ''}@${n.interface_ip ?? '?'} port ${String(n.connection_port)} (${n.label.join(',')}, provider ${n.provider ?? '?'})`,
+        );
     console.error('the nodes are yours until this command ends (Ctrl-C)');
     await untilSignal();
     return 0;
   }
   const directory = mkdtempSync(join(tmpdir(), 'nodepool-request-'));
   try {
-    return await run(r.exec, taken.map((t) => t.node), nodes, directory);
+    return await run(
+      r.exec,
+      taken.map((t) => t.node),
+      nodes,
+      directory,
+    );
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-function run(command: string, records: readonly NodeRecord[], nodes: readonly object[], directory: string): Promise<number> {
+function run(
+  command: string,
+  records: readonly NodeRecord[],
+  nodes: readonly object[],
+  directory: string,
+): Promise<number> {
   const knownHosts = join(directory, 'known_hosts');
   const lines = records.flatMap((node) => {
     const host = node.connectionPort === 22 ? node.interfaceIp : `[${node.interfaceIp}]:${String(node.connectionPort)}`;
@@ -185,7 +215,7 @@ function run(command: string, records: readonly NodeRecord[], nodes: readonly ob
       NODEPOOL_KNOWN_HOSTS: knownHosts,
       NODEPOOL_NODE_ID: first?.id ?? '',
       NODEPOOL_NODE_IP: first?.interfaceIp ?? '',
-      NODEPOOL_NODE_PORT: String(first?.connectionPort ?? ''),
+      NODEPOOL_NODE_PORT: typeof first?.connectionPort === 'number' ? String(first.connectionPort) : '',
       NODEPOOL_NODE_USERNAME: first?.username ?? '',
     },
   });

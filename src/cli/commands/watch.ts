@@ -34,7 +34,9 @@ export async function watch(o: GlobalOptions): Promise<void> {
 
 function picture(store: Store): string {
   const requests = [...store.requests.all()].map((e) => e.request).filter((r): r is RequestRecord => !isBroken(r));
-  const nodes = [...store.nodes.all()].flatMap((e): ListedNode[] => (e.node && !isBroken(e.node) ? [{ node: e.node, locked: e.locked }] : []));
+  const nodes = [...store.nodes.all()].flatMap((e): ListedNode[] =>
+    e.node && !isBroken(e.node) ? [{ node: e.node, locked: e.locked }] : [],
+  );
   requests.sort((a, b) => (a.id < b.id ? -1 : 1));
   nodes.sort((a, b) => (a.node.id < b.node.id ? -1 : 1));
   return `Requests\n${render(requestColumns, requests, 'table')}\nNodes\n${render(nodeColumns(false, systemRuntime.nowMs()), nodes, 'table')}`;

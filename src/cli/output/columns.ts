@@ -13,7 +13,11 @@ const asText = (value: unknown): string | null =>
   value === null || value === undefined ? null : typeof value === 'string' ? value : JSON.stringify(value);
 
 export function nodeColumns(detail: boolean, nowMs: number): Column<ListedNode>[] {
-  const column = (key: string, header: string, cell: (node: NodeRecord, locked: boolean) => Cell): Column<ListedNode> => ({
+  const column = (
+    key: string,
+    header: string,
+    cell: (node: NodeRecord, locked: boolean) => Cell,
+  ): Column<ListedNode> => ({
     key,
     header,
     cell: (row) => cell(row.node, row.locked),

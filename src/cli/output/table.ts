@@ -11,14 +11,23 @@ export type Format = 'table' | 'json';
 
 export function render<T>(columns: readonly Column<T>[], rows: readonly T[], format: Format): string {
   if (format === 'json') {
-    return JSON.stringify(rows.map((row) => Object.fromEntries(columns.map((column) => [column.key, column.cell(row)]))), null, 2);
+    return JSON.stringify(
+      rows.map((row) => Object.fromEntries(columns.map((column) => [column.key, column.cell(row)]))),
+      null,
+      2,
+    );
   }
   const cells = rows.map((row) => columns.map((column) => cellText(column.cell(row))));
-  const widths = columns.map((column, index) => Math.max(column.header.length, ...cells.map((line) => line[index]!.length)));
+  const widths = columns.map((column, index) =>
+    Math.max(column.header.length, ...cells.map((line) => line[index]!.length)),
+  );
   const rule = `+${widths.map((width) => '-'.repeat(width + 2)).join('+')}+`;
-  const line = (texts: readonly string[]) => `|${texts.map((text, index) => ` ${text.padEnd(widths[index]!)} `).join('|')}|`;
+  const line = (texts: readonly string[]) =>
+    `|${texts.map((text, index) => ` ${text.padEnd(widths[index]!)} `).join('|')}|`;
   const body = cells.map(line);
-  return [rule, line(columns.map((column) => column.header)), rule, ...(body.length > 0 ? [...body, rule] : [])].join('\n');
+  return [rule, line(columns.map((column) => column.header)), rule, ...(body.length > 0 ? [...body, rule] : [])].join(
+    '\n',
+  );
 }
 
 function cellText(cell: Cell): string {

@@ -14,23 +14,12 @@ import type {
 } from '../../provider/adapter.ts';
 import { CapacityError, NotFoundError, PermanentError, ProviderError, QuotaError } from '../../provider/errors.ts';
 import { sleep } from '../../runtime.ts';
-import type { CreateAnswer, FakeServer, FakeServerSpec } from './cloud.ts';
+import type { CreateAnswer, FakeServerSpec } from './cloud.ts';
 import { FakeCloud } from './cloud.ts';
 import type { FakeLabelSettings, FakePoolSettings, FakeSettings } from './config.ts';
+import type { CloudPort } from './cloud-port.ts';
 import { RemoteCloud } from './remote-cloud.ts';
 import { followSideChannel } from './side-channel.ts';
-
-/** What the adapter needs of a cloud, near or far. */
-export interface CloudPort {
-  create(spec: FakeServerSpec, signal: AbortSignal): Promise<CreateAnswer>;
-  /** Milliseconds until the server is active; null when it never will be; undefined when there is none. */
-  activeInMs(id: string, signal: AbortSignal): Promise<number | null | undefined>;
-  list(signal: AbortSignal): Promise<readonly FakeServer[]>;
-  delete(id: string, signal: AbortSignal): Promise<boolean>;
-  quota(signal: AbortSignal): Promise<QuotaLimits>;
-  zones(signal: AbortSignal): Promise<readonly string[]>;
-  hasImage(name: string, signal: AbortSignal): Promise<boolean>;
-}
 
 type State = { readonly token: string; readonly id?: string };
 
@@ -90,13 +79,14 @@ export class FakeAdapter implements Adapter<State> {
       return { done: false, state: { ...state, id }, externalId: id, wait: this.waitFor(waitMs) };
     }
     const waitMs = await this.cloud.activeInMs(state.id, signal);
-    if (waitMs === undefined) throw new ProviderError('status', `server ${state.id} has gone or failed`, { externalId: state.id });
+    if (waitMs === undefined)
+      throw new ProviderError('status', `server ${state.id} has gone or failed`, { externalId: state.id });
     if (waitMs === null || waitMs > 0) return { done: false, state, wait: this.waitFor(waitMs) };
     return { done: true, instance: this.instance(state.id, spec) };
   }
 
   beginDelete(externalId: ExternalId): State {
-    return { token: '', id: String(externalId as string) };
+    return { token: '', id: typeof externalId === 'string' ? externalId : JSON.stringify(externalId) };
   }
 
   async advanceDelete(state: State, { signal }: { signal: AbortSignal }): Promise<DeleteStep<State>> {
@@ -127,7 +117,9 @@ export class FakeAdapter implements Adapter<State> {
     const { flavorName, minRam, volumeGb } = settings;
     const fits = flavors.some((f) => flavorName === null || (minRam > 0 ? f.includes(flavorName) : f === flavorName));
     if (!fits || minRam > flavorResources.ram) {
-      return Promise.reject(new PermanentError(`no flavor for label ${label.name}: min-ram ${minRam}, flavor-name ${flavorName ?? 'any'}`));
+      return Promise.reject(
+        new PermanentError(`no flavor for label ${label.name}: min-ram ${minRam}, flavor-name ${flavorName ?? 'any'}`),
+      );
     }
     return Promise.resolve({ ...flavorResources, ...(volumeGb === null ? {} : { volumes: 1, 'volume-gb': volumeGb }) });
   }
@@ -142,7 +134,9 @@ export class FakeAdapter implements Adapter<State> {
     return imageId !== null || imageName === null || this.cloud.hasImage(imageName, signal);
   }
 
-  private waitFor(waitMs: number | null | undefined): { kind: 'event'; promise: Promise<void> } | { kind: 'delay'; ms: number } {
+  private waitFor(
+    waitMs: number | null | undefined,
+  ): { kind: 'event'; promise: Promise<void> } | { kind: 'delay'; ms: number } {
     if (waitMs === null || waitMs === undefined) return { kind: 'delay', ms: lookAgainMs };
     // Counted from now, so that what happens in between (storing the id) is not added to it.
     return { kind: 'event', promise: sleep(this.context.runtime, waitMs) };
@@ -151,7 +145,8 @@ export class FakeAdapter implements Adapter<State> {
   private serverSpec(state: State, spec: LaunchSpec): FakeServerSpec {
     const settings = spec.label.settings as FakeLabelSettings;
     const pool = this.context.provider.pools.get(spec.poolName)?.settings as FakePoolSettings | undefined;
-    const volume: Record<string, number> = settings.volumeGb === null ? {} : { volumes: 1, 'volume-gb': settings.volumeGb };
+    const volume: Record<string, number> =
+      settings.volumeGb === null ? {} : { volumes: 1, 'volume-gb': settings.volumeGb };
     return {
       token: state.token,
       name: spec.hostname,
@@ -191,7 +186,9 @@ function refusal(answer: Extract<CreateAnswer, { error: string }>): ProviderErro
 }
 
 function stringValues(properties: Readonly<Record<string, unknown>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]));
+  return Object.fromEntries(
+    Object.entries(properties).map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),
+  );
 }
 
 function localPort(cloud: FakeCloud, context: AdapterContext): CloudPort {
@@ -202,7 +199,9 @@ function localPort(cloud: FakeCloud, context: AdapterContext): CloudPort {
       const server = cloud.get(id);
       if (!server || server.status === 'ERROR' || server.status === 'DELETED') return Promise.resolve(undefined);
       if (server.status === 'ACTIVE') return Promise.resolve(0);
-      return Promise.resolve(server.activeAtMs === Number.POSITIVE_INFINITY ? null : Math.max(0, server.activeAtMs - now()));
+      return Promise.resolve(
+        server.activeAtMs === Number.POSITIVE_INFINITY ? null : Math.max(0, server.activeAtMs - now()),
+      );
     },
     list: () => Promise.resolve(cloud.list()),
     delete: (id) => Promise.resolve(cloud.delete(id)),

@@ -46,7 +46,13 @@ export type CreateAnswer =
 
 export class FakeCloud {
   readonly servers = new Map<string, FakeServer>();
-  readonly faults: FakeFaults = { createFailures: 0, createFailuresWithId: 0, createTimeouts: 0, failureRate: 0, hang: false };
+  readonly faults: FakeFaults = {
+    createFailures: 0,
+    createFailuresWithId: 0,
+    createTimeouts: 0,
+    failureRate: 0,
+    hang: false,
+  };
   /** Limits that the cloud reports; creating beyond `instances` is refused. */
   quota: Record<string, number> = {};
   capacity = Number.POSITIVE_INFINITY;
@@ -132,7 +138,8 @@ export class FakeCloud {
     if (faults.failureRate > 0 && this.runtime.random() < faults.failureRate) {
       return { error: 'failure', message: 'the cloud failed to create the server' };
     }
-    if (!this.zones.includes(spec.zone)) return { error: 'zone', message: `there is no availability zone ${spec.zone}` };
+    if (!this.zones.includes(spec.zone))
+      return { error: 'zone', message: `there is no availability zone ${spec.zone}` };
     const count = this.servers.size;
     if (count >= (this.quota['instances'] ?? Number.POSITIVE_INFINITY)) {
       return { error: 'quota', message: `Quota exceeded for instances: ${count} of ${this.quota['instances']} in use` };

@@ -29,8 +29,12 @@ const label = closed({
   networks: list(str()).optional(),
   'host-key-checking': bool().optional(),
 })
-  .refine((l) => (l.diskimage === undefined) !== (l['cloud-image'] === undefined), { error: 'needs exactly one of diskimage and cloud-image' })
-  .refine((l) => l['min-ram'] !== undefined || l['flavor-name'] !== undefined, { error: 'needs min-ram or flavor-name' });
+  .refine((l) => (l.diskimage === undefined) !== (l['cloud-image'] === undefined), {
+    error: 'needs exactly one of diskimage and cloud-image',
+  })
+  .refine((l) => l['min-ram'] !== undefined || l['flavor-name'] !== undefined, {
+    error: 'needs min-ram or flavor-name',
+  });
 
 const pool = closed({
   name: str().optional(),
@@ -58,7 +62,9 @@ const cloudImage = closed({
   'connection-port': int().optional(),
   'python-path': str().optional(),
   'shell-type': str().optional(),
-}).refine((i) => i['image-id'] === undefined || i['image-name'] === undefined, { error: 'takes image-id or image-name, not both' });
+}).refine((i) => i['image-id'] === undefined || i['image-name'] === undefined, {
+  error: 'takes image-id or image-name, not both',
+});
 
 const diskimage = closed({
   name: str().optional(),
@@ -70,7 +76,9 @@ const diskimage = closed({
 });
 
 const fakeCloud = closed({
-  address: str().optional().describe('http://HOST:PORT of a fake cloud that runs as a process of its own (`nodepool fake-cloud`)'),
+  address: str()
+    .optional()
+    .describe('http://HOST:PORT of a fake cloud that runs as a process of its own (`nodepool fake-cloud`)'),
   account: str().optional().describe("account there, default: the provider's name"),
   'boot-delay': numeric().optional().describe('seconds from creation to active, default 0.1'),
   'create-delay': numeric().optional().describe('seconds that the creation call takes'),
@@ -205,19 +213,34 @@ function loadPool(one: Pool, index: number, p: Provider, priority: number, conte
   };
 }
 
-function loadLabel(l: Label, path: readonly PropertyKey[], one: Pool, p: Provider, context: DriverLoadContext): PoolLabelConfig {
+function loadLabel(
+  l: Label,
+  path: readonly PropertyKey[],
+  one: Pool,
+  p: Provider,
+  context: DriverLoadContext,
+): PoolLabelConfig {
   if (!context.labels.has(l.name)) {
-    throw new ConfigReferenceError([...path, 'name'], `there is no top-level label ${l.name}${didYouMean(l.name, [...context.labels.keys()])}`);
+    throw new ConfigReferenceError(
+      [...path, 'name'],
+      `there is no top-level label ${l.name}${didYouMean(l.name, [...context.labels.keys()])}`,
+    );
   }
   const cloudImages = p['cloud-images'] ?? [];
   const image = cloudImages.find((i) => i.name !== undefined && i.name === l['cloud-image']);
   if (l['cloud-image'] !== undefined && !image) {
     const known = cloudImages.flatMap((i) => (i.name === undefined ? [] : [i.name]));
-    throw new ConfigReferenceError([...path, 'cloud-image'], `there is no cloud-image ${l['cloud-image']}${didYouMean(l['cloud-image'], known)}`);
+    throw new ConfigReferenceError(
+      [...path, 'cloud-image'],
+      `there is no cloud-image ${l['cloud-image']}${didYouMean(l['cloud-image'], known)}`,
+    );
   }
   const disk = l.diskimage === undefined ? undefined : context.diskimages.get(l.diskimage);
   if (l.diskimage !== undefined && !disk) {
-    throw new ConfigReferenceError([...path, 'diskimage'], `there is no diskimage ${l.diskimage}${didYouMean(l.diskimage, [...context.diskimages.keys()])}`);
+    throw new ConfigReferenceError(
+      [...path, 'diskimage'],
+      `there is no diskimage ${l.diskimage}${didYouMean(l.diskimage, [...context.diskimages.keys()])}`,
+    );
   }
   const own = image ?? p.diskimages?.find((d) => d.name === l.diskimage);
   const type = own?.['connection-type'] ?? 'ssh';

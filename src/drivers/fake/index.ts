@@ -1,4 +1,4 @@
 import type { Driver } from '../../provider/adapter.ts';
 import { FakeAdapter } from './adapter.ts';
 
-export const driver: Driver = { name: 'fake', createAdapter: (context) => new FakeAdapter(context) as ReturnType<Driver['createAdapter']> };
+export const driver: Driver = { name: 'fake', createAdapter: (context) => new FakeAdapter(context) };

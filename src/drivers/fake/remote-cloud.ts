@@ -1,6 +1,6 @@
 /** Client of a fake cloud that runs as a process of its own (fake-cloud-server.ts). */
 import { ProviderError } from '../../provider/errors.ts';
-import type { CloudPort } from './adapter.ts';
+import type { CloudPort } from './cloud-port.ts';
 import type { CreateAnswer, FakeServer, FakeServerSpec } from './cloud.ts';
 
 export class RemoteCloud implements CloudPort {
@@ -15,7 +15,9 @@ export class RemoteCloud implements CloudPort {
   }
 
   async activeInMs(id: string, signal: AbortSignal): Promise<number | null | undefined> {
-    const answer = (await this.ask('GET', `/servers/${encodeURIComponent(id)}`, signal)) as { activeInMs?: number | null };
+    const answer = (await this.ask('GET', `/servers/${encodeURIComponent(id)}`, signal)) as {
+      activeInMs?: number | null;
+    };
     return answer.activeInMs;
   }
 
@@ -43,11 +45,14 @@ export class RemoteCloud implements CloudPort {
   private async ask(method: string, path: string, signal: AbortSignal, body?: object): Promise<unknown> {
     try {
       const answer = await fetch(this.base + path, { method, signal, ...(body ? { body: JSON.stringify(body) } : {}) });
-      if (!answer.ok) throw new ProviderError('status', `the fake cloud answered ${answer.status} to ${method} ${path}`);
+      if (!answer.ok)
+        throw new ProviderError('status', `the fake cloud answered ${answer.status} to ${method} ${path}`);
       return await answer.json();
     } catch (error) {
       if (error instanceof ProviderError || signal.aborted) throw error;
-      throw new ProviderError('network', `the fake cloud at ${this.base} can't be reached: ${String(error)}`, { cause: error });
+      throw new ProviderError('network', `the fake cloud at ${this.base} can't be reached: ${String(error)}`, {
+        cause: error,
+      });
     }
   }
 }

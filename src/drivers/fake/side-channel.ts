@@ -32,7 +32,13 @@ const lookMs = 50;
 const defaults = { cores: 100, instances: 20, ram: 1_000_000, volumes: 100, 'volume-gb': 1_000_000 };
 
 /** Returns the function that ends it. */
-export function followSideChannel(directory: string, provider: string, cloud: FakeCloud, runtime: Runtime, log: Logger): () => void {
+export function followSideChannel(
+  directory: string,
+  provider: string,
+  cloud: FakeCloud,
+  runtime: Runtime,
+  log: Logger,
+): () => void {
   const seen = { serial: -1, text: '', failures: 0, withId: 0, timeouts: 0 };
   let written = '';
   let timer: Timer;
@@ -51,10 +57,15 @@ export function followSideChannel(directory: string, provider: string, cloud: Fa
     seen.text = text;
     seen.serial = control.serial ?? seen.serial;
     cloud.quota = {};
-    for (const [name, value] of Object.entries(control.quota ?? defaults)) if (value !== null && value !== -1) cloud.quota[name] = value;
+    for (const [name, value] of Object.entries(control.quota ?? defaults))
+      if (value !== null && value !== -1) cloud.quota[name] = value;
     const mine = control.providers?.[provider];
     seen.failures = take(mine?.['create-server-failures'], seen.failures, (n) => (cloud.faults.createFailures = n));
-    seen.withId = take(mine?.['create-server-failures-with-id'], seen.withId, (n) => (cloud.faults.createFailuresWithId = n));
+    seen.withId = take(
+      mine?.['create-server-failures-with-id'],
+      seen.withId,
+      (n) => (cloud.faults.createFailuresWithId = n),
+    );
     seen.timeouts = take(mine?.['create-server-timeouts'], seen.timeouts, (n) => (cloud.faults.createTimeouts = n));
     for (const image of mine?.images ?? []) cloud.images.add(image);
     if (mine?.azs) cloud.zones = [...mine.azs];

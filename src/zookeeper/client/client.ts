@@ -1,7 +1,14 @@
 /** The client as its users see it (types.ts): turns operations into calls of a session, paths through the chroot. */
 import { addWatchMode, createFlags, errorCode, opCode, watcherType, xid } from '../protocol/constants.ts';
 import { type JuteReader, JuteWriter } from '../protocol/jute.ts';
-import { createOpCode, readMultiResults, type WireOperation, type WireResult, writeCreate, writeMulti } from '../protocol/multi.ts';
+import {
+  createOpCode,
+  readMultiResults,
+  type WireOperation,
+  type WireResult,
+  writeCreate,
+  writeMulti,
+} from '../protocol/multi.ts';
 import { openAcl, pathProblem, readAcl, readStat, type WireEvent, writeAcl } from '../protocol/records.ts';
 import { type Runtime, systemRuntime } from '../../runtime.ts';
 import { type Call, requestFrame } from './call.ts';
@@ -112,10 +119,18 @@ class ZooKeeperClient implements ZooKeeper {
     this.check(path, mode.includes('sequential'));
     const operation = this.wireCreate(path, data, mode, options.acl, options.ttlMs);
     const op = createOpCode(operation.flags, true);
-    return this.call(op, path, (w) => writeCreate(w, operation), options, (body) => ({
-      path: this.strip(body.string()),
-      stat: readStat(body),
-    }), false, data.length + path.length + 128);
+    return this.call(
+      op,
+      path,
+      (w) => writeCreate(w, operation),
+      options,
+      (body) => ({
+        path: this.strip(body.string()),
+        stat: readStat(body),
+      }),
+      false,
+      data.length + path.length + 128,
+    );
   }
 
   async ensurePath(path: string, options: CallOptions = {}): Promise<void> {
@@ -162,12 +177,26 @@ class ZooKeeperClient implements ZooKeeper {
 
   delete(path: string, version = -1, options: CallOptions = {}): Promise<void> {
     this.check(path);
-    return this.call(opCode.delete, path, (w) => w.string(this.full(path)).int(version), options, () => undefined, false);
+    return this.call(
+      opCode.delete,
+      path,
+      (w) => w.string(this.full(path)).int(version),
+      options,
+      () => undefined,
+      false,
+    );
   }
 
   sync(path: string, options: CallOptions = {}): Promise<void> {
     this.check(path);
-    return this.call(opCode.sync, path, (w) => w.string(this.full(path)), options, () => undefined, true);
+    return this.call(
+      opCode.sync,
+      path,
+      (w) => w.string(this.full(path)),
+      options,
+      () => undefined,
+      true,
+    );
   }
 
   async multi(operations: readonly MultiOperation[], options: CallOptions = {}): Promise<MultiResult[]> {
@@ -179,8 +208,18 @@ class ZooKeeperClient implements ZooKeeper {
       zxid = at;
       return readMultiResults(body);
     };
-    const results = await this.call(opCode.multi, operations[0]!.path, (w) => writeMulti(w, wire), options, decode, false, size);
-    const failed = results.findIndex((r) => r.type === 'error' && r.error !== 0 && r.error !== errorCode.runtimeInconsistency);
+    const results = await this.call(
+      opCode.multi,
+      operations[0]!.path,
+      (w) => writeMulti(w, wire),
+      options,
+      decode,
+      false,
+      size,
+    );
+    const failed = results.findIndex(
+      (r) => r.type === 'error' && r.error !== 0 && r.error !== errorCode.runtimeInconsistency,
+    );
     const index = failed >= 0 ? failed : results.findIndex((r) => r.type === 'error');
     if (index >= 0) {
       const result = results[index] as Extract<WireResult, { type: 'error' }>;
@@ -189,7 +228,11 @@ class ZooKeeperClient implements ZooKeeper {
     return results.map((result, at): MultiResult => {
       switch (result.type) {
         case 'create':
-          return { type: 'create', path: this.strip(result.path), stat: result.stat ?? statOfNew(zxid, operations[at]!) };
+          return {
+            type: 'create',
+            path: this.strip(result.path),
+            stat: result.stat ?? statOfNew(zxid, operations[at]!),
+          };
         case 'set':
           return { type: 'set', stat: result.stat };
         case 'delete':
@@ -208,7 +251,14 @@ class ZooKeeperClient implements ZooKeeper {
     if (reads.length === 0) return [];
     for (const read of reads) this.check(read.path);
     const wire = reads.map((r) => ({ type: r.type, path: this.full(r.path) }));
-    const results = await this.call(opCode.multiRead, reads[0]!.path, (w) => writeMulti(w, wire), options, readMultiResults, true);
+    const results = await this.call(
+      opCode.multiRead,
+      reads[0]!.path,
+      (w) => writeMulti(w, wire),
+      options,
+      readMultiResults,
+      true,
+    );
     return results.map((result, index) => {
       if (result.type === 'get') return { data: result.data, stat: result.stat };
       if (result.type === 'children') return { children: result.children };
@@ -218,10 +268,17 @@ class ZooKeeperClient implements ZooKeeper {
 
   getAcl(path: string, options: CallOptions = {}): Promise<{ acl: Acl[]; stat: Stat }> {
     this.check(path);
-    return this.call(opCode.getAcl, path, (w) => w.string(this.full(path)), options, (body) => {
-      const acl = body.vector(readAcl);
-      return { acl, stat: readStat(body) };
-    }, true);
+    return this.call(
+      opCode.getAcl,
+      path,
+      (w) => w.string(this.full(path)),
+      options,
+      (body) => {
+        const acl = body.vector(readAcl);
+        return { acl, stat: readStat(body) };
+      },
+      true,
+    );
   }
 
   setAcl(path: string, acl: readonly Acl[], aversion = -1, options: CallOptions = {}): Promise<Stat> {
@@ -233,7 +290,14 @@ class ZooKeeperClient implements ZooKeeper {
   async addAuth(scheme: string, auth: Uint8Array, options: CallOptions = {}): Promise<void> {
     this.auths.push({ scheme, auth });
     // Credentials travel outside the order of calls; a call after them shows that they were taken.
-    await this.call(opCode.auth, undefined, (w) => w.int(0).string(scheme).buffer(auth), options, () => undefined, false);
+    await this.call(
+      opCode.auth,
+      undefined,
+      (w) => w.int(0).string(scheme).buffer(auth),
+      options,
+      () => undefined,
+      false,
+    );
   }
 
   getEphemerals(prefix = '/', options: CallOptions = {}): Promise<string[]> {
@@ -350,7 +414,12 @@ class ZooKeeperClient implements ZooKeeper {
           try {
             resolve(decode(body, zxid));
           } catch (failure) {
-            reject(new ZooKeeperError('bad-answer', `the answer can't be read: ${String(failure)}`, { path, cause: failure }));
+            reject(
+              new ZooKeeperError('bad-answer', `the answer can't be read: ${String(failure)}`, {
+                path,
+                cause: failure,
+              }),
+            );
           }
         },
         fail: (error) => {
@@ -402,8 +471,21 @@ class ZooKeeperClient implements ZooKeeper {
     this.watches.dispatch({ type: event.type, path: this.strip(event.path) }, this.onError);
   }
 
-  private wireCreate(path: string, data: Uint8Array, mode: keyof typeof createFlags, acl?: readonly Acl[], ttlMs?: number) {
-    const base = { type: 'create' as const, path: this.full(path), data, acl: acl ?? openAcl, flags: createFlags[mode], withStat: true };
+  private wireCreate(
+    path: string,
+    data: Uint8Array,
+    mode: keyof typeof createFlags,
+    acl?: readonly Acl[],
+    ttlMs?: number,
+  ) {
+    const base = {
+      type: 'create' as const,
+      path: this.full(path),
+      data,
+      acl: acl ?? openAcl,
+      flags: createFlags[mode],
+      withStat: true,
+    };
     return ttlMs === undefined ? base : { ...base, ttlMs: BigInt(ttlMs) };
   }
 
@@ -423,7 +505,8 @@ class ZooKeeperClient implements ZooKeeper {
 
   private check(path: string, sequential = false): void {
     const problem = pathProblem(path, sequential);
-    if (problem !== null) throw new BadArgumentsError('bad-arguments', `path ${JSON.stringify(path)}: ${problem}`, { path });
+    if (problem !== null)
+      throw new BadArgumentsError('bad-arguments', `path ${JSON.stringify(path)}: ${problem}`, { path });
   }
 
   private full(path: string): string {

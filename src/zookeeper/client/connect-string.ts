@@ -6,7 +6,7 @@ export interface ServerAddress {
   readonly port: number;
 }
 
-export interface ConnectString {
+interface ConnectString {
   readonly servers: readonly ServerAddress[];
   /** '' or a path without trailing slash. */
   readonly chroot: string;

@@ -8,7 +8,11 @@ export class ZooKeeperError extends Error {
   /** The same call may succeed later without anybody changing anything. */
   readonly retriable: boolean;
 
-  constructor(code: string, message: string, o: { path?: string | undefined; retriable?: boolean; cause?: unknown } = {}) {
+  constructor(
+    code: string,
+    message: string,
+    o: { path?: string | undefined; retriable?: boolean; cause?: unknown } = {},
+  ) {
     super(message, o.cause === undefined ? undefined : { cause: o.cause });
     this.name = new.target.name;
     this.code = code;
@@ -30,7 +34,11 @@ export class ServerError extends ZooKeeperError {}
 /** The connection broke while the call was under way: a write may have happened or not. */
 export class ConnectionLossError extends ZooKeeperError {
   constructor(path?: string, cause?: unknown) {
-    super('connection-loss', `connection lost while the call was under way${at(path)}`, { path, retriable: true, cause });
+    super('connection-loss', `connection lost while the call was under way${at(path)}`, {
+      path,
+      retriable: true,
+      cause,
+    });
   }
 }
 
@@ -42,7 +50,10 @@ export class SessionExpiredError extends ZooKeeperError {
 
 export class DeadlineExceededError extends ZooKeeperError {
   constructor(timeoutMs: number, path?: string, reason = '') {
-    super('deadline', `no answer within ${timeoutMs} ms${at(path)}${reason ? `; ${reason}` : ''}`, { path, retriable: true });
+    super('deadline', `no answer within ${timeoutMs} ms${at(path)}${reason ? `; ${reason}` : ''}`, {
+      path,
+      retriable: true,
+    });
   }
 }
 
@@ -89,7 +100,11 @@ export function errorOf(code: number, path?: string): ZooKeeperError {
     case errorCode.notEmpty:
       return new NotEmptyError('not-empty', `the node has children${at(path)}`, o);
     case errorCode.noChildrenForEphemerals:
-      return new NoChildrenForEphemeralsError('no-children-for-ephemerals', `ephemeral nodes have no children${at(path)}`, o);
+      return new NoChildrenForEphemeralsError(
+        'no-children-for-ephemerals',
+        `ephemeral nodes have no children${at(path)}`,
+        o,
+      );
     case errorCode.noAuth:
       return new NoAuthError('no-auth', `not allowed${at(path)}`, o);
     case errorCode.badArguments:

@@ -6,7 +6,13 @@ import type { Duplex } from 'node:stream';
 import { opCode, xid as reservedXid } from '../protocol/constants.ts';
 import { FrameSplitter } from '../protocol/framing.ts';
 import { JuteReader, JuteWriter } from '../protocol/jute.ts';
-import { decodeConnectResponse, encodeConnectRequest, readEvent, readReplyHeader, type WireEvent } from '../protocol/records.ts';
+import {
+  decodeConnectResponse,
+  encodeConnectRequest,
+  readEvent,
+  readReplyHeader,
+  type WireEvent,
+} from '../protocol/records.ts';
 import type { Runtime, Timer } from '../../runtime.ts';
 import { type Call, setXid } from './call.ts';
 import type { ServerAddress } from './connect-string.ts';
@@ -380,7 +386,8 @@ export class Session {
       const late = (call: Call) => !call.settled && call.deadlineMs <= now;
       const reason = this.ready ? '' : this.lastProblem;
       const overdue = [...this.inFlight, ...this.waiting].filter(late);
-      for (const call of overdue) settle(call, () => call.fail(new DeadlineExceededError(call.timeoutMs, call.path, reason)));
+      for (const call of overdue)
+        settle(call, () => call.fail(new DeadlineExceededError(call.timeoutMs, call.path, reason)));
       if (overdue.length > 0) this.waiting = this.waiting.filter((call) => !call.settled);
       if (this.inFlight.length + this.waiting.length > 0) this.armSweep();
     });

@@ -13,7 +13,10 @@ const rearmBytes = 128 * 1024;
 
 export class Watches {
   private readonly oneShot: Record<OneShotKind, Table> = { data: new Map(), exists: new Map(), children: new Map() };
-  private readonly lasting: Record<PersistentKind, Table> = { persistent: new Map(), 'persistent-recursive': new Map() };
+  private readonly lasting: Record<PersistentKind, Table> = {
+    persistent: new Map(),
+    'persistent-recursive': new Map(),
+  };
 
   add(kind: OneShotKind | PersistentKind, path: string, listener: WatchListener): void {
     const table = this.table(kind);
@@ -81,7 +84,10 @@ export class Watches {
     const flush = () => {
       if (bytes === 0) return;
       const old = lists[3]!.length === 0 && lists[4]!.length === 0;
-      const w = new JuteWriter(bytes + 64).int(xid.setWatches).int(old ? opCode.setWatches : opCode.setWatches2).long(lastZxid);
+      const w = new JuteWriter(bytes + 64)
+        .int(xid.setWatches)
+        .int(old ? opCode.setWatches : opCode.setWatches2)
+        .long(lastZxid);
       for (const list of old ? lists.slice(0, 3) : lists) w.vector(list, (v, path) => v.string(path));
       frames.push(w.frame());
       lists = tables.map(() => []);

@@ -1,6 +1,6 @@
 /** Records that several messages share, in both directions. Layout: zookeeper.jute of Apache ZooKeeper. */
 import { eventType } from './constants.ts';
-import { JuteReader, JuteWriter, ProtocolError } from './jute.ts';
+import { JuteReader, JuteWriter } from './jute.ts';
 
 export interface WireStat {
   readonly czxid: bigint;
@@ -132,7 +132,6 @@ export function encodeEvent(event: WireEvent, state: number): Buffer {
   return w.int(eventType[event.type]).int(state).string(event.path).frame();
 }
 
-
 /** Paths as Apache's PathUtils accepts them. Returns what is wrong, or null. */
 export function pathProblem(path: string, sequential = false): string | null {
   if (path.length === 0) return 'it is empty';
@@ -148,9 +147,4 @@ export function pathProblem(path: string, sequential = false): string | null {
   // biome-ignore lint: control characters are what is looked for
   if (/[\u0000-\u001f\u007f-\u009f\ud800-\uf8ff\ufff0-\uffff]/u.test(path)) return 'it has an invalid character';
   return null;
-}
-
-export function assertNoProblem(path: string, sequential = false): void {
-  const problem = pathProblem(path, sequential);
-  if (problem !== null) throw new ProtocolError(`invalid path ${JSON.stringify(path)}: ${problem}`);
 }

@@ -241,7 +241,7 @@ function changeOf(
     signal?.addEventListener('abort', onAbort, { once: true });
     o.client.get(path, { watch: () => done(resolve) }).catch((error: unknown) => {
       if (error instanceof NoNodeError) done(resolve);
-      else done(() => reject(error as Error));
+      else done(() => reject(error));
     });
   });
 }

@@ -5,7 +5,7 @@
 import { NoNodeError } from '../client/errors.ts';
 import type { SessionState, Stat, WatchEvent, WatchHandle, ZooKeeper } from '../client/types.ts';
 
-export type PathClass =
+type PathClass =
   /** The document is kept. */
   | 'data'
   /** Only its existence is kept; nothing is fetched. */
