@@ -1,4 +1,5 @@
 /** A small authority with one server and one client certificate, for the coordinator's TLS port. */
+import 'reflect-metadata'; // @peculiar/x509 needs it to be there first
 import { createPrivateKey, webcrypto } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -22,7 +23,8 @@ const validDays = 3650;
 export async function makeCertificates(directory: string, names: readonly string[] = []): Promise<void> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const taken = ['ca.pem', 'server.pem', 'client.pem'].find((file) => existsSync(join(directory, file)));
-  if (taken !== undefined) throw new CoordinatorError('tls', `${join(directory, taken)} exists already; certificates are not overwritten`);
+  if (taken !== undefined)
+    throw new CoordinatorError('tls', `${join(directory, taken)} exists already; certificates are not overwritten`);
   const now = systemRuntime.nowMs();
   const validity = { notBefore: new Date(now - dayMs), notAfter: new Date(now + validDays * dayMs) };
   const caKeys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
@@ -30,7 +32,7 @@ export async function makeCertificates(directory: string, names: readonly string
     ...validity,
     serialNumber: systemRuntime.randomHex(16),
     name: 'CN=nodepool-coordinator-ca',
-    keys: caKeys as webcrypto.CryptoKeyPair,
+    keys: caKeys,
     signingAlgorithm: algorithm,
     extensions: [new BasicConstraintsExtension(true, 0, true)],
   });
@@ -42,19 +44,26 @@ export async function makeCertificates(directory: string, names: readonly string
       serialNumber: systemRuntime.randomHex(16),
       subject: `CN=${who === 'server' ? 'localhost' : 'nodepool-client'}`,
       issuer: ca.subject,
-      publicKey: keys.publicKey as webcrypto.CryptoKey,
-      signingKey: caKeys.privateKey as webcrypto.CryptoKey,
+      publicKey: keys.publicKey,
+      signingKey: caKeys.privateKey,
       signingAlgorithm: algorithm,
       extensions: [
         new ExtendedKeyUsageExtension([who === 'server' ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth]),
         new SubjectAlternativeNameExtension(
-          ['localhost', '127.0.0.1', '::1', ...names].map((name) => ({ type: isIP(name) ? ('ip' as const) : ('dns' as const), value: name })),
+          ['localhost', '127.0.0.1', '::1', ...names].map((name) => ({
+            type: isIP(name) ? ('ip' as const) : ('dns' as const),
+            value: name,
+          })),
         ),
       ],
     });
     write(directory, `${who}.pem`, certificate.toString('pem'));
     const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
-    write(directory, `${who}.key`, createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }).export({ type: 'pkcs8', format: 'pem' }) as string);
+    write(
+      directory,
+      `${who}.key`,
+      createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }).export({ type: 'pkcs8', format: 'pem' }) as string,
+    );
   }
 }
 
