@@ -10,7 +10,7 @@ import type { Logger } from './logger.ts';
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /** What every resource made for a node carries, so that leaks are found by it. */
-export interface NodeMetadata {
+interface NodeMetadata {
   readonly nodepool_node_id: string;
   readonly nodepool_pool_name: string;
   readonly nodepool_provider_name: string;

@@ -1,6 +1,7 @@
 /** Bounds an adapter's call: it gets a signal that fires at the deadline, and the caller goes on even if it ignores that. */
 import type { Runtime } from '../runtime.ts';
 import { asError, TimeoutError } from './errors.ts';
+import { manyListeners } from './signals.ts';
 
 export function withDeadline<T>(
   runtime: Runtime,
@@ -23,6 +24,7 @@ export function withDeadline<T>(
     const onAbort = () => fail(outer!.reason as Error);
     const timer = runtime.setTimer(timeoutMs, () => fail(new TimeoutError(`${what} took longer than ${timeoutMs} ms`)));
     if (outer?.aborted) return onAbort();
+    if (outer) manyListeners(outer);
     outer?.addEventListener('abort', onAbort, { once: true });
     work(own.signal).then(
       (value) => {

@@ -1,12 +1,14 @@
 /**
- * Reaches a host and reads its SSH host keys by real key exchanges, one for each key type that both sides know. Hosts that
- * do not answer yet are tried again until the deadline.
+ * Reaches a host and reads its SSH host keys by real key exchanges, one for each key type that both sides know. A host
+ * that does not answer yet is tried again until the time is up (spec: launcher 3.3, static driver 4.2).
  */
-import { lookup } from 'node:dns/promises';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { Client, type ServerHostKeyAlgorithm } from 'ssh2';
+import type { Socket } from 'node:net';
+import type { ServerHostKeyAlgorithm } from 'ssh2';
 import { type Runtime, sleep } from '../runtime.ts';
-import { ProviderError } from './errors.ts';
+import { asProviderError } from './errors.ts';
+import { connectToAny, ReachError, resolveName } from './reach.ts';
+import { manyListeners } from './signals.ts';
+import { exchangeKeys } from './ssh-exchange.ts';
 
 export interface ScanTarget {
   readonly address: string;
@@ -15,16 +17,19 @@ export interface ScanTarget {
 }
 
 export interface ScanOptions {
+  /** For all of it, waiting for one's turn included. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  readonly runtime: Runtime;
 }
 
 const fakeKey = 'ssh-rsa FAKEKEY';
 const singleAttemptMs = 10_000;
-const pauseMs = 1000;
-/** One exchange each; an RSA key is asked for by its newest signature first. */
-const algorithms: readonly (readonly ServerHostKeyAlgorithm[])[] = [
+const shortestPauseMs = 100;
+const longestPauseMs = 1000;
+/** Tries for one more key type of a host that was just seen to work. */
+const triesPerType = 3;
+/** One exchange each; an RSA key is asked for by its newest signatures first. */
+const keyTypes: readonly (readonly ServerHostKeyAlgorithm[])[] = [
   ['ssh-ed25519'],
   ['ecdsa-sha2-nistp256'],
   ['ecdsa-sha2-nistp384'],
@@ -32,121 +37,127 @@ const algorithms: readonly (readonly ServerHostKeyAlgorithm[])[] = [
   ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
 ];
 
+/** For other connection types an open port is enough. */
 export const gathersKeys = (connectionType: string): boolean =>
   connectionType === 'ssh' || connectionType === 'network_cli';
 
-/** Resolves with lines `<type> <base64>`, none for other connection types; rejects with a ProviderError 'keyscan'. */
-export async function scanHostKeys(target: ScanTarget, o: ScanOptions): Promise<readonly string[]> {
-  const withKeys = gathersKeys(target.connectionType);
-  if (target.address.includes('fake')) return withKeys ? [fakeKey] : [];
-  const deadlineMs = o.runtime.monotonicMs() + o.timeoutMs;
-  const left = () => deadlineMs - o.runtime.monotonicMs();
-  let problem = 'it did not answer';
-  for (;;) {
-    if (o.signal.aborted) throw o.signal.reason as Error;
-    if (left() <= 0)
-      throw new ProviderError(
-        'keyscan',
-        `${target.address} port ${target.port}: ${problem} (tried for ${o.timeoutMs} ms)`,
-      );
-    try {
-      const address = await reachable(target, Math.min(singleAttemptMs, left()));
-      if (!withKeys) return [];
-      const first = await exchange(address, target.port, algorithms.flat(), Math.min(singleAttemptMs, left()));
-      return await remainingKeys(address, target.port, first, left);
-    } catch (error) {
-      problem = error instanceof Error ? error.message : String(error);
-    }
-    await sleep(o.runtime, Math.max(0, Math.min(pauseMs, left())), o.signal);
+/** Tests and demonstrations: such an address is never connected to. */
+const isFake = (address: string): boolean => address.includes('fake');
+
+export class HostKeyScanner {
+  private readonly runtime: Runtime;
+  private readonly mostAtOnce: number;
+  private running = 0;
+  private readonly queue: (() => void)[] = [];
+
+  constructor(runtime: Runtime, mostAtOnce = 100) {
+    this.runtime = runtime;
+    this.mostAtOnce = mostAtOnce;
   }
-}
 
-async function remainingKeys(
-  address: string,
-  port: number,
-  first: string,
-  left: () => number,
-): Promise<readonly string[]> {
-  const firstType = first.slice(0, first.indexOf(' '));
-  const keys = await Promise.all(
-    algorithms.map(async (types) => {
-      if (types.includes(firstType as ServerHostKeyAlgorithm)) return first;
-      if (left() <= 0) return null;
-      // The host has no key of that type, or says so by closing: both mean "none".
-      return exchange(address, port, types, Math.min(singleAttemptMs, left())).catch(() => null);
-    }),
-  );
-  return [...new Set(keys.filter((key): key is string => key !== null))];
-}
+  /** Lines `<type> <base64>`, none for connection types without keys. Rejects with a ReachError, or the signal's reason. */
+  async scan(target: ScanTarget, o: ScanOptions): Promise<readonly string[]> {
+    const withKeys = gathersKeys(target.connectionType);
+    if (isFake(target.address)) return withKeys ? [fakeKey] : [];
+    return this.limited(target, o, (signal) =>
+      this.untilItAnswers(target, signal, () => (withKeys ? this.keys(target, signal) : this.touch(target, signal))),
+    );
+  }
 
-/** The first address of the name that takes a TCP connection. */
-async function reachable(target: ScanTarget, timeoutMs: number): Promise<string> {
-  const addresses = isIP(target.address)
-    ? [target.address]
-    : (await lookup(target.address, { all: true })).map((a) => a.address);
-  let problem: Error = new Error(`the name ${target.address} has no address`);
-  for (const address of addresses) {
+  /** Does anybody listen there? One try only. Rejects with a ReachError, or the signal's reason. */
+  async reach(target: ScanTarget, o: ScanOptions): Promise<void> {
+    if (isFake(target.address)) return;
+    await this.limited(target, o, (signal) => this.touch(target, signal));
+  }
+
+  private async limited<T>(target: ScanTarget, o: ScanOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const where = `${target.address} port ${target.port}`;
+    const abort = new AbortController();
+    manyListeners(abort.signal);
+    manyListeners(o.signal);
+    const silent = new ReachError('silent', `${where} does not answer within ${o.timeoutMs / 1000} s`);
+    const timer = this.runtime.setTimer(o.timeoutMs, () => abort.abort(silent));
+    const onAbort = () => abort.abort(o.signal.reason);
+    if (o.signal.aborted) onAbort();
+    o.signal.addEventListener('abort', onAbort, { once: true });
+    if (this.running >= this.mostAtOnce) await new Promise<void>((resolve) => this.queue.push(resolve));
+    else this.running++;
     try {
-      (await open(address, target.port, timeoutMs)).destroy();
-      return address;
-    } catch (error) {
-      problem = error as Error;
+      if (abort.signal.aborted) throw abort.signal.reason as Error;
+      return await work(abort.signal);
+    } finally {
+      timer.cancel();
+      o.signal.removeEventListener('abort', onAbort);
+      const next = this.queue.shift();
+      if (next) next();
+      else this.running--;
     }
   }
-  throw problem;
-}
 
-/** A plain look whether anybody listens there. */
-export async function checkReachable(target: ScanTarget, timeoutMs: number): Promise<void> {
-  if (target.address.includes('fake')) return;
-  await reachable(target, timeoutMs);
-}
+  private async untilItAnswers<T>(target: ScanTarget, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    let last: ReachError | null = null;
+    for (let pauseMs = shortestPauseMs; ; pauseMs = Math.min(longestPauseMs, pauseMs * 2)) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!signal.aborted && error instanceof ReachError) last = error;
+        else if (!signal.aborted) throw asProviderError(error);
+      }
+      try {
+        await sleep(this.runtime, pauseMs, signal);
+      } catch (reason) {
+        // The last thing that the host did says more than that the time is up.
+        if (!(reason instanceof ReachError) || last === null) throw reason;
+        throw new ReachError(
+          last.problem,
+          `${target.address} port ${target.port}: ${last.message}; ${reason.message}`,
+          { cause: last },
+        );
+      }
+    }
+  }
 
-function open(address: string, port: number, timeoutMs: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connectTcp({ host: address, port, timeout: timeoutMs });
-    socket.once('connect', () => resolve(socket));
-    socket.once('timeout', () => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)));
-    socket.once('error', (error: NodeJS.ErrnoException) =>
-      reject(error.code === 'ECONNREFUSED' ? new Error('the connection was refused') : error),
-    );
-  });
-}
+  private async touch(target: ScanTarget, signal: AbortSignal): Promise<readonly string[]> {
+    const socket = await this.connect(await resolveName(target.address, signal), target.port, signal);
+    socket.destroy();
+    return [];
+  }
 
-/** One key exchange; resolves with the key that the host shows. */
-function exchange(
-  address: string,
-  port: number,
-  types: readonly ServerHostKeyAlgorithm[],
-  timeoutMs: number,
-): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const client = new Client();
-    let key: string | null = null;
-    client.on('error', (error: Error) => {
-      if (key !== null) return resolve(key);
-      const what = /ECONNRESET|closed|ended|lost/i.test(error.message)
-        ? 'the host closed the connection'
-        : 'it does not speak SSH with us';
-      reject(new Error(`${what}: ${error.message}`));
-    });
-    client.on('close', () =>
-      key === null ? reject(new Error('the host closed the connection before the key exchange')) : resolve(key),
-    );
-    client.connect({
-      host: address,
-      port,
-      username: 'nodepool',
-      readyTimeout: timeoutMs,
-      authHandler: () => false,
-      algorithms: { serverHostKey: [...types] },
-      hostVerifier: (blob: Buffer) => {
-        const length = blob.readUInt32BE(0);
-        key = `${blob.toString('latin1', 4, 4 + length)} ${blob.toString('base64')}`;
-        resolve(key);
-        setImmediate(() => client.destroy());
-        return false;
-      },
-    });
-  });
+  private connect(addresses: readonly string[], port: number, signal: AbortSignal): Promise<Socket> {
+    return connectToAny(addresses, port, { timeoutMs: singleAttemptMs, signal, runtime: this.runtime });
+  }
+
+  private async keys(target: ScanTarget, signal: AbortSignal): Promise<readonly string[]> {
+    const addresses = await resolveName(target.address, signal);
+    const exchange = async (to: readonly string[], types: readonly ServerHostKeyAlgorithm[]) => {
+      const socket = await this.connect(to, target.port, signal);
+      const address = socket.remoteAddress;
+      return {
+        address,
+        key: await exchangeKeys(socket, types, { timeoutMs: singleAttemptMs, signal, runtime: this.runtime }),
+      };
+    };
+    const first = await exchange(addresses, keyTypes.flat());
+    const same = first.address === undefined ? addresses : [first.address];
+    const firstType = first.key.slice(0, first.key.indexOf(' '));
+    const others = keyTypes.filter((types) => !types.some((type) => type === firstType));
+    const found = await Promise.all(others.map((types) => this.oneMore(() => exchange(same, types), signal)));
+    return [first.key, ...found.filter((key): key is string => key !== null)];
+  }
+
+  /** null: the host has no key of that type. A busy sshd drops connections at random, hence more than one try. */
+  private async oneMore(
+    exchange: () => Promise<{ readonly key: string }>,
+    signal: AbortSignal,
+  ): Promise<string | null> {
+    for (let tried = 1; ; tried++) {
+      try {
+        return (await exchange()).key;
+      } catch (error) {
+        if (signal.aborted || !(error instanceof ReachError)) throw error;
+        if (error.problem === 'negotiation' || tried >= triesPerType) return null;
+        await sleep(this.runtime, shortestPauseMs * tried, signal);
+      }
+    }
+  }
 }

@@ -4,6 +4,7 @@
  */
 import type { Runtime, Timer } from '../runtime.ts';
 import { asError, asProviderError, TimeoutError } from './errors.ts';
+import { manyListeners } from './signals.ts';
 
 export interface MachineView {
   readonly kind: 'launch' | 'deletion';
@@ -63,7 +64,7 @@ export class Machine {
         this.abort.abort(new TimeoutError(`the ${what} took longer than ${timeoutMs / 1000} s`)),
       );
       this.signal.addEventListener('abort', onAbort, { once: true });
-      outer.addEventListener('abort', onOuterAbort, { once: true });
+      manyListeners(outer).addEventListener('abort', onOuterAbort, { once: true });
       if (outer.aborted) return onOuterAbort();
       body().then(
         (value) => {

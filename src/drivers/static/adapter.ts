@@ -1,6 +1,5 @@
-/** The static driver: an inventory of hosts that exist already. Launches and deletes nothing. */
-import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
+/** The static driver: an inventory of hosts that exist already. Launches and deletes nothing (spec: static driver, 4). */
+import { isIPv6 } from 'node:net';
 import type {
   Adapter,
   AdapterContext,
@@ -13,74 +12,118 @@ import type {
   Json,
   ListedInstance,
 } from '../../provider/adapter.ts';
-import { PermanentError, ProviderError } from '../../provider/errors.ts';
-import { checkReachable, gathersKeys, scanHostKeys } from '../../provider/host-key-scan.ts';
+import { PermanentError } from '../../provider/errors.ts';
+import { gathersKeys, HostKeyScanner, type ScanTarget } from '../../provider/host-key-scan.ts';
+import { ReachError, resolveName } from '../../provider/reach.ts';
 import type { StaticHost, StaticPoolSettings } from './config.ts';
 
+/** A look at a host is good for all its slots, and for the next few requests. */
 const aliveCacheMs = 3000;
 
 export class StaticAdapter implements Adapter {
   readonly inventory: Inventory;
   private readonly context: AdapterContext;
-  private readonly configured = new Map<InventoryHost, StaticHost>();
-  private readonly alive = new Map<string, { untilMs: number; result: Promise<void> }>();
+  private readonly scanner: HostKeyScanner;
+  private readonly stopping = new AbortController();
+  private readonly settings = new Map<InventoryHost, StaticHost>();
+  private readonly looks = new Map<string, { readonly untilMs: number; readonly result: Promise<void> }>();
 
   constructor(context: AdapterContext) {
     this.context = context;
-    for (const pool of context.provider.pools.values()) {
-      for (const host of (pool.settings as StaticPoolSettings).hosts) {
-        this.configured.set(
-          {
-            poolName: pool.name,
-            name: host.name,
-            username: host.username,
-            connectionPort: host.port,
-            connectionType: host.connectionType,
-            pythonPath: host.pythonPath,
-            shellType: host.shellType,
-            labels: host.labels,
-            slots: host.slots,
-            nodeAttributes: pool.nodeAttributes as { readonly [key: string]: Json } | null,
-          },
-          host,
-        );
-      }
-    }
+    this.scanner = new HostKeyScanner(context.runtime);
+    this.readHosts();
     this.inventory = {
-      hosts: [...this.configured.keys()],
-      check: (host, signal) => this.check(this.configured.get(host)!, signal),
-      alive: (host) => this.isAlive(this.configured.get(host)!),
+      hosts: [...this.settings.keys()],
+      check: (host, signal) => this.check(this.settingsOf(host), signal),
+      alive: (host) => this.alive(this.settingsOf(host)),
     };
   }
 
-  private async check(host: StaticHost, signal: AbortSignal): Promise<HostCheck> {
-    return { hostKeys: await this.keysOf(host, signal), ...(await addressOf(host.name)) };
+  /** Name, user and port are one machine: of two entries with the same ones only the last counts. */
+  private readHosts(): void {
+    const byIdentity = new Map<string, InventoryHost>();
+    for (const pool of this.context.provider.pools.values()) {
+      const nodeAttributes = pool.nodeAttributes as { readonly [key: string]: Json } | null;
+      for (const host of (pool.settings as StaticPoolSettings).hosts) {
+        const { name, username, port: connectionPort, connectionType, pythonPath, shellType, labels, slots } = host;
+        const identity = JSON.stringify([name, username, connectionPort]);
+        const earlier = byIdentity.get(identity);
+        if (earlier) {
+          this.settings.delete(earlier);
+          const fields = { provider: this.context.provider.name, host: name, username, port: connectionPort };
+          this.context.log.warn(fields, 'A host is configured twice, only the last entry counts');
+        }
+        const one = {
+          poolName: pool.name,
+          name,
+          username,
+          connectionPort,
+          connectionType,
+          pythonPath,
+          shellType,
+          labels,
+          slots,
+          nodeAttributes,
+        };
+        byIdentity.set(identity, one);
+        this.settings.set(one, host);
+      }
+    }
+  }
+
+  private settingsOf(host: InventoryHost): StaticHost {
+    const settings = this.settings.get(host);
+    if (!settings) throw new PermanentError(`host ${host.name} is not in the configuration`);
+    return settings;
+  }
+
+  private async check(host: StaticHost, outer: AbortSignal): Promise<HostCheck> {
+    const signal = AbortSignal.any([outer, this.stopping.signal]);
+    return { hostKeys: await this.keysOf(host, signal), ...(await this.addressOf(host, signal)) };
   }
 
   private async keysOf(host: StaticHost, signal: AbortSignal): Promise<readonly string[]> {
     const ssh = gathersKeys(host.connectionType);
     if (ssh && !host.hostKeyChecking) return host.hostKeys;
-    const target = { address: host.name, port: host.port, connectionType: host.connectionType };
-    const scanned = await scanHostKeys(target, { timeoutMs: host.timeoutMs, signal, runtime: this.context.runtime });
-    const missing = ssh ? host.hostKeys.filter((key) => !scanned.includes(key)) : [];
-    if (missing.length > 0) {
-      throw new ProviderError('keyscan', `${host.name} port ${host.port} shows other host keys than configured: ${scanned.join(', ')}`);
-    }
-    return scanned;
+    const found = await this.scanner.scan(targetOf(host), { timeoutMs: host.timeoutMs, signal });
+    const missing = ssh ? host.hostKeys.filter((key) => !found.includes(withoutComment(key))) : [];
+    if (missing.length === 0) return found;
+    const message = `${host.name} port ${host.port} does not have the configured host key; it has: ${found.join(', ')}`;
+    throw new ReachError('keys-differ', message);
   }
 
-  /** All slots of a host share one look, which is good for a few seconds. */
-  private isAlive(host: StaticHost): Promise<void> {
+  /** The first address of the name, which is what a consumer's own look-up would give. */
+  private async addressOf(host: StaticHost, signal: AbortSignal): Promise<Omit<HostCheck, 'hostKeys'>> {
+    const none = { publicIpv4: null, publicIpv6: null };
+    if (host.name.includes('fake')) return none;
+    const timeout = new AbortController();
+    const timer = this.context.runtime.setTimer(host.timeoutMs, () =>
+      timeout.abort(new ReachError('name', `the name ${host.name} is not resolved within ${host.timeoutMs / 1000} s`)),
+    );
+    try {
+      const [address] = await resolveName(host.name, AbortSignal.any([signal, timeout.signal]));
+      if (address === undefined) return none;
+      return isIPv6(address) ? { ...none, publicIpv6: address } : { ...none, publicIpv4: address };
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  private alive(host: StaticHost): Promise<void> {
     if (!host.hostKeyChecking) return Promise.resolve();
-    const key = `${host.name}\n${host.port}`;
+    const key = `${host.name} ${host.port}`;
     const now = this.context.runtime.monotonicMs();
-    const known = this.alive.get(key);
+    const known = this.looks.get(key);
     if (known && known.untilMs > now) return known.result;
-    const target = { address: host.name, port: host.port, connectionType: host.connectionType };
-    const result = checkReachable(target, host.timeoutMs);
-    this.alive.set(key, { untilMs: now + aliveCacheMs, result });
-    // A host that did not answer is looked at anew the next time.
-    result.catch(() => this.alive.delete(key));
+    // Not the asker's signal: others wait for the same look.
+    const result = this.scanner.reach(targetOf(host), { timeoutMs: host.timeoutMs, signal: this.stopping.signal });
+    const look = { untilMs: now + host.timeoutMs + aliveCacheMs, result };
+    this.looks.set(key, look);
+    result.then(
+      () => this.looks.set(key, { ...look, untilMs: this.context.runtime.monotonicMs() + aliveCacheMs }),
+      // A host that did not answer is looked at anew the next time.
+      () => this.looks.delete(key),
+    );
     return result;
   }
 
@@ -89,11 +132,12 @@ export class StaticAdapter implements Adapter {
   }
 
   stop(): Promise<void> {
+    this.stopping.abort(new Error(`provider ${this.context.provider.name} stops`));
     return Promise.resolve();
   }
 
   beginCreate(): Json {
-    throw new PermanentError('the static driver launches nothing');
+    return null;
   }
 
   advanceCreate(): Promise<CreateStep<Json>> {
@@ -137,8 +181,11 @@ export class StaticAdapter implements Adapter {
   }
 }
 
-async function addressOf(name: string): Promise<{ publicIpv4: string | null; publicIpv6: string | null }> {
-  if (name.includes('fake')) return { publicIpv4: null, publicIpv6: null };
-  const address = isIP(name) ? name : (await lookup(name)).address;
-  return isIP(address) === 6 ? { publicIpv4: null, publicIpv6: address } : { publicIpv4: address, publicIpv6: null };
+function targetOf(host: StaticHost): ScanTarget {
+  return { address: host.name, port: host.port, connectionType: host.connectionType };
+}
+
+/** As copied from a known_hosts or public key file, a key may end in a comment. */
+function withoutComment(key: string): string {
+  return key.trim().split(/\s+/).slice(0, 2).join(' ');
 }

@@ -1,0 +1,268 @@
+/**
+ * What scheduling asks of a running provider, at hand at any moment: limits, needs of labels, images, zones. Answers come
+ * from memory and are refreshed behind; whoever depends on them is told of a change. An old answer outlives a failed refresh.
+ */
+import type { PoolLabelConfig, ProviderConfig, Resources } from '../config/model.ts';
+import type { Runtime, Timer } from '../runtime.ts';
+import type { Adapter } from './adapter.ts';
+import { Backoff } from './backoff.ts';
+import { withDeadline } from './deadline.ts';
+import { asProviderError, type ProviderError } from './errors.ts';
+import type { Logger } from './logger.ts';
+import { lessForeignUse } from './quota.ts';
+
+export interface LabelFacts {
+  /** null: not known yet. */
+  readonly available: boolean | null;
+  /** Why it is not available, or not known. */
+  readonly reason: string;
+  /** What one node takes; null: not known yet. */
+  readonly need: Resources | null;
+}
+
+interface LabelEntry extends LabelFacts {
+  available: boolean | null;
+  reason: string;
+  need: Resources | null;
+  /** Will not work until the configuration changes. */
+  permanent: boolean;
+  busy: boolean;
+  /** Monotonic milliseconds of the next look. */
+  dueMs: number;
+  readonly backoff: Backoff;
+}
+
+export interface FactsOptions {
+  readonly config: ProviderConfig;
+  readonly adapter: Adapter;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  readonly isKnownNode: (nodeId: string) => boolean;
+  readonly callTimeoutMs: number;
+  readonly onChange: () => void;
+}
+
+const cacheMs = 300_000;
+/** From one refresh that somebody asked for to the next, so that a storm of errors is not answered by one of questions. */
+const spacingMs = 1000;
+/** How often labels are looked through for those whose time has come. */
+const tickMs = 1000;
+
+export class ProviderFacts {
+  private readonly o: FactsOptions;
+  private readonly stopping = new AbortController();
+  private readonly labels = new Map<PoolLabelConfig, LabelEntry>();
+  private knownZones: readonly (string | null)[] | null = null;
+  private knownLimits: Resources | null = null;
+  private readonly cloud: { readonly quota: Refresher; readonly zones: Refresher };
+  private tickTimer: Timer | null = null;
+
+  constructor(options: FactsOptions) {
+    this.o = options;
+    const refresher = (what: string, work: () => Promise<void>) =>
+      new Refresher({
+        what,
+        work,
+        runtime: options.runtime,
+        signal: this.stopping.signal,
+        onFailure: (error) => this.warn(what, error),
+      });
+    this.cloud = {
+      quota: refresher('The quota could not be read', () => this.readLimits()),
+      zones: refresher('The availability zones could not be read', () => this.readZones()),
+    };
+  }
+
+  /** Asks for everything that the configuration names; resolves when the zones are known, the rest comes behind. */
+  async start(): Promise<void> {
+    await this.readZones();
+    this.cloud.zones.later();
+    this.cloud.quota.now();
+    for (const pool of this.o.config.pools.values()) for (const label of pool.labels.values()) this.label(label);
+  }
+
+  stop(): void {
+    this.stopping.abort(new Error('the provider stops'));
+    this.tickTimer?.cancel();
+    this.cloud.quota.stop();
+    this.cloud.zones.stop();
+  }
+
+  /** Limits of the account less what others use there; null: not known yet. */
+  limits(): Resources | null {
+    return this.knownLimits;
+  }
+
+  zones(): readonly (string | null)[] | null {
+    return this.knownZones;
+  }
+
+  label(label: PoolLabelConfig): LabelFacts {
+    let entry = this.labels.get(label);
+    if (!entry) {
+      const backoff = new Backoff({ runtime: this.o.runtime, firstMs: tickMs, mostMs: 60_000 });
+      entry = { available: null, reason: '', need: null, permanent: false, busy: false, dueMs: 0, backoff };
+      this.labels.set(label, entry);
+    }
+    this.look(label, entry);
+    return entry;
+  }
+
+  errorLabels(): string[] {
+    return [...this.labels].filter(([, entry]) => entry.permanent).map(([label]) => label.name);
+  }
+
+  invalidateQuota(): void {
+    this.cloud.quota.soon();
+  }
+
+  /** A launch has failed: the zones may be others by now. */
+  launchFailed(error: ProviderError): void {
+    if (error.code === 'quota') this.invalidateQuota();
+    else if (error.code !== 'timeout' && error.code !== 'keyscan') this.cloud.zones.soon();
+  }
+
+  private bounded<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return withDeadline(this.o.runtime, this.o.callTimeoutMs, what, this.stopping.signal, work);
+  }
+
+  private warn(message: string, error: unknown, fields: object = {}): void {
+    if (this.stopping.signal.aborted) return;
+    this.o.log.warn({ provider: this.o.config.name, ...fields, err: error }, message);
+  }
+
+  private async readLimits(): Promise<void> {
+    const { adapter, config, isKnownNode } = this.o;
+    const limits = await this.bounded('asking for the quota', (signal) => adapter.quotaLimits(signal));
+    const limited = Object.values(limits).some((limit) => Number.isFinite(limit));
+    const instances = limited ? await this.bounded('listing instances', (signal) => adapter.listInstances(signal)) : [];
+    const left = lessForeignUse(limits, instances, config.name, isKnownNode);
+    const changed = JSON.stringify(left) !== JSON.stringify(this.knownLimits);
+    this.knownLimits = left;
+    if (changed) this.o.onChange();
+  }
+
+  private async readZones(): Promise<void> {
+    const zones = await this.bounded('asking for the zones', (signal) => this.o.adapter.availabilityZones(signal));
+    const changed = JSON.stringify(zones) !== JSON.stringify(this.knownZones);
+    this.knownZones = zones;
+    if (changed) this.o.onChange();
+  }
+
+  private look(label: PoolLabelConfig, entry: LabelEntry): void {
+    if (entry.busy || entry.permanent || this.stopping.signal.aborted) return;
+    if (this.o.runtime.monotonicMs() < entry.dueMs) return;
+    entry.busy = true;
+    void this.refresh(label, entry);
+  }
+
+  private async refresh(label: PoolLabelConfig, entry: LabelEntry): Promise<void> {
+    const { adapter, runtime } = this.o;
+    const before = JSON.stringify([entry.available, entry.need, entry.reason]);
+    let pauseMs = cacheMs;
+    try {
+      entry.need ??= await this.bounded('asking what a label needs', (signal) => adapter.quotaForLabel(label, signal));
+      entry.available =
+        label.image?.kind !== 'cloud' ||
+        (await this.bounded('looking up an image', (signal) => adapter.labelReady(label, signal)));
+      entry.reason = entry.available ? '' : `image ${label.image?.name ?? '?'} is not there at the provider`;
+      entry.backoff.reset();
+    } catch (error) {
+      const failure = asProviderError(error);
+      entry.permanent = failure.code === 'permanent';
+      if (entry.permanent) {
+        entry.available = false;
+        entry.need = {};
+      }
+      if (entry.available !== true) entry.reason = failure.message;
+      pauseMs = entry.backoff.nextMs();
+      this.warn('A label could not be checked', failure, { label: label.name });
+    } finally {
+      entry.busy = false;
+      const checkMs = entry.available === false ? (adapter.imageCheckMs ?? cacheMs) : cacheMs;
+      entry.dueMs = runtime.monotonicMs() + Math.min(pauseMs, checkMs);
+      if (entry.available !== true && !entry.permanent) this.tickSoon();
+      if (JSON.stringify([entry.available, entry.need, entry.reason]) !== before) this.o.onChange();
+    }
+  }
+
+  /** Nobody may be asking for a label that is not there: its return must be noticed all the same. */
+  private tickSoon(): void {
+    if (this.tickTimer || this.stopping.signal.aborted) return;
+    const { runtime, adapter } = this.o;
+    this.tickTimer = runtime.setBackgroundTimer(tickMs, () => {
+      this.tickTimer = null;
+      const soonest = runtime.monotonicMs() + (adapter.imageCheckMs ?? cacheMs);
+      let waiting = false;
+      for (const [label, entry] of this.labels) {
+        if (entry.available === true || entry.permanent) continue;
+        waiting = true;
+        // The interval may have become shorter since.
+        entry.dueMs = Math.min(entry.dueMs, soonest);
+        this.look(label, entry);
+      }
+      if (waiting) this.tickSoon();
+    });
+  }
+}
+
+/** Repeats a question to the cloud: every so often, when asked for, and with growing pauses while it fails. */
+class Refresher {
+  private readonly o: {
+    readonly what: string;
+    readonly work: () => Promise<void>;
+    readonly runtime: Runtime;
+    readonly signal: AbortSignal;
+    readonly onFailure: (error: unknown) => void;
+  };
+  private readonly backoff: Backoff;
+  private timer: Timer | null = null;
+  private busy = false;
+  private again = false;
+  private lastMs = Number.NEGATIVE_INFINITY;
+
+  constructor(o: Refresher['o']) {
+    this.o = o;
+    this.backoff = new Backoff({ runtime: o.runtime, firstMs: 1000, mostMs: 60_000 });
+  }
+
+  later(): void {
+    this.arm(cacheMs);
+  }
+
+  soon(): void {
+    if (this.busy) this.again = true;
+    else this.arm(this.lastMs + spacingMs - this.o.runtime.monotonicMs());
+  }
+
+  now(): void {
+    if (this.busy) return;
+    this.busy = true;
+    this.timer?.cancel();
+    void this.run();
+  }
+
+  stop(): void {
+    this.timer?.cancel();
+  }
+
+  private async run(): Promise<void> {
+    this.again = false;
+    let pauseMs = cacheMs;
+    try {
+      await this.o.work();
+      this.backoff.reset();
+    } catch (error) {
+      this.o.onFailure(error);
+      pauseMs = this.backoff.nextMs();
+    }
+    this.busy = false;
+    this.lastMs = this.o.runtime.monotonicMs();
+    this.arm(this.again ? spacingMs : pauseMs);
+  }
+
+  private arm(delayMs: number): void {
+    this.timer?.cancel();
+    if (!this.o.signal.aborted) this.timer = this.o.runtime.setBackgroundTimer(delayMs, () => this.now());
+  }
+}
