@@ -3,7 +3,13 @@ import { z } from 'zod';
 import { ConfigReferenceError } from '../../config/errors.ts';
 import { commonPoolKeys, commonProviderKeys } from '../../config/global-schema.ts';
 import { fingerprint } from '../../config/load.ts';
-import type { DriverConfigDefinition, DriverLoadContext, PoolConfig, PoolLabelConfig, ProviderConfig } from '../../config/model.ts';
+import type {
+  DriverConfigDefinition,
+  DriverLoadContext,
+  PoolConfig,
+  PoolLabelConfig,
+  ProviderConfig,
+} from '../../config/model.ts';
 import { asInt, bool, closed, didYouMean, int, list, str } from '../../config/schema.ts';
 import { unwrap } from '../../config/yaml.ts';
 
@@ -72,14 +78,23 @@ function load(raw: unknown, context: DriverLoadContext): ProviderConfig {
   };
 }
 
-function loadPool(one: Pool, index: number, providerName: string, priority: number, context: DriverLoadContext): PoolConfig {
+function loadPool(
+  one: Pool,
+  index: number,
+  providerName: string,
+  priority: number,
+  context: DriverLoadContext,
+): PoolConfig {
   if (one.name === undefined) throw new ConfigReferenceError(['pools', index], 'name is required');
   const hosts = one.nodes.map((node, at): StaticHost => {
     const labels = words(node.labels);
     const unknown = labels.find((label) => !context.labels.has(label));
     if (unknown !== undefined) {
       const path = ['pools', index, 'nodes', at, 'labels'];
-      throw new ConfigReferenceError(path, `there is no top-level label ${unknown}${didYouMean(unknown, [...context.labels.keys()])}`);
+      throw new ConfigReferenceError(
+        path,
+        `there is no top-level label ${unknown}${didYouMean(unknown, [...context.labels.keys()])}`,
+      );
     }
     const keys = node['host-key'] ?? [];
     return {
