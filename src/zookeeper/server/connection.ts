@@ -1,112 +1,221 @@
-/** One client's byte stream: four-letter words, the handshake, requests in, answers out in order once they are durable. */
+/**
+ * One client's byte stream: four-letter words, the handshake, requests in, answers out in order once they are durable.
+ * It stops reading from a client that has too much outstanding, and ends one that does not read its events.
+ */
 import type { Duplex } from 'node:stream';
 import type { Runtime, Timer } from '../../runtime.ts';
 import { FrameSplitter } from '../protocol/framing.ts';
+import { ProtocolError } from '../protocol/jute.ts';
 import { decodeConnectRequest } from '../protocol/records.ts';
-import type { Identity } from './database.ts';
-import type { Engine, Peer, Session } from './engine.ts';
+import type { Identity } from './acl.ts';
+import type { Engine } from './engine.ts';
+import type { Peer, Session } from './peer.ts';
+import type { Traffic } from './traffic.ts';
 
 export interface ConnectionLimits {
   readonly maxFrameBytes: number;
   /** Answers held back before reading stops. */
   readonly maxOutstanding: number;
+  /** Bytes on their way to a client before reading stops. */
+  readonly maxOutstandingBytes: number;
+  /** Bytes on their way to a client before it is given up: events go on coming when it is not read from. */
+  readonly maxQueuedBytes: number;
   readonly handshakeTimeoutMs: number;
 }
 
+export interface ConnectionOptions {
+  readonly stream: Duplex;
+  /** For people. */
+  readonly remote: string;
+  /** Of the client, where it has one. */
+  readonly address: string | null;
+  readonly engine: Engine;
+  readonly limits: ConnectionLimits;
+  readonly runtime: Runtime;
+  readonly traffic: Traffic;
+  /** The answer to a four-letter word; null where it is none. */
+  readonly word: (name: string) => string | null;
+  readonly onClose: (connection: Connection) => void;
+  /** The connection was ended by the server. */
+  readonly onProblem: (problem: string, error: unknown) => void;
+}
+
+interface Held {
+  readonly frame: Buffer;
+  readonly zxid: bigint;
+  readonly sinceMs: number;
+}
+
+/** A connect request has 45 bytes; nobody may make the server keep more before it has introduced itself. */
+const longestHandshakeBytes = 1024;
+
 export class Connection implements Peer {
-  readonly identities: Identity[] = [];
+  readonly identities: Identity[];
   session: Session | null = null;
   received = 0;
   sent = 0;
   readonly remote: string;
+  private readonly o: ConnectionOptions;
   private readonly stream: Duplex;
-  private readonly engine: Engine;
-  private readonly limits: ConnectionLimits;
-  private readonly word: (name: string) => string | null;
   private readonly splitter: FrameSplitter;
-  private readonly handshake: Timer;
-  private established = false;
-  private first: Buffer | null = Buffer.alloc(0);
-  private held: { frame: Buffer; zxid: bigint }[] = [];
+  private readonly handshakeTimer: Timer;
+  /** What has come before the handshake is complete. */
+  private greeting: Buffer | null = Buffer.alloc(0);
+  private inbox: Buffer[] = [];
+  private held: Held[] = [];
   private out: Buffer[] = [];
+  /** Bytes in `held` and `out`. */
+  private keptBytes = 0;
   private flushing = false;
   private ending = false;
 
-  constructor(o: {
-    stream: Duplex;
-    remote: string;
-    engine: Engine;
-    limits: ConnectionLimits;
-    runtime: Runtime;
-    /** The answer to a four-letter word; null where it is none. */
-    word: (name: string) => string | null;
-    onClose: (connection: Connection) => void;
-  }) {
-    this.stream = o.stream;
-    this.remote = o.remote;
-    this.engine = o.engine;
-    this.limits = o.limits;
-    this.word = o.word;
-    this.splitter = new FrameSplitter(o.limits.maxFrameBytes);
-    this.handshake = o.runtime.setBackgroundTimer(o.limits.handshakeTimeoutMs, () => this.stream.destroy());
+  constructor(options: ConnectionOptions) {
+    this.o = options;
+    this.stream = options.stream;
+    this.remote = options.remote;
+    this.identities = options.address === null ? [] : [{ scheme: 'ip', id: options.address }];
+    this.splitter = new FrameSplitter(options.limits.maxFrameBytes);
+    this.handshakeTimer = options.runtime.setBackgroundTimer(options.limits.handshakeTimeoutMs, () => this.destroy());
     this.stream.on('data', (chunk: Buffer) => this.onData(chunk));
-    this.stream.on('error', () => this.stream.destroy());
-    this.stream.on('drain', () => this.resume());
-    this.stream.on('close', () => {
-      this.handshake.cancel();
-      this.engine.disconnected(this);
-      this.held = [];
-      o.onClose(this);
-    });
+    this.stream.on('error', () => this.destroy());
+    this.stream.on('drain', () => this.pump());
+    this.stream.on('end', () => this.end());
+    this.stream.on('close', () => this.closed());
   }
 
   get queued(): number {
-    return this.held.length;
+    return this.held.length + this.inbox.length;
   }
 
   send(frame: Buffer, zxid: bigint): void {
     if (this.stream.destroyed) return;
-    if (this.held.length > 0 || zxid > this.engine.durableZxid) {
-      this.held.push({ frame, zxid });
-      if (this.held.length >= this.limits.maxOutstanding) this.stream.pause();
-      return;
+    this.keptBytes += frame.length;
+    const durable = zxid <= this.o.engine.durableZxid;
+    if (this.held.length > 0 || !durable) {
+      this.held.push({ frame, zxid, sinceMs: this.o.runtime.monotonicMs() });
+      if (!durable) this.o.engine.awaitDurable(this);
+    } else {
+      this.o.traffic.answered(0);
+      this.write(frame);
     }
-    this.write(frame);
+    if (this.queuedBytes > this.o.limits.maxQueuedBytes) {
+      this.o.onProblem(`it does not read what it is sent (${this.queuedBytes} bytes)`, null);
+      this.destroy();
+    }
+  }
+
+  release(durable: bigint): boolean {
+    const { held } = this;
+    const now = this.o.runtime.monotonicMs();
+    let count = 0;
+    for (; count < held.length && held[count]!.zxid <= durable; count++) {
+      this.o.traffic.answered(now - held[count]!.sinceMs);
+      this.write(held[count]!.frame);
+    }
+    this.held = count === held.length ? [] : held.slice(count);
+    return this.held.length > 0;
   }
 
   end(): void {
     this.ending = true;
-    if (this.held.length === 0) this.finish();
-  }
-
-  /** More has become durable: what waited for it goes out. */
-  release(durable: bigint): void {
-    let count = 0;
-    while (count < this.held.length && this.held[count]!.zxid <= durable) this.write(this.held[count++]!.frame);
-    if (count === 0) return;
-    this.held.splice(0, count);
-    this.resume();
-    if (this.ending && this.held.length === 0) this.finish();
+    this.inbox = [];
+    this.scheduleFlush();
   }
 
   destroy(): void {
     this.stream.destroy();
   }
 
-  private finish(): void {
-    this.flush();
-    this.stream.end();
+  private get queuedBytes(): number {
+    return this.keptBytes + this.stream.writableLength;
   }
 
-  private resume(): void {
-    if (this.stream.isPaused() && this.held.length < this.limits.maxOutstanding && !this.stream.writableNeedDrain) {
-      this.stream.resume();
+  private get overloaded(): boolean {
+    return this.held.length >= this.o.limits.maxOutstanding || this.queuedBytes >= this.o.limits.maxOutstandingBytes;
+  }
+
+  private closed(): void {
+    this.handshakeTimer.cancel();
+    this.ending = true;
+    this.inbox = [];
+    this.held = [];
+    this.out = [];
+    this.o.engine.disconnected(this);
+    this.o.onClose(this);
+  }
+
+  // --- in
+
+  private onData(chunk: Buffer): void {
+    if (this.ending) return;
+    this.guard(() => {
+      const bytes = this.greeting ? this.greet(Buffer.concat([this.greeting, chunk])) : chunk;
+      if (!bytes) return;
+      for (const frame of this.splitter.push(bytes)) this.inbox.push(frame);
+      this.pump();
+    });
+  }
+
+  /** Waits for a four-letter word or a complete handshake; returns what came after it. */
+  private greet(bytes: Buffer): Buffer | null {
+    this.greeting = bytes;
+    if (bytes.length < 4) return null;
+    const word = this.o.word(bytes.toString('latin1', 0, 4));
+    if (word !== null) {
+      this.ending = true;
+      this.stream.end(word);
+      return null;
+    }
+    const end = 4 + bytes.readInt32BE(0);
+    if (end < 4 || end > longestHandshakeBytes) throw new ProtocolError('this is not the ZooKeeper protocol');
+    if (bytes.length < end) return null;
+    this.greeting = null;
+    this.handshakeTimer.cancel();
+    this.count();
+    this.o.engine.connect(this, decodeConnectRequest(bytes.subarray(4, end)));
+    return bytes.subarray(end);
+  }
+
+  /** Answers what has arrived, as long as the client takes its answers. */
+  private pump(): void {
+    this.guard(() => {
+      let taken = 0;
+      while (taken < this.inbox.length && !this.ending && !this.overloaded) {
+        this.count();
+        this.o.engine.request(this, this.inbox[taken++]!);
+      }
+      if (taken > 0) this.inbox = this.inbox.slice(taken);
+    });
+    if (this.stream.destroyed) return;
+    if (this.inbox.length > 0 || this.overloaded) this.stream.pause();
+    else if (this.stream.isPaused()) this.stream.resume();
+  }
+
+  private count(): void {
+    this.received++;
+    this.o.traffic.received++;
+  }
+
+  /** Whatever the bytes do, they do it to this connection only. */
+  private guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.o.onProblem(error instanceof ProtocolError ? error.message : 'an error of the server', error);
+      this.destroy();
     }
   }
 
+  // --- out
+
   private write(frame: Buffer): void {
     this.sent++;
+    this.o.traffic.sent++;
     this.out.push(frame);
+    this.scheduleFlush();
+  }
+
+  private scheduleFlush(): void {
     if (this.flushing) return;
     this.flushing = true;
     setImmediate(() => {
@@ -116,43 +225,15 @@ export class Connection implements Peer {
   }
 
   private flush(): void {
-    if (this.out.length === 0 || this.stream.destroyed || this.stream.writableEnded) return;
-    const frames = this.out;
-    this.out = [];
-    // A client that does not read its answers is not read from either.
-    if (!this.stream.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames))) this.stream.pause();
-  }
-
-  private onData(chunk: Buffer): void {
-    if (this.ending) return;
-    try {
-      if (this.first) {
-        this.first = Buffer.concat([this.first, chunk]);
-        if (this.first.length < 4) return;
-        const answer = this.word(this.first.toString('latin1', 0, 4));
-        if (answer !== null) {
-          this.stream.end(answer);
-          this.ending = true;
-          return;
-        }
-        chunk = this.first;
-        this.first = null;
-      }
-      for (const frame of this.splitter.push(chunk)) this.onFrame(frame);
-    } catch {
-      // Bytes that make no sense, from whom it may be: the connection is not worth keeping.
-      this.stream.destroy();
+    if (this.stream.destroyed || this.stream.writableEnded) return;
+    if (this.out.length > 0) {
+      const frames = this.out;
+      this.out = [];
+      const bytes = frames.length === 1 ? frames[0]! : Buffer.concat(frames);
+      this.keptBytes -= bytes.length;
+      this.stream.write(bytes);
     }
-  }
-
-  private onFrame(frame: Buffer): void {
-    this.received++;
-    if (this.established) {
-      if (this.session) this.engine.request(this, frame);
-      return;
-    }
-    this.established = true;
-    this.handshake.cancel();
-    this.engine.connect(this, decodeConnectRequest(frame));
+    if (this.ending && this.held.length === 0) this.stream.end();
+    else if (this.inbox.length > 0 || this.stream.isPaused()) this.pump();
   }
 }

@@ -16,7 +16,11 @@ const clients: ZooKeeper[] = [];
 
 const start = () => startCoordinator({ dataDir, runtime: systemRuntime, log: () => undefined });
 const connect = (chroot = '') => {
-  const client = createZooKeeper({ servers: [{ host: '127.0.0.1', port: coordinator.address.port! }], chroot, sessionTimeoutMs: 4000 });
+  const client = createZooKeeper({
+    servers: [{ host: '127.0.0.1', port: coordinator.address.port! }],
+    chroot,
+    sessionTimeoutMs: 4000,
+  });
   clients.push(client);
   return client;
 };

@@ -1,163 +1,244 @@
-/** The embedded server as a whole: data directory, engine, ports. `docs/architecture.md` D1 says when it is used. */
-import { readFileSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
-import { join } from 'node:path';
+/** The embedded server as a whole: data directory, engine, ports. README.md says what it is and what it is not. */
 import type { Duplex } from 'node:stream';
-import { createServer as createTlsServer } from 'node:tls';
 import type { Runtime } from '../../runtime.ts';
-import type { Connector } from '../client/transport.ts';
-import { streamPair } from '../client/transport.ts';
+import { type Connector, streamPair } from '../client/transport.ts';
 import { Connection, type ConnectionLimits } from './connection.ts';
-import { type Address, CoordinatorError, lockDataDirectory, removeAddress, writeAddress } from './data-directory.ts';
+import { CoordinatorError } from './coordinator-error.ts';
+import { type Address, dataFile, prepareDataDirectory, removeAddress, writeAddress } from './data-directory.ts';
+import { lockDataDirectory } from './directory-lock.ts';
 import { Engine, type EngineLimits } from './engine.ts';
-import { answerWord } from './four-letter-words.ts';
+import { answerWord, type WordContext } from './four-letter-words.ts';
+import { isLoopback, type Listener, type ListenerOptions, listenPlain, listenTls, type TlsFiles } from './listener.ts';
+import { Traffic } from './traffic.ts';
+
+export type CoordinatorLimits = EngineLimits & ConnectionLimits & { readonly maxConnections: number };
 
 export interface CoordinatorOptions {
   readonly dataDir: string;
-  /** Address of the TLS port; the plain port is on loopback only. */
+  /** Address of the TLS port; the plain port is on loopback, whatever this says. Default: 127.0.0.1. */
   readonly listen?: string;
-  /** Plain port; 0 for any free one, null for none. */
+  /** Plain port; 0 (the default) for any free one, null for none. */
   readonly port?: number | null;
-  /** TLS port, clients must show a certificate of `tls.ca`; null for none. */
+  /** TLS port, clients must show a certificate of `tls.ca`; 0 for any free one, null (the default) for none. */
   readonly tlsPort?: number | null;
   /** Paths of PEM files. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string } | null;
+  readonly tls?: TlsFiles | null;
   readonly runtime: Runtime;
-  readonly log: (message: string, fields?: object) => void;
-  readonly limits?: Partial<EngineLimits & ConnectionLimits> & { readonly maxConnections?: number };
-  /** Largest size of the data file. */
-  readonly mapSizeBytes?: number;
+  readonly log: (message: string, fields: object, level: 'info' | 'warn' | 'error') => void;
+  readonly limits?: Partial<CoordinatorLimits>;
 }
 
 export interface Coordinator {
   readonly address: Address;
   /** Connects a client of the same process without a socket. */
   readonly connector: Connector;
+  /** What is acknowledged is on the disk already; the rest is written as far as possible. Sessions live on. */
   close(): Promise<void>;
 }
 
-const defaults = {
+const closePatienceMs = 500;
+
+const defaults: CoordinatorLimits = {
   minSessionTimeoutMs: 1000,
   maxSessionTimeoutMs: 300_000,
   maxDataBytes: 1024 * 1024,
-  maxFrameBytes: 16 * 1024 * 1024,
+  containerCheckMs: 1000,
+  maxFrameBytes: 8 * 1024 * 1024,
   maxOutstanding: 5000,
+  maxOutstandingBytes: 4 * 1024 * 1024,
+  maxQueuedBytes: 64 * 1024 * 1024,
   handshakeTimeoutMs: 10_000,
   maxConnections: 2000,
 };
 
-const loopback = new Set(['127.0.0.1', '::1', 'localhost']);
-
 export async function startCoordinator(o: CoordinatorOptions): Promise<Coordinator> {
-  const host = o.listen ?? '127.0.0.1';
-  const port = o.port === undefined ? 0 : o.port;
+  const listenOn = o.listen ?? '127.0.0.1';
   const tlsPort = o.tlsPort ?? null;
-  if (tlsPort !== null && !o.tls) throw new CoordinatorError('tls', 'a TLS port needs a certificate, a key and a CA (coordinator.tls)');
-  if (tlsPort === null && !loopback.has(host)) {
-    throw new CoordinatorError('not-loopback', `without TLS the coordinator listens on loopback only, not on ${host}`);
+  if (tlsPort !== null && !o.tls)
+    throw new CoordinatorError('tls', 'a TLS port needs a certificate, a key and a CA (coordinator.tls)');
+  if (tlsPort === null && !isLoopback(listenOn)) {
+    throw new CoordinatorError(
+      'not-loopback',
+      `without TLS the coordinator listens on loopback only, not on ${listenOn} (coordinator.listen)`,
+    );
   }
-  const lock = await lockDataDirectory(o.dataDir);
+  prepareDataDirectory(o.dataDir);
+  const lock = await lockDataDirectory(o.dataDir, o.runtime);
   try {
-    return await open(o, lock, host, port, tlsPort);
+    const running = new RunningCoordinator(o, () => lock.release());
+    await running.open(isLoopback(listenOn) ? listenOn : '127.0.0.1', listenOn);
+    return running;
   } catch (error) {
-    lock.close();
+    await lock.release();
     throw error;
   }
 }
 
-async function open(o: CoordinatorOptions, lock: Server, host: string, port: number | null, tlsPort: number | null): Promise<Coordinator> {
-  const limits = { ...defaults, ...o.limits };
-  const connections = new Set<Connection>();
-  const engine = new Engine({
-    file: join(o.dataDir, 'data.mdb'),
-    runtime: o.runtime,
-    limits,
-    ...(o.mapSizeBytes === undefined ? {} : { mapSizeBytes: o.mapSizeBytes }),
-    onDurable: (zxid) => {
-      for (const connection of connections) connection.release(zxid);
-    },
-    onFailure: (error) => {
-      o.log(`the data can't be written any more: ${error.message}; nothing is acknowledged until the coordinator is restarted with space in ${o.dataDir}`);
-      // Answers that wait for the disk will never be true.
-      for (const connection of connections) connection.destroy();
-    },
-  });
-  const accept = (stream: Duplex, remote: string) => {
-    if (connections.size >= limits.maxConnections || engine.storage.failure) {
+class RunningCoordinator implements Coordinator {
+  readonly connector: Connector = () => {
+    const [near, far] = streamPair();
+    this.accept(far, 'in-process:0', null);
+    return Promise.resolve(near);
+  };
+  private readonly o: CoordinatorOptions;
+  private readonly limits: CoordinatorLimits;
+  private readonly engine: Engine;
+  private readonly traffic = new Traffic();
+  private readonly connections = new Set<Connection>();
+  private readonly ports = { plain: null as number | null, tls: null as number | null };
+  private readonly unlock: () => Promise<void>;
+  private listeners: Listener[] = [];
+  private where: Address | null = null;
+  private closing: Promise<void> | null = null;
+  private onEmpty: (() => void) | null = null;
+
+  constructor(o: CoordinatorOptions, unlock: () => Promise<void>) {
+    this.o = o;
+    this.unlock = unlock;
+    this.limits = { ...defaults, ...o.limits };
+    this.engine = new Engine({
+      file: dataFile(o.dataDir),
+      runtime: o.runtime,
+      limits: this.limits,
+      onFailure: (reason) => this.failed(reason),
+      onRecovery: () => o.log('The coordinator can write again and serves again', { dataDir: o.dataDir }, 'info'),
+    });
+  }
+
+  get address(): Address {
+    return this.where!;
+  }
+
+  async open(plainHost: string, tlsHost: string): Promise<void> {
+    try {
+      const port = this.o.port === undefined ? 0 : this.o.port;
+      const tlsPort = this.o.tlsPort ?? null;
+      if (port !== null)
+        this.ports.plain = await this.keep(listenPlain(this.listenerOptions(plainHost, port, 'coordinator.port')));
+      if (tlsPort !== null) {
+        this.ports.tls = await this.keep(
+          listenTls(this.listenerOptions(tlsHost, tlsPort, 'coordinator.tls-port'), this.o.tls!),
+        );
+      }
+      this.where = {
+        pid: process.pid,
+        host: plainHost,
+        port: this.ports.plain,
+        tlsHost: reachable(tlsHost),
+        tlsPort: this.ports.tls,
+      };
+      writeAddress(this.o.dataDir, this.where);
+    } catch (error) {
+      for (const listener of this.listeners) listener.close();
+      await this.engine.close();
+      throw error;
+    }
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  private async shutDown(): Promise<void> {
+    removeAddress(this.o.dataDir);
+    for (const listener of this.listeners) listener.close();
+    // Answers to what has been written still go out; then nobody is heard any more.
+    const ended = this.engine.close();
+    for (const connection of this.connections) connection.end();
+    await ended;
+    await this.emptied(closePatienceMs);
+    for (const connection of this.connections) connection.destroy();
+    await this.unlock();
+  }
+
+  /** Resolves when all clients are gone, or after that time. */
+  private emptied(patienceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.o.runtime.setTimer(patienceMs, resolve);
+      this.onEmpty = () => {
+        timer.cancel();
+        resolve();
+      };
+      if (this.connections.size === 0) this.onEmpty();
+    });
+  }
+
+  private async keep(opening: Promise<Listener>): Promise<number> {
+    const listener = await opening;
+    this.listeners.push(listener);
+    return listener.port;
+  }
+
+  private listenerOptions(host: string, port: number, setting: string): ListenerOptions {
+    return {
+      host,
+      port,
+      setting,
+      maxConnections: this.limits.maxConnections,
+      handshakeTimeoutMs: this.limits.handshakeTimeoutMs,
+      onSocket: (socket) => {
+        socket.setNoDelay(true);
+        this.accept(socket, `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`, socket.remoteAddress ?? null);
+      },
+      onProblem: (problem, remote) => this.o.log('A client was turned away', { setting, remote, problem }, 'warn'),
+    };
+  }
+
+  private accept(stream: Duplex, remote: string, address: string | null): void {
+    const full = this.connections.size >= this.limits.maxConnections;
+    if (full || this.closing) {
+      stream.on('error', () => undefined);
       stream.destroy();
+      if (full)
+        this.o.log(
+          'A client was turned away',
+          { remote, problem: `${this.connections.size} connections are open already` },
+          'warn',
+        );
       return;
     }
     const connection = new Connection({
       stream,
       remote,
-      engine,
-      limits,
-      runtime: o.runtime,
-      word: (name) => answerWord(name, { engine, connections, port, dataDir: o.dataDir }),
-      onClose: (closed) => connections.delete(closed),
-    });
-    connections.add(connection);
-  };
-  const onSocket = (socket: Socket) => {
-    socket.setNoDelay(true);
-    accept(socket, `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`);
-  };
-  const servers: Server[] = [];
-  try {
-    const plain = port === null ? null : await listen(createServer(onSocket), loopback.has(host) ? host : '127.0.0.1', port, servers);
-    const secure = tlsPort === null ? null : await listen(createTlsServer(tlsOptions(o.tls!), onSocket), host, tlsPort, servers);
-    const address = { pid: process.pid, host, port: plain, tlsPort: secure };
-    writeAddress(o.dataDir, address);
-    return {
       address,
-      connector: () => {
-        const [near, far] = streamPair();
-        accept(far, 'in-process:0');
-        return Promise.resolve(near);
+      engine: this.engine,
+      limits: this.limits,
+      runtime: this.o.runtime,
+      traffic: this.traffic,
+      word: (name) => answerWord(name, this.words),
+      onClose: (closed) => {
+        this.connections.delete(closed);
+        if (this.connections.size === 0) this.onEmpty?.();
       },
-      close: async () => {
-        removeAddress(o.dataDir);
-        for (const server of servers) server.close();
-        for (const connection of connections) connection.destroy();
-        await engine.close();
-        await new Promise((resolve) => lock.close(resolve));
-      },
-    };
-  } catch (error) {
-    for (const server of servers) server.close();
-    await engine.close();
-    throw error;
+      onProblem: (problem, error) =>
+        this.o.log('A connection was ended', { remote, problem, ...errorField(error) }, 'warn'),
+    });
+    this.connections.add(connection);
+  }
+
+  private get words(): WordContext {
+    const { engine, traffic, connections, limits, ports } = this;
+    return { engine, traffic, connections, limits, ports, dataDir: this.o.dataDir };
+  }
+
+  /** What was not acknowledged never will be: the clients learn that by losing their connections. */
+  private failed(reason: string): void {
+    this.o.log(
+      `The coordinator can't write to ${this.o.dataDir}: ${reason}. Nothing is acknowledged until it can; it goes on trying`,
+      { dataDir: this.o.dataDir, reason },
+      'error',
+    );
+    for (const connection of this.connections) connection.destroy();
   }
 }
 
-function tlsOptions(files: { cert: string; key: string; ca: string }) {
-  const read = (what: string, path: string) => {
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      throw new CoordinatorError('tls', `coordinator.tls.${what}: ${path} can't be read: ${String(error)}`, error);
-    }
-  };
-  return {
-    cert: read('cert', files.cert),
-    key: read('key', files.key),
-    ca: read('ca', files.ca),
-    requestCert: true,
-    rejectUnauthorized: true,
-  };
+/** An address to connect to, for one to listen on. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  return host === '::' ? '::1' : host;
 }
 
-function listen(server: Server, host: string, port: number, servers: Server[]): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') {
-        reject(new CoordinatorError('port-in-use', `port ${port} on ${host} is in use; choose another one (coordinator.port, coordinator.tls-port)`, error));
-      } else reject(error);
-    });
-    server.listen({ host, port }, () => {
-      servers.push(server);
-      const bound = server.address();
-      resolve(typeof bound === 'object' && bound ? bound.port : port);
-    });
-  });
+function errorField(error: unknown): object {
+  return error instanceof Error && !('code' in error) ? { err: error } : {};
 }

@@ -1,69 +1,58 @@
-/** The directory that holds the data: one process at a time, and a file that tells others where that process listens. */
-import { createServer, type Server } from 'node:net';
-import { connect } from 'node:net';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createHash } from 'node:crypto';
-import { join, resolve } from 'node:path';
+/** The directory that holds the data, and the file in it that tells other commands where the coordinator listens. */
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { CoordinatorError, reasonOf } from './coordinator-error.ts';
 
-export class CoordinatorError extends Error {
-  readonly code: 'in-use' | 'port-in-use' | 'not-loopback' | 'tls' | 'data-dir' | 'disk';
-
-  constructor(code: CoordinatorError['code'], message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.name = 'CoordinatorError';
-    this.code = code;
-  }
-}
+export { CoordinatorError } from './coordinator-error.ts';
 
 export interface Address {
   readonly pid: number;
+  /** Where a client of this machine reaches the ports. */
   readonly host: string;
   readonly port: number | null;
+  readonly tlsHost: string;
   readonly tlsPort: number | null;
 }
 
 const addressFile = (dataDir: string) => join(dataDir, 'address.json');
+const dataFileName = 'data.mdb';
+export const dataFile = (dataDir: string): string => join(dataDir, dataFileName);
 
-/**
- * An abstract socket named after the directory: the kernel gives it to one process and takes it back when that one ends,
- * however it ends, so that there is no stale lock.
- */
-export function lockDataDirectory(dataDir: string): Promise<Server> {
+/** Makes the directory, for its owner alone. Throws CoordinatorError. */
+export function prepareDataDirectory(dataDir: string): void {
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new CoordinatorError('data-dir', `the data directory ${dataDir} can't be made: ${String(error)}`, error);
-  }
-  const name = `\0nodepool-coordinator-${createHash('sha256').update(resolve(dataDir)).digest('hex').slice(0, 32)}`;
-  return new Promise((done, fail) => {
-    const server = createServer((socket) => socket.end(`${process.pid}\n`));
-    server.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EADDRINUSE') return fail(error);
-      void holderOf(name).then((holder) =>
-        fail(new CoordinatorError('in-use', `the data directory ${dataDir} is in use by process ${holder}`)),
+    const { mode, uid } = statSync(dataDir);
+    if ((mode & 0o77) === 0) return;
+    const files = readdirSync(dataDir);
+    // Not to shut others out of a directory that is more than ours; the files in it are closed to them anyway.
+    if (files.length === 0 || files.includes(dataFileName)) chmodSync(dataDir, 0o700);
+    else if ((mode & 0o22) !== 0 || uid !== (process.getuid?.() ?? uid)) {
+      throw new CoordinatorError(
+        'data-dir',
+        `others may write into the data directory ${dataDir}; give the coordinator one of its own`,
       );
-    });
-    server.listen(name, () => {
-      server.unref();
-      done(server);
-    });
-  });
-}
-
-function holderOf(name: string): Promise<string> {
-  return new Promise((done) => {
-    let text = '';
-    const socket = connect(name);
-    socket.setTimeout(1000, () => socket.destroy());
-    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    socket.on('error', () => done('unknown'));
-    socket.on('close', () => done(text.trim() || 'unknown'));
-  });
+    }
+  } catch (error) {
+    if (error instanceof CoordinatorError) throw error;
+    throw new CoordinatorError('data-dir', `the data directory ${dataDir} can't be used: ${reasonOf(error)}`, error);
+  }
 }
 
 export function writeAddress(dataDir: string, address: Address): void {
   const file = addressFile(dataDir);
-  writeFileSync(`${file}.new`, `${JSON.stringify(address)}\n`, { mode: 0o600 });
+  rmSync(`${file}.new`, { force: true });
+  writeFileSync(`${file}.new`, `${JSON.stringify({ ...address, started: startOf(address.pid) })}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }
 
@@ -75,13 +64,47 @@ export function removeAddress(dataDir: string): void {
 export function readAddress(dataDir: string): Address | null {
   const file = addressFile(dataDir);
   if (!existsSync(file)) return null;
+  let value: unknown;
   try {
-    const address = JSON.parse(readFileSync(file, 'utf8')) as Address;
-    process.kill(address.pid, 0);
-    return address;
+    value = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    // EPERM: it runs, as somebody else.
-    if ((error as NodeJS.ErrnoException).code === 'EPERM') return JSON.parse(readFileSync(file, 'utf8')) as Address;
+    // It has ended in the meantime, or somebody else has written there; the coordinator replaces the file as a whole.
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw new CoordinatorError('data-dir', `${file} can't be read: ${reasonOf(error)}`, error);
+  }
+  if (!isAddress(value) || !isRunning(value.pid, value.started)) return null;
+  const { pid, host, port, tlsHost, tlsPort } = value;
+  return { pid, host, port, tlsHost, tlsPort };
+}
+
+function isAddress(value: unknown): value is Address & { started: string | null } {
+  if (typeof value !== 'object' || value === null) return false;
+  const a = value as Record<string, unknown>;
+  const isPort = (port: unknown) =>
+    port === null || (Number.isInteger(port) && (port as number) > 0 && (port as number) < 65536);
+  const isText = (text: unknown) => typeof text === 'string';
+  const texts = isText(a['host']) && isText(a['tlsHost']) && (a['started'] === null || isText(a['started']));
+  return Number.isInteger(a['pid']) && (a['pid'] as number) > 0 && texts && isPort(a['port']) && isPort(a['tlsPort']);
+}
+
+function isRunning(pid: number, started: string | null): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // Not permitted: it runs, as somebody else.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
+  }
+  const now = startOf(pid);
+  return started === null || now === null || started === now;
+}
+
+/** When a process was started, in the kernel's words: tells it from a later one with the same number. null where unknown. */
+function startOf(pid: number): string | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name before it may hold spaces and brackets; the time is the 20th field after it.
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+  } catch {
     return null;
   }
 }

@@ -1,133 +1,165 @@
 /**
  * The tree of znodes in memory with ZooKeeper's semantics: versions, zxids, sequence numbers, ephemerals, containers, ACLs.
- * A transaction is validated and applied as a whole or not at all. Knows nothing of connections and files.
+ * A transaction happens as a whole or not at all. Knows nothing of connections, watches and files.
  */
 import { createFlags, errorCode, permission } from '../protocol/constants.ts';
 import type { WireOperation, WireResult } from '../protocol/multi.ts';
-import { pathProblem, type WireAcl, type WireStat } from '../protocol/records.ts';
+import { pathProblem, type WireAcl } from '../protocol/records.ts';
+import { authorize, fixAcl, type Identity } from './acl.ts';
+import { Refusal, RefusedTransaction } from './refusal.ts';
+import {
+  childrenOf,
+  containerMark,
+  kindOf,
+  longestTtlMs,
+  nameOf,
+  newZnode,
+  ownCopy,
+  parentPathOf,
+  sequenceSuffix,
+  statOf,
+  ttlOwner,
+  type Znode,
+} from './znode.ts';
 
-export interface Znode {
-  data: Buffer;
-  acl: readonly WireAcl[];
-  czxid: bigint;
-  mzxid: bigint;
-  pzxid: bigint;
-  ctime: bigint;
-  mtime: bigint;
-  version: number;
-  /** Creations of children so far: the next sequence number. */
-  created: number;
-  aversion: number;
-  ephemeralOwner: bigint;
-  kind: 'normal' | 'container' | 'ttl';
-  ttlMs: number;
-  readonly children: Set<string>;
-}
-
-export type TreeEvent = { readonly type: 'created' | 'deleted' | 'data-changed'; readonly path: string };
-
-export interface Identity {
-  readonly scheme: string;
-  readonly id: string;
-}
-
-/** An operation was refused; `code` is one of ZooKeeper's. */
-export class Refusal extends Error {
-  readonly code: number;
-
-  constructor(code: number, message = '') {
-    super(message);
-    this.code = code;
-  }
+export interface TreeEvent {
+  readonly type: 'created' | 'deleted' | 'data-changed';
+  readonly path: string;
+  /** Of the znode in question. */
+  readonly acl: readonly WireAcl[];
 }
 
 export interface Transaction {
   readonly zxid: bigint;
   readonly results: readonly WireResult[];
   readonly events: readonly TreeEvent[];
-  /** Paths whose stored form has changed; a missing znode is to be removed from storage. */
-  readonly changed: ReadonlySet<string>;
+  /** By id: znodes to be stored, null for those to be removed. Empty where nothing has changed. */
+  readonly changed: ReadonlyMap<number, Znode | null>;
 }
 
-const empty = Buffer.alloc(0);
-const world: readonly WireAcl[] = [{ perms: permission.all, scheme: 'world', id: 'anyone' }];
+type CreateOperation = Extract<WireOperation, { type: 'create' }>;
+
+/** They are always there and can't be deleted. Their ids never change, since storage knows znodes by them. */
+export const builtIn = ['/', '/zookeeper', '/zookeeper/quota', '/zookeeper/config'] as const;
+/** Apache protects the configuration from writing. */
+const configAcl: readonly WireAcl[] = [{ perms: permission.read, scheme: 'world', id: 'anyone' }];
+const special: ReadonlySet<string> = new Set(builtIn);
 
 export class Database {
   readonly nodes = new Map<string, Znode>();
   readonly ephemerals = new Map<bigint, Set<string>>();
-  readonly containers = new Set<string>();
+  /** Containers and TTL znodes. */
+  readonly mortals = new Set<Znode>();
   zxid = 0n;
-  readonly maxDataBytes: number;
+  nextId: number = builtIn.length + 1;
+  /** Sum over all znodes, for `mntr`. */
+  dataBytes = 0;
+  private readonly maxDataBytes: number;
 
   constructor(maxDataBytes: number) {
     this.maxDataBytes = maxDataBytes;
-    for (const path of ['/', '/zookeeper', '/zookeeper/quota', '/zookeeper/config']) this.insert(path, newZnode(0n, 0n));
+    builtIn.forEach((path, index) => {
+      const node = newZnode(index + 1, path, path === '/' ? null : this.nodes.get(parentPathOf(path))!, 0n, 0n);
+      if (path === '/zookeeper/config') node.acl = configAcl;
+      this.link(node);
+    });
   }
 
-  /** Used by storage when it loads, and for the built-in nodes. */
-  insert(path: string, node: Znode): void {
-    this.nodes.set(path, node);
-    if (path !== '/') this.nodes.get(parentOf(path))?.children.add(nameOf(path));
-    this.index(path, node);
+  /** Puts a znode that storage has loaded into the tree; a built-in one takes over what was stored. */
+  restore(node: Znode): Znode {
+    const before = this.nodes.get(node.path);
+    if (!before) {
+      this.link(node);
+      return node;
+    }
+    this.dataBytes += node.data.length - before.data.length;
+    return Object.assign(before, node, { parent: before.parent, children: before.children });
   }
 
-  stat(node: Znode): WireStat {
-    return {
-      czxid: node.czxid,
-      mzxid: node.mzxid,
-      ctime: node.ctime,
-      mtime: node.mtime,
-      version: node.version,
-      // Counts creations and deletions: what was created and is not there any more was deleted.
-      cversion: node.created * 2 - node.children.size,
-      aversion: node.aversion,
-      ephemeralOwner: node.ephemeralOwner,
-      dataLength: node.data.length,
-      numChildren: node.children.size,
-      pzxid: node.pzxid,
-    };
+  private link(node: Znode): void {
+    this.nodes.set(node.path, node);
+    this.dataBytes += node.data.length;
+    if (node.parent) (node.parent.children ??= new Set()).add(nameOf(node.path));
+    const kind = kindOf(node);
+    if (kind === 'container' || kind === 'ttl') this.mortals.add(node);
+    if (kind !== 'ephemeral') return;
+    const owned = this.ephemerals.get(node.ephemeralOwner);
+    if (owned) owned.add(node.path);
+    else this.ephemerals.set(node.ephemeralOwner, new Set([node.path]));
   }
 
-  /** The node, if it exists and may be read. Throws Refusal. */
+  /** The znode, if it exists and may be read. Throws Refusal. */
   read(path: string, identities: readonly Identity[], need: number = permission.read): Znode {
     const node = this.nodes.get(path);
     if (!node) throw new Refusal(errorCode.noNode);
-    this.authorize(node, need, identities);
+    authorize(node.acl, need, identities);
     return node;
   }
 
-  /**
-   * Applies the operations as one transaction. Throws Refusal with `index` of the operation in question when one is
-   * refused; nothing has changed then.
-   */
-  apply(operations: readonly WireOperation[], sessionId: bigint, identities: readonly Identity[], nowMs: number): Transaction {
-    const zxid = this.zxid + 1n;
-    const undo: (() => void)[] = [];
-    const events: TreeEvent[] = [];
-    const changed = new Set<string>();
+  /** Applies the operations as one transaction. Throws RefusedTransaction when one is refused; nothing has changed then. */
+  apply(
+    operations: readonly WireOperation[],
+    sessionId: bigint,
+    identities: readonly Identity[],
+    nowMs: number,
+  ): Transaction {
     const results: WireResult[] = [];
-    const context: Context = { zxid, now: BigInt(Math.floor(nowMs)), sessionId, identities, undo, events, changed };
-    for (const [index, operation] of operations.entries()) {
+    const c: Context = {
+      zxid: this.zxid + 1n,
+      now: BigInt(Math.floor(nowMs)),
+      sessionId,
+      identities,
+      // An operation that is refused has changed nothing itself, so that a lone one needs no way back.
+      undo: operations.length > 1 ? [] : null,
+      events: [],
+      changed: new Map(),
+    };
+    for (let index = 0; index < operations.length; index++) {
       try {
-        results.push(this.one(operation, context));
+        results.push(this.one(operations[index]!, c));
       } catch (error) {
-        for (const step of undo.reverse()) step();
+        for (const step of (c.undo ?? []).reverse()) step();
         if (error instanceof Refusal) throw new RefusedTransaction(error.code, index);
         throw error;
       }
     }
-    this.zxid = zxid;
-    return { zxid, results, events, changed };
+    return this.finish(c, results);
   }
 
   setAcl(path: string, acl: readonly WireAcl[], aversion: number, identities: readonly Identity[]): Transaction {
+    if (pathProblem(path) !== null) throw new Refusal(errorCode.badArguments);
+    const fixed = fixAcl(acl, identities);
     const node = this.read(path, identities, permission.admin);
     if (aversion !== -1 && node.aversion !== aversion) throw new Refusal(errorCode.badVersion);
-    const fixed = this.fixAcl(acl, identities);
     node.acl = fixed;
-    node.aversion++;
-    this.zxid++;
-    return { zxid: this.zxid, results: [], events: [], changed: new Set([path]) };
+    node.aversion = (node.aversion + 1) | 0;
+    return this.finish({ zxid: this.zxid + 1n, events: [], changed: new Map([[node.id, node]]) }, []);
+  }
+
+  /** A transaction that changes no znode, e.g. a session that begins. */
+  advance(): bigint {
+    return ++this.zxid;
+  }
+
+  /** How many znodes there are below this one, at any depth. */
+  countBelow(node: Znode): number {
+    if (node.parent === null) return this.nodes.size - 1;
+    let count = 0;
+    const open = [node];
+    for (let at = open.pop(); at; at = open.pop()) {
+      for (const name of childrenOf(at)) {
+        count++;
+        const child = this.nodes.get(`${at.path}/${name}`)!;
+        if (child.children) open.push(child);
+      }
+    }
+    return count;
+  }
+
+  private finish(c: Pick<Context, 'zxid' | 'events' | 'changed'>, results: WireResult[]): Transaction {
+    // A transaction that only checks leaves no trace, so that nothing waits for it to become durable.
+    if (c.changed.size > 0) this.zxid = c.zxid;
+    return { zxid: this.zxid, results, events: c.events, changed: c.changed };
   }
 
   private one(o: WireOperation, c: Context): WireResult {
@@ -137,152 +169,121 @@ export class Database {
       case 'delete':
         this.delete(o.path, o.version, c);
         return { type: 'delete' };
-      case 'set': {
-        const node = this.mutable(o.path, o.version, permission.write, c);
-        if (o.data.length > this.maxDataBytes) throw new Refusal(errorCode.badArguments);
-        const { data, mzxid, mtime, version } = node;
-        c.undo.push(() => Object.assign(node, { data, mzxid, mtime, version }));
-        node.data = Buffer.from(o.data);
-        node.mzxid = c.zxid;
-        node.mtime = c.now;
-        node.version = (node.version + 1) | 0;
-        this.changed('data-changed', o.path, c);
-        return { type: 'set', stat: this.stat(node) };
-      }
+      case 'set':
+        return this.set(o.path, o.data, o.version, c);
       case 'check':
-        this.mutable(o.path, o.version, permission.read, c);
+        this.versioned(o.path, o.version, permission.read, c);
         return { type: 'check' };
       default:
         throw new Refusal(errorCode.unimplemented);
     }
   }
 
-  private mutable(path: string, version: number, need: number, c: Context): Znode {
+  private versioned(path: string, version: number, need: number, c: Context): Znode {
     if (pathProblem(path) !== null) throw new Refusal(errorCode.badArguments);
     const node = this.read(path, c.identities, need);
     if (version !== -1 && node.version !== version) throw new Refusal(errorCode.badVersion);
     return node;
   }
 
-  private create(o: Extract<WireOperation, { type: 'create' }>, c: Context): WireResult {
-    const flags = o.flags;
-    const sequential =
-      flags === createFlags['persistent-sequential'] ||
-      flags === createFlags['ephemeral-sequential'] ||
-      flags === createFlags['persistent-sequential-ttl'];
-    const ephemeral = flags === createFlags.ephemeral || flags === createFlags['ephemeral-sequential'];
-    if (flags < 0 || flags > 6 || pathProblem(o.path, sequential) !== null) throw new Refusal(errorCode.badArguments);
-    if (o.data.length > this.maxDataBytes) throw new Refusal(errorCode.badArguments);
-    const parentPath = parentOf(o.path);
-    const parent = this.nodes.get(parentPath);
-    if (!parent) throw new Refusal(errorCode.noNode);
-    this.authorize(parent, permission.create, c.identities);
-    const acl = this.fixAcl(o.acl, c.identities);
-    const path = sequential ? o.path + String(parent.created).padStart(10, '0') : o.path;
-    if (path === '/' || this.nodes.has(path)) throw new Refusal(errorCode.nodeExists);
-    if (parent.ephemeralOwner !== 0n) throw new Refusal(errorCode.noChildrenForEphemerals);
+  private set(path: string, bytes: Uint8Array, expected: number, c: Context): WireResult {
+    if (bytes.length > this.maxDataBytes) throw new Refusal(errorCode.badArguments);
+    const node = this.versioned(path, expected, permission.write, c);
+    const { data, mzxid, mtime, version } = node;
+    c.undo?.push(() => {
+      this.dataBytes += data.length - node.data.length;
+      Object.assign(node, { data, mzxid, mtime, version });
+    });
+    this.dataBytes += bytes.length - data.length;
+    node.data = ownCopy(bytes);
+    node.mzxid = c.zxid;
+    node.mtime = c.now;
+    node.version = (version + 1) | 0;
+    c.changed.set(node.id, node);
+    c.events.push({ type: 'data-changed', path, acl: node.acl });
+    return { type: 'set', stat: statOf(node) };
+  }
 
-    const node = newZnode(c.zxid, c.now, Buffer.from(o.data), acl);
-    if (ephemeral) node.ephemeralOwner = c.sessionId;
-    if (flags === createFlags.container) node.kind = 'container';
-    if (flags === createFlags['persistent-ttl'] || flags === createFlags['persistent-sequential-ttl']) {
-      node.kind = 'ttl';
-      node.ttlMs = Number(o.ttlMs ?? 0n);
-      if (node.ttlMs <= 0) throw new Refusal(errorCode.badArguments);
-    }
+  /** The order of the checks is Apache's (PrepRequestProcessor), since it decides which error a client sees. */
+  private create(o: CreateOperation, c: Context): WireResult {
+    const owner = this.ownerOf(o, c.sessionId);
+    if (o.data.length > this.maxDataBytes || !o.path.includes('/') || o.path.includes('\0'))
+      throw new Refusal(errorCode.badArguments);
+    const acl = fixAcl(o.acl, c.identities);
+    const parent = this.nodes.get(parentPathOf(o.path));
+    if (!parent) throw new Refusal(errorCode.noNode);
+    authorize(parent.acl, permission.create, c.identities);
+    const path = isSequential(o.flags) ? o.path + sequenceSuffix(parent.created) : o.path;
+    if (pathProblem(path) !== null) throw new Refusal(errorCode.badArguments);
+    if (this.nodes.has(path)) throw new Refusal(errorCode.nodeExists);
+    if (kindOf(parent) === 'ephemeral') throw new Refusal(errorCode.noChildrenForEphemerals);
+
+    const node = newZnode(this.nextId++, path, parent, c.zxid, c.now);
+    node.data = ownCopy(o.data);
+    node.acl = acl;
+    node.ephemeralOwner = owner;
     const { created, pzxid } = parent;
-    c.undo.push(() => {
-      this.drop(path, node);
+    c.undo?.push(() => {
+      this.unlink(node);
       Object.assign(parent, { created, pzxid });
     });
-    parent.created++;
+    parent.created = (created + 1) | 0;
     parent.pzxid = c.zxid;
-    this.insert(path, node);
-    c.changed.add(parentPath);
-    this.changed('created', path, c);
-    return { type: 'create', path, stat: o.withStat ? this.stat(node) : null };
+    this.link(node);
+    c.changed.set(parent.id, parent).set(node.id, node);
+    c.events.push({ type: 'created', path, acl });
+    return { type: 'create', path, stat: o.withStat ? statOf(node) : null };
+  }
+
+  private ownerOf(o: CreateOperation, sessionId: bigint): bigint {
+    switch (o.flags) {
+      case createFlags.persistent:
+      case createFlags['persistent-sequential']:
+        return 0n;
+      case createFlags.ephemeral:
+      case createFlags['ephemeral-sequential']:
+        return sessionId;
+      case createFlags.container:
+        return containerMark;
+      case createFlags['persistent-ttl']:
+      case createFlags['persistent-sequential-ttl']: {
+        const ttlMs = o.ttlMs ?? 0n;
+        if (ttlMs <= 0n || ttlMs > longestTtlMs) throw new Refusal(errorCode.badArguments);
+        return ttlOwner(ttlMs);
+      }
+      default:
+        throw new Refusal(errorCode.badArguments);
+    }
   }
 
   private delete(path: string, version: number, c: Context): void {
-    if (pathProblem(path) !== null || path === '/' || path.startsWith('/zookeeper')) throw new Refusal(errorCode.badArguments);
+    if (!path.includes('/') || path.includes('\0') || special.has(path)) throw new Refusal(errorCode.badArguments);
+    const parent = this.nodes.get(parentPathOf(path));
+    if (!parent) throw new Refusal(errorCode.noNode);
+    authorize(parent.acl, permission.delete, c.identities);
     const node = this.nodes.get(path);
-    const parentPath = parentOf(path);
-    const parent = this.nodes.get(parentPath);
-    if (!node || !parent) throw new Refusal(errorCode.noNode);
-    this.authorize(parent, permission.delete, c.identities);
+    if (!node) throw new Refusal(errorCode.noNode);
     if (version !== -1 && node.version !== version) throw new Refusal(errorCode.badVersion);
-    if (node.children.size > 0) throw new Refusal(errorCode.notEmpty);
+    if (childrenOf(node).size > 0) throw new Refusal(errorCode.notEmpty);
     const { pzxid } = parent;
-    c.undo.push(() => {
-      this.insert(path, node);
+    c.undo?.push(() => {
+      this.link(node);
       parent.pzxid = pzxid;
     });
-    this.drop(path, node);
+    this.unlink(node);
     parent.pzxid = c.zxid;
-    c.changed.add(parentPath);
-    this.changed('deleted', path, c);
+    c.changed.set(parent.id, parent).set(node.id, null);
+    c.events.push({ type: 'deleted', path, acl: node.acl });
   }
 
-  private changed(type: TreeEvent['type'], path: string, c: Context): void {
-    c.changed.add(path);
-    c.events.push({ type, path });
-  }
-
-  private drop(path: string, node: Znode): void {
-    this.nodes.delete(path);
-    this.nodes.get(parentOf(path))?.children.delete(nameOf(path));
-    this.containers.delete(path);
-    if (node.ephemeralOwner === 0n) return;
+  private unlink(node: Znode): void {
+    this.nodes.delete(node.path);
+    this.dataBytes -= node.data.length;
+    node.parent?.children?.delete(nameOf(node.path));
+    this.mortals.delete(node);
     const owned = this.ephemerals.get(node.ephemeralOwner);
-    owned?.delete(path);
+    owned?.delete(node.path);
     if (owned?.size === 0) this.ephemerals.delete(node.ephemeralOwner);
-  }
-
-  private index(path: string, node: Znode): void {
-    if (node.kind !== 'normal') this.containers.add(path);
-    if (node.ephemeralOwner === 0n) return;
-    let owned = this.ephemerals.get(node.ephemeralOwner);
-    if (!owned) this.ephemerals.set(node.ephemeralOwner, (owned = new Set()));
-    owned.add(path);
-  }
-
-  private authorize(node: Znode, need: number, identities: readonly Identity[]): void {
-    for (const acl of node.acl) {
-      if ((acl.perms & need) === 0) continue;
-      if (acl.scheme === 'world' && acl.id === 'anyone') return;
-      if (identities.some((identity) => identity.scheme === 'super' || (identity.scheme === acl.scheme && identity.id === acl.id))) {
-        return;
-      }
-    }
-    throw new Refusal(errorCode.noAuth);
-  }
-
-  private fixAcl(acl: readonly WireAcl[], identities: readonly Identity[]): readonly WireAcl[] {
-    if (acl.length === 0) throw new Refusal(errorCode.invalidAcl);
-    if (acl.length === 1 && acl[0]!.scheme === 'world' && acl[0]!.id === 'anyone' && acl[0]!.perms === permission.all) return world;
-    return acl.flatMap((entry) => {
-      if (entry.scheme === 'auth') {
-        const own = identities.filter((identity) => identity.scheme !== 'ip');
-        if (own.length === 0) throw new Refusal(errorCode.invalidAcl);
-        return own.map((identity) => ({ perms: entry.perms, scheme: identity.scheme, id: identity.id }));
-      }
-      const valid =
-        (entry.scheme === 'world' && entry.id === 'anyone') ||
-        (entry.scheme === 'digest' && entry.id.split(':').length === 2) ||
-        entry.scheme === 'ip' ||
-        entry.scheme === 'x509';
-      if (!valid) throw new Refusal(errorCode.invalidAcl);
-      return [entry];
-    });
-  }
-}
-
-export class RefusedTransaction extends Refusal {
-  readonly index: number;
-
-  constructor(code: number, index: number) {
-    super(code);
-    this.index = index;
   }
 }
 
@@ -291,35 +292,15 @@ interface Context {
   readonly now: bigint;
   readonly sessionId: bigint;
   readonly identities: readonly Identity[];
-  readonly undo: (() => void)[];
+  readonly undo: (() => void)[] | null;
   readonly events: TreeEvent[];
-  readonly changed: Set<string>;
+  readonly changed: Map<number, Znode | null>;
 }
 
-export function newZnode(zxid: bigint, now: bigint, data: Buffer = empty, acl: readonly WireAcl[] = world): Znode {
-  return {
-    data,
-    acl,
-    czxid: zxid,
-    mzxid: zxid,
-    pzxid: zxid,
-    ctime: now,
-    mtime: now,
-    version: 0,
-    created: 0,
-    aversion: 0,
-    ephemeralOwner: 0n,
-    kind: 'normal',
-    ttlMs: 0,
-    children: new Set(),
-  };
-}
-
-export function parentOf(path: string): string {
-  const at = path.lastIndexOf('/');
-  return at <= 0 ? '/' : path.slice(0, at);
-}
-
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
+function isSequential(flags: number): boolean {
+  return (
+    flags === createFlags['persistent-sequential'] ||
+    flags === createFlags['ephemeral-sequential'] ||
+    flags === createFlags['persistent-sequential-ttl']
+  );
 }

@@ -1,60 +1,69 @@
 /** The commands of ZooKeeper's operators, answered in plain text in Apache's format. None of them changes anything. */
-import type { Connection } from './connection.ts';
-import type { Engine } from './engine.ts';
+import { arch, hostname, platform, release } from 'node:os';
+import { resolve } from 'node:path';
+import type { Connection, ConnectionLimits } from './connection.ts';
+import type { Engine, EngineLimits } from './engine.ts';
+import type { Traffic } from './traffic.ts';
 
 export interface WordContext {
   readonly engine: Engine;
+  readonly traffic: Traffic;
   readonly connections: ReadonlySet<Connection>;
-  readonly port: number | null;
+  readonly limits: EngineLimits & ConnectionLimits & { readonly maxConnections: number };
   readonly dataDir: string;
+  /** Of the listeners that are open. */
+  readonly ports: { readonly plain: number | null; readonly tls: number | null };
 }
 
+/** The version whose behaviour is spoken; clients compare it. */
 const version = '3.8.0-nodepool';
 
+const notServing = 'This ZooKeeper instance is not currently serving requests\n';
+
 export function answerWord(name: string, c: WordContext): string | null {
+  const serving = c.engine.storage.failure === null;
   switch (name) {
     case 'ruok':
-      return c.engine.storage.failure ? null : 'imok';
+      return 'imok';
     case 'isro':
-      return 'rw';
+      return serving ? 'rw' : 'null';
     case 'srvr':
-      return server(c);
+      return serving ? `${versionLine}${server(c)}` : notServing;
     case 'stat':
-      return server(c, `Clients:\n${connections(c)}\n`);
+      return serving ? `${versionLine}Clients:\n${connections(c, false)}\n${server(c)}` : notServing;
     case 'cons':
-      return connections(c);
+      return serving ? `${connections(c, true)}\n` : notServing;
     case 'mntr':
-      return monitor(c);
+      return serving ? monitor(c) : notServing;
     case 'conf':
-      return `clientPort=${c.port ?? -1}\ndataDir=${c.dataDir}\n`;
+      return configuration(c);
     case 'envi':
-      return `Environment:\nzookeeper.version=${version}\nnode.version=${process.version}\n`;
-    case 'wchs':
-      return `${c.connections.size} connections watching paths\nTotal watches:${c.engine.watches.size}\n`;
+      return environment();
+    case 'wchs': {
+      const { watchers, paths } = c.engine.watches.summary();
+      return `${watchers} connections watching ${paths} paths\nTotal watches:${c.engine.watches.size}\n`;
+    }
     default:
       return null;
   }
 }
 
-function totals(c: WordContext): { received: number; sent: number; queued: number } {
-  let [received, sent, queued] = [0, 0, 0];
-  for (const connection of c.connections) {
-    received += connection.received;
-    sent += connection.sent;
-    queued += connection.queued;
-  }
-  return { received, sent, queued };
+const versionLine = `Zookeeper version: ${version}\n`;
+
+function outstanding(c: WordContext): number {
+  let sum = 0;
+  for (const connection of c.connections) sum += connection.queued;
+  return sum;
 }
 
-function server(c: WordContext, clients = ''): string {
-  const { received, sent, queued } = totals(c);
+function server(c: WordContext): string {
+  const { minMs, averageMs, maxMs } = c.traffic.latency;
   return [
-    `Zookeeper version: ${version}`,
-    `${clients}Latency min/avg/max: 0/0.0/0`,
-    `Received: ${received}`,
-    `Sent: ${sent}`,
+    `Latency min/avg/max: ${minMs}/${averageMs.toFixed(1)}/${maxMs}`,
+    `Received: ${c.traffic.received}`,
+    `Sent: ${c.traffic.sent}`,
     `Connections: ${c.connections.size}`,
-    `Outstanding: ${queued}`,
+    `Outstanding: ${outstanding(c)}`,
     `Zxid: 0x${c.engine.database.zxid.toString(16)}`,
     'Mode: standalone',
     `Node count: ${c.engine.database.nodes.size}`,
@@ -62,33 +71,71 @@ function server(c: WordContext, clients = ''): string {
   ].join('\n');
 }
 
-function connections(c: WordContext): string {
-  const lines = [...c.connections].map((connection) => {
-    const { session } = connection;
-    const numbers = `queued=${connection.queued},recved=${connection.received},sent=${connection.sent}`;
-    const own = session ? `,sid=0x${session.id.toString(16)},lop=NA,est=0,to=${session.timeoutMs}` : '';
-    return ` /${connection.remote}[1](${numbers}${own})`;
-  });
-  return `${lines.join('\n')}\n`;
+function connections(c: WordContext, full: boolean): string {
+  return [...c.connections]
+    .map((connection) => {
+      const { session } = connection;
+      const numbers = `queued=${connection.queued},recved=${connection.received},sent=${connection.sent}`;
+      const own = full && session ? `,sid=0x${session.id.toString(16)},to=${session.timeoutMs}` : '';
+      return ` /${connection.remote}[${session ? 1 : 0}](${numbers}${own})\n`;
+    })
+    .join('');
 }
 
 function monitor(c: WordContext): string {
-  const { received, sent, queued } = totals(c);
+  const { database, sessions, storage, watches } = c.engine;
+  const { minMs, averageMs, maxMs } = c.traffic.latency;
   let ephemerals = 0;
-  for (const owned of c.engine.database.ephemerals.values()) ephemerals += owned.size;
+  for (const owned of database.ephemerals.values()) ephemerals += owned.size;
   const values: Record<string, string | number> = {
     version,
-    server_state: 'standalone',
-    znode_count: c.engine.database.nodes.size,
-    ephemerals_count: ephemerals,
-    watch_count: c.engine.watches.size,
-    packets_received: received,
-    packets_sent: sent,
+    avg_latency: averageMs.toFixed(4),
+    max_latency: maxMs,
+    min_latency: minMs,
+    packets_received: c.traffic.received,
+    packets_sent: c.traffic.sent,
     num_alive_connections: c.connections.size,
-    outstanding_requests: queued,
-    global_sessions: c.engine.sessions.size,
+    outstanding_requests: outstanding(c),
+    server_state: 'standalone',
+    znode_count: database.nodes.size,
+    watch_count: watches.size,
+    ephemerals_count: ephemerals,
+    approximate_data_size: database.dataBytes,
+    global_sessions: sessions.byId.size,
+    commits: storage.commits,
+    max_commit_time: Math.ceil(storage.slowestCommitMs),
   };
   return Object.entries(values)
     .map(([name, value]) => `zk_${name}\t${value}\n`)
     .join('');
+}
+
+function configuration({ limits, ports, dataDir }: WordContext): string {
+  const values: Record<string, string | number> = {
+    clientPort: ports.plain ?? -1,
+    secureClientPort: ports.tls ?? -1,
+    dataDir: resolve(dataDir),
+    maxCnxns: limits.maxConnections,
+    minSessionTimeout: limits.minSessionTimeoutMs,
+    maxSessionTimeout: limits.maxSessionTimeoutMs,
+    'jute.maxbuffer': limits.maxFrameBytes,
+    serverId: 0,
+  };
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
+}
+
+function environment(): string {
+  const values = {
+    'zookeeper.version': version,
+    'host.name': hostname(),
+    'node.version': process.version,
+    'os.name': platform(),
+    'os.arch': arch(),
+    'os.version': release(),
+  };
+  return `Environment:\n${Object.entries(values)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('')}`;
 }

@@ -1,167 +1,216 @@
 /**
- * What must survive: the znodes, the sessions and the last zxid, in LMDB. Changes are gathered while a commit is under way
- * and go into the next one (group commit); a commit counts when it has been flushed to the disk.
+ * What must survive: znodes, sessions and the last zxid, in LMDB. Changes gather while a commit is under way and go into the
+ * next one (group commit); a commit counts when it has been flushed to the disk. One that fails is tried again, with
+ * everything that it was to write, until it succeeds: what is in memory is never acknowledged before.
  */
+import { chmodSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import { JuteReader, JuteWriter } from '../protocol/jute.ts';
-import { readAcl, writeAcl } from '../protocol/records.ts';
-import { type Database, newZnode, type Transaction, type Znode } from './database.ts';
+import type { Runtime, Timer } from '../../runtime.ts';
+import { CoordinatorError, reasonOf } from './coordinator-error.ts';
+import { builtIn, type Database, type Transaction } from './database.ts';
+import {
+  decodeHeader,
+  decodeSession,
+  decodeZnode,
+  encodeHeader,
+  encodeSession,
+  encodeZnode,
+  formatVersion,
+  headerKey,
+  sessionKey,
+  type StoredKey,
+  type StoredSession,
+} from './stored-records.ts';
+import type { Znode } from './znode.ts';
 
-export interface StoredSession {
-  readonly id: bigint;
-  readonly timeoutMs: number;
-  readonly password: Buffer;
+export interface StorageOptions {
+  readonly file: string;
+  readonly database: Database;
+  readonly runtime: Runtime;
+  /** Everything up to this zxid is on the disk. */
+  readonly onDurable: (zxid: bigint) => void;
+  /** Writing has failed; `reason` is for people. Called once, until onRecovery. */
+  readonly onFailure: (reason: string) => void;
+  readonly onRecovery: () => void;
 }
 
-const zxidKey = '\u0001zxid';
-const sessionPrefix = '\u0001session/';
-const kinds = ['normal', 'container', 'ttl'] as const;
-
-/** LMDB's keys are limited; longer paths are refused at creation. */
-export const longestPathBytes = 1900;
+const retryMs = 1000;
 
 export class Storage {
-  /** Everything up to here is on the disk. */
   durableZxid = 0n;
-  /** Set when a commit has failed: nothing more is acknowledged. */
-  failure: Error | null = null;
-  private readonly db: RootDatabase<Buffer, string>;
-  private readonly database: Database;
-  private readonly onDurable: (zxid: bigint) => void;
-  private readonly onFailure: (error: Error) => void;
-  private dirty = new Set<string>();
+  /** Why nothing can be written at the moment. */
+  failure: string | null = null;
+  commits = 0;
+  slowestCommitMs = 0;
+  private readonly o: StorageOptions;
+  private readonly db: RootDatabase<Buffer, StoredKey>;
+  private dirty = new Map<number, Znode | null>();
   private dirtySessions = new Map<bigint, StoredSession | null>();
   private pendingZxid = 0n;
-  private committing: Promise<void> | null = null;
+  private running: Promise<void> | null = null;
+  private retryTimer: Timer | null = null;
+  private closed = false;
 
-  constructor(o: {
-    file: string;
-    database: Database;
-    mapSizeBytes?: number;
-    onDurable: (zxid: bigint) => void;
-    onFailure: (error: Error) => void;
-  }) {
-    this.database = o.database;
-    this.onDurable = o.onDurable;
-    this.onFailure = o.onFailure;
-    // Without overlapping sync a commit resolves only after it has been flushed.
-    this.db = open({
-      path: o.file,
-      encoding: 'binary',
-      overlappingSync: false,
-      ...(o.mapSizeBytes === undefined ? {} : { mapSize: o.mapSizeBytes }),
-    }) as RootDatabase<Buffer, string>;
+  constructor(options: StorageOptions) {
+    this.o = options;
+    try {
+      // Without overlapping sync a commit is reported after both the pages and the root are flushed. Batches are made
+      // here; LMDB's own batching by event turn would cost a second commit each and reports failures to nobody.
+      this.db = open<Buffer, StoredKey>({
+        path: options.file,
+        encoding: 'binary',
+        overlappingSync: false,
+        eventTurnBatching: false,
+        cache: false,
+      });
+    } catch (error) {
+      throw new CoordinatorError('disk', `the data file ${options.file} can't be opened: ${reasonOf(error)}`, error);
+    }
+    for (const file of [options.file, `${options.file}-lock`]) chmodSync(file, 0o600);
   }
 
   /** Fills the database; returns the sessions that were alive. */
   load(): StoredSession[] {
+    const { database, file } = this.o;
     const sessions: StoredSession[] = [];
+    const byId = new Map<number, Znode>(builtIn.map((path, index) => [index + 1, database.nodes.get(path)!]));
+    let format: number | null = null;
+    let rows = 0;
+    // Numbers sort before texts, parents before their children.
     for (const { key, value } of this.db.getRange({})) {
-      if (key === zxidKey) this.database.zxid = value.readBigInt64BE(0);
-      else if (key.startsWith(sessionPrefix)) sessions.push(decodeSession(key, value));
-      else if (key === '/') Object.assign(this.database.nodes.get('/')!, decodeZnode(value), { children: new Set<string>() });
-      else this.database.insert(key, decodeZnode(value));
+      rows++;
+      if (typeof key === 'number') {
+        const node = decodeZnode(key, value, (id) => byId.get(id));
+        if (!node)
+          throw new CoordinatorError('data-dir', `the data file ${file} is damaged: znode ${key} has no parent`);
+        byId.set(key, database.restore(node));
+        if (key >= database.nextId) database.nextId = key + 1;
+      } else if (key === headerKey) {
+        const header = decodeHeader(value);
+        format = header.format;
+        database.zxid = header.zxid;
+      } else if (typeof key === 'string') {
+        const session = decodeSession(key, value);
+        if (session) sessions.push(session);
+      }
     }
-    // The built-in nodes were put below a root that had no children yet.
-    this.database.nodes.get('/')!.children.add('zookeeper');
-    for (const path of this.database.nodes.keys()) {
-      if (path !== '/' && path.lastIndexOf('/') === 0) this.database.nodes.get('/')!.children.add(path.slice(1));
+    if (rows > 0 && format !== formatVersion) {
+      throw new CoordinatorError(
+        'data-dir',
+        `the data file ${file} has format ${format ?? 'unknown'}; this version reads ${formatVersion}`,
+      );
     }
-    this.durableZxid = this.database.zxid;
+    this.durableZxid = this.pendingZxid = database.zxid;
     return sessions;
   }
 
   record(transaction: Transaction): void {
-    for (const path of transaction.changed) this.dirty.add(path);
-    this.pendingZxid = transaction.zxid;
-    this.commitSoon();
+    if (transaction.changed.size === 0) return;
+    for (const [id, node] of transaction.changed) this.dirty.set(id, node);
+    this.due(transaction.zxid);
   }
 
   recordSession(id: bigint, session: StoredSession | null, zxid: bigint): void {
     this.dirtySessions.set(id, session);
-    this.pendingZxid = zxid;
-    this.commitSoon();
+    this.due(zxid);
   }
 
+  /** Writes what is left, as far as the disk allows. */
   async close(): Promise<void> {
-    while (this.committing) await this.committing;
+    this.closed = true;
+    this.retryTimer?.cancel();
+    while (this.running) await this.running;
     await this.db.close();
   }
 
-  private commitSoon(): void {
-    if (this.committing || this.failure) return;
-    this.committing = new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.commitAll());
+  private due(zxid: bigint): void {
+    this.pendingZxid = zxid;
+    if (this.running || this.failure !== null) return;
+    // At the end of this turn of the event loop: what arrives together is committed together.
+    this.running = new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.commitAll());
   }
 
   private async commitAll(): Promise<void> {
-    try {
-      while (this.dirty.size > 0 || this.dirtySessions.size > 0) await this.commitBatch();
-    } catch (error) {
-      this.failure = error instanceof Error ? error : new Error(String(error));
-      this.onFailure(this.failure);
-    } finally {
-      this.committing = null;
+    while (this.dirty.size > 0 || this.dirtySessions.size > 0) {
+      if (await this.commitBatch()) continue;
+      if (!this.closed) this.retryTimer = this.o.runtime.setBackgroundTimer(retryMs, () => this.retry());
+      break;
     }
+    this.running = null;
   }
 
-  private async commitBatch(): Promise<void> {
-    const paths = this.dirty;
-    const sessions = this.dirtySessions;
-    const zxid = this.pendingZxid;
-    this.dirty = new Set();
+  private retry(): void {
+    if (!this.closed) this.running ??= this.commitAll();
+  }
+
+  /** False when it failed; everything is still marked as to be written then. */
+  private async commitBatch(): Promise<boolean> {
+    const { dirty, dirtySessions, pendingZxid } = this;
+    this.dirty = new Map();
     this.dirtySessions = new Map();
-    // Encoded now: the nodes may change again while the commit is under way.
-    const puts: [string, Buffer | null][] = [];
-    for (const path of paths) {
-      const node = this.database.nodes.get(path);
-      puts.push([path, node ? encodeZnode(node) : null]);
+    const startMs = this.o.runtime.monotonicMs();
+    try {
+      await this.write(dirty, dirtySessions, pendingZxid);
+    } catch (error) {
+      // Newer changes win over those of the batch.
+      this.dirty = new Map([...dirty, ...this.dirty]);
+      this.dirtySessions = new Map([...dirtySessions, ...this.dirtySessions]);
+      this.failed(await causeOf(error));
+      return false;
     }
-    for (const [id, session] of sessions) puts.push([sessionPrefix + id.toString(16), session ? encodeSession(session) : null]);
-    const last = Buffer.alloc(8);
-    last.writeBigInt64BE(zxid);
-    await this.db.transaction(() => {
-      for (const [key, value] of puts) {
-        if (value) void this.db.put(key, value);
-        else void this.db.remove(key);
-      }
-      void this.db.put(zxidKey, last);
+    this.commits++;
+    this.slowestCommitMs = Math.max(this.slowestCommitMs, this.o.runtime.monotonicMs() - startMs);
+    this.durableZxid = pendingZxid;
+    this.o.onDurable(pendingZxid);
+    if (this.failure !== null && this.dirty.size === 0 && this.dirtySessions.size === 0) {
+      this.failure = null;
+      this.o.onRecovery();
+    }
+    return true;
+  }
+
+  private write(
+    znodes: ReadonlyMap<number, Znode | null>,
+    sessions: ReadonlyMap<bigint, StoredSession | null>,
+    zxid: bigint,
+  ): Promise<unknown> {
+    // Values are encoded now: the znodes may change again while the commit is under way.
+    return this.db.batch(() => {
+      for (const [id, node] of znodes) this.putOrRemove(id, node && encodeZnode(node));
+      for (const [id, session] of sessions) this.putOrRemove(sessionKey(id), session && encodeSession(session));
+      this.putOrRemove(headerKey, encodeHeader(zxid));
     });
-    this.durableZxid = zxid;
-    this.onDurable(zxid);
+  }
+
+  /** Within a batch; its promise tells about all of them. */
+  private putOrRemove(key: StoredKey, value: Buffer | null): void {
+    if (value) void this.db.put(key, value);
+    else void this.db.remove(key);
+  }
+
+  private failed(problem: string): void {
+    const before = this.failure;
+    this.failure = this.isFull() ? `the disk is full (${problem})` : problem;
+    if (before === null) this.o.onFailure(this.failure);
+  }
+
+  private isFull(): boolean {
+    try {
+      const { bavail, bsize } = statfsSync(dirname(this.o.file));
+      return bavail * bsize < 1024 * 1024;
+    } catch {
+      return false;
+    }
   }
 }
 
-function encodeZnode(n: Znode): Buffer {
-  const w = new JuteWriter(n.data.length + 128).int(1).buffer(n.data).vector(n.acl, writeAcl);
-  w.long(n.czxid).long(n.mzxid).long(n.pzxid).long(n.ctime).long(n.mtime).int(n.version).int(n.created).int(n.aversion);
-  w.long(n.ephemeralOwner).int(kinds.indexOf(n.kind)).long(BigInt(n.ttlMs));
-  return Buffer.from(w.payload());
-}
-
-function decodeZnode(value: Buffer): Znode {
-  const r = new JuteReader(Buffer.from(value));
-  r.int();
-  const node = newZnode(0n, 0n, r.buffer() ?? Buffer.alloc(0), r.vector(readAcl));
-  node.czxid = r.long();
-  node.mzxid = r.long();
-  node.pzxid = r.long();
-  node.ctime = r.long();
-  node.mtime = r.long();
-  node.version = r.int();
-  node.created = r.int();
-  node.aversion = r.int();
-  node.ephemeralOwner = r.long();
-  node.kind = kinds[r.int()] ?? 'normal';
-  node.ttlMs = Number(r.long());
-  return node;
-}
-
-function encodeSession(s: StoredSession): Buffer {
-  return Buffer.from(new JuteWriter(64).int(s.timeoutMs).buffer(s.password).payload());
-}
-
-function decodeSession(key: string, value: Buffer): StoredSession {
-  const r = new JuteReader(Buffer.from(value));
-  const timeoutMs = r.int();
-  return { id: BigInt(`0x${key.slice(sessionPrefix.length)}`), timeoutMs, password: Buffer.from(r.buffer() ?? Buffer.alloc(16)) };
+/** LMDB says why in a second promise. */
+async function causeOf(error: unknown): Promise<string> {
+  const { commitError } = error as { commitError?: Promise<unknown> };
+  if (!(commitError instanceof Promise)) return reasonOf(error);
+  return commitError.then(
+    () => reasonOf(error),
+    (cause: unknown) => reasonOf(cause),
+  );
 }

@@ -1,71 +1,99 @@
-/** Who watches what, a table a kind; which events a change fires. Generic in the watcher, so that tests need no connection. */
-import type { WireEvent } from '../protocol/records.ts';
-import { parentOf, type TreeEvent } from './database.ts';
+/** Who watches what, and which events a change fires. Generic in the watcher, so that tests need no connection. */
+import { permission } from '../protocol/constants.ts';
+import type { WireAcl, WireEvent } from '../protocol/records.ts';
+import type { TreeEvent } from './database.ts';
+import { parentPathOf } from './znode.ts';
 
 export type WatchKind = 'data' | 'children' | 'persistent' | 'persistent-recursive';
 
-const oneShotKinds: readonly WatchKind[] = ['data', 'children'];
+export const watchKinds = [
+  'data',
+  'children',
+  'persistent',
+  'persistent-recursive',
+] as const satisfies readonly WatchKind[];
+
+/** Decides whether a watcher may see what happens to a znode with that list of rights. */
+export type MaySee<W> = (watcher: W, acl: readonly WireAcl[], need: number) => boolean;
+
+interface Table<W> {
+  readonly oneShot: boolean;
+  readonly byPath: Map<string, Set<W>>;
+  readonly byWatcher: Map<W, Set<string>>;
+}
 
 export class WatchTable<W> {
-  private readonly tables: Record<WatchKind, Map<string, Set<W>>> = {
-    data: new Map(),
-    children: new Map(),
-    persistent: new Map(),
-    'persistent-recursive': new Map(),
+  private readonly tables: Record<WatchKind, Table<W>> = {
+    data: table(true),
+    children: table(true),
+    persistent: table(false),
+    'persistent-recursive': table(false),
   };
-  private readonly byWatcher = new Map<W, Set<string>>();
+  private readonly maySee: MaySee<W>;
+  /** Pairs of a watcher and a path, each kind counted. */
+  size = 0;
 
-  get size(): number {
-    let count = 0;
-    for (const keys of this.byWatcher.values()) count += keys.size;
-    return count;
+  constructor(maySee: MaySee<W>) {
+    this.maySee = maySee;
   }
 
   add(kind: WatchKind, path: string, watcher: W): void {
-    const table = this.tables[kind];
-    let watchers = table.get(path);
-    if (!watchers) table.set(path, (watchers = new Set()));
-    watchers.add(watcher);
-    let own = this.byWatcher.get(watcher);
-    if (!own) this.byWatcher.set(watcher, (own = new Set()));
-    own.add(`${kind} ${path}`);
+    const { byPath, byWatcher } = this.tables[kind];
+    const watchers = byPath.get(path);
+    if (watchers?.has(watcher)) return;
+    if (watchers) watchers.add(watcher);
+    else byPath.set(path, new Set([watcher]));
+    const paths = byWatcher.get(watcher);
+    if (paths) paths.add(path);
+    else byWatcher.set(watcher, new Set([path]));
+    this.size++;
   }
 
   has(kind: WatchKind, path: string, watcher: W): boolean {
-    return this.tables[kind].get(path)?.has(watcher) ?? false;
+    return this.tables[kind].byPath.get(path)?.has(watcher) ?? false;
   }
 
   remove(kind: WatchKind, path: string, watcher: W): boolean {
-    const table = this.tables[kind];
-    const watchers = table.get(path);
+    const { byPath, byWatcher } = this.tables[kind];
+    const watchers = byPath.get(path);
     if (!watchers?.delete(watcher)) return false;
-    if (watchers.size === 0) table.delete(path);
-    this.byWatcher.get(watcher)?.delete(`${kind} ${path}`);
+    if (watchers.size === 0) byPath.delete(path);
+    const paths = byWatcher.get(watcher)!;
+    paths.delete(path);
+    if (paths.size === 0) byWatcher.delete(watcher);
+    this.size--;
     return true;
   }
 
   removeAll(watcher: W): void {
-    for (const key of this.byWatcher.get(watcher) ?? []) {
-      const at = key.indexOf(' ');
-      this.remove(key.slice(0, at) as WatchKind, key.slice(at + 1), watcher);
+    for (const kind of watchKinds) {
+      for (const path of [...(this.tables[kind].byWatcher.get(watcher) ?? [])]) this.remove(kind, path, watcher);
     }
-    this.byWatcher.delete(watcher);
   }
 
-  /** Tells everybody concerned by one change of the tree, each once an event. */
+  /** For `wchs`. */
+  summary(): { watchers: number; paths: number } {
+    const watchers = new Set<W>();
+    const paths = new Set<string>();
+    for (const { byPath, byWatcher } of Object.values(this.tables)) {
+      for (const watcher of byWatcher.keys()) watchers.add(watcher);
+      for (const path of byPath.keys()) paths.add(path);
+    }
+    return { watchers: watchers.size, paths: paths.size };
+  }
+
+  /** Tells everybody concerned by one change of the tree, each once an event: first about the znode, then about its parent. */
   fire(change: TreeEvent, send: (watcher: W, event: WireEvent) => void): void {
+    if (this.size === 0) return;
     const { type, path } = change;
     const here = new Set<W>();
     this.collect(here, 'data', path);
     if (type === 'deleted') this.collect(here, 'children', path);
     this.collect(here, 'persistent', path);
-    for (let at = path; ; at = parentOf(at)) {
-      this.collect(here, 'persistent-recursive', at);
-      if (at === '/') break;
-    }
+    this.collectRecursive(here, change);
     for (const watcher of here) send(watcher, { type, path });
     if (type === 'data-changed' || path === '/') return;
-    const parent = parentOf(path);
+    const parent = parentPathOf(path);
     const above = new Set<W>();
     this.collect(above, 'children', parent);
     this.collect(above, 'persistent', parent);
@@ -74,11 +102,28 @@ export class WatchTable<W> {
 
   /** One-shot watches are used up by being collected. */
   private collect(into: Set<W>, kind: WatchKind, path: string): void {
-    const watchers = this.tables[kind].get(path);
+    const { byPath, oneShot } = this.tables[kind];
+    const watchers = byPath.get(path);
     if (!watchers) return;
-    for (const watcher of [...watchers]) {
+    for (const watcher of oneShot ? [...watchers] : watchers) {
       into.add(watcher);
-      if (oneShotKinds.includes(kind)) this.remove(kind, path, watcher);
+      if (oneShot) this.remove(kind, path, watcher);
     }
   }
+
+  /** A recursive watch tells paths that its owner may not know yet, so that the owner must be allowed to read there. */
+  private collectRecursive(into: Set<W>, { path, acl }: TreeEvent): void {
+    const { byPath } = this.tables['persistent-recursive'];
+    if (byPath.size === 0) return;
+    for (let at = path; ; at = parentPathOf(at)) {
+      for (const watcher of byPath.get(at) ?? []) {
+        if (!into.has(watcher) && this.maySee(watcher, acl, permission.read)) into.add(watcher);
+      }
+      if (at === '/') return;
+    }
+  }
+}
+
+function table<W>(oneShot: boolean): Table<W> {
+  return { oneShot, byPath: new Map(), byWatcher: new Map() };
 }
