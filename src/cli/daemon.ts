@@ -1,33 +1,88 @@
 /** Runs coordinator and launcher as one process until a signal ends it. */
 import { hostname } from 'node:os';
-import { readFileSync } from 'node:fs';
 import type { NodepoolConfig } from '../config/model.ts';
 import { Launcher } from '../launcher/launcher.ts';
 import { systemRuntime } from '../runtime.ts';
 import { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type Coordinator, startCoordinator } from '../zookeeper/server/coordinator.ts';
-import { connect, connected } from './context.ts';
+import { connect, connectedDaemon } from './connection.ts';
+import { daemonLog, type GlobalOptions, load } from './context.ts';
 import { createAdapter } from './drivers.ts';
+import { bounded, dumpOnSignal, endOnBugs, onStopSignal, type StopRequest, stopTimeoutMs } from './process.ts';
+import { version } from './version.ts';
 
-export const version: string = (
-  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-).version;
+/** `nodepool up`: with the embedded coordinator where no zookeeper-servers are configured. */
+export async function up(o: GlobalOptions): Promise<void> {
+  await daemon(o, async (config, log, stop) => {
+    if (config.zookeeper.servers.length > 0) return runLauncher(config, log, stop, null);
+    const coordinator = await openCoordinator(config, log);
+    try {
+      await runLauncher(config, log, stop, coordinator);
+    } finally {
+      await coordinator.close();
+    }
+  });
+}
 
-export function openCoordinator(config: NodepoolConfig, log: Log): Promise<Coordinator> {
-  return startCoordinator({
+/** `nodepool launcher` and `nodepool-launcher`. */
+export async function launcher(o: GlobalOptions): Promise<void> {
+  await daemon(o, (config, log, stop) => runLauncher(config, log, stop, null));
+}
+
+/** `nodepool coordinator` */
+export async function coordinator(o: GlobalOptions): Promise<void> {
+  await daemon(o, async (config, log, stop) => {
+    const running = await openCoordinator(config, log);
+    await stop.received;
+    await running.close();
+  });
+}
+
+async function daemon(
+  o: GlobalOptions,
+  work: (config: NodepoolConfig, log: Log, stop: StopRequest) => Promise<void>,
+): Promise<void> {
+  const log = daemonLog(o);
+  const config = load(o, log);
+  const stop = onStopSignal();
+  endOnBugs(log);
+  try {
+    await work(config, log, stop);
+  } finally {
+    stop.dispose();
+  }
+}
+
+async function openCoordinator(config: NodepoolConfig, log: Log): Promise<Coordinator> {
+  const running = await startCoordinator({
     ...config.coordinator,
     port: config.coordinator.port ?? 0,
     runtime: systemRuntime,
     log: (message, fields) => log.error(fields ?? {}, message),
   });
+  const { host, port, tlsPort } = running.address;
+  log.info({ dataDir: config.coordinator.dataDir, host, port, tlsPort }, 'The embedded coordinator listens');
+  return running;
 }
 
-export async function runLauncher(config: NodepoolConfig, log: Log, coordinator: Coordinator | null): Promise<void> {
-  const client = await connected(connect(config, log, coordinator?.connector), log, null);
+async function runLauncher(
+  config: NodepoolConfig,
+  log: Log,
+  stop: StopRequest,
+  embedded: Coordinator | null,
+): Promise<void> {
+  const client = connect(config, log, embedded?.connector);
+  try {
+    await connectedDaemon(client, config, log, stop.signal);
+  } catch (error) {
+    await client.close();
+    if (stop.signal.aborted) return;
+    throw error;
+  }
   const store = await Store.open({ client, runtime: systemRuntime, log });
   const fqdn = hostname();
-  const launcher = new Launcher({
+  const running = new Launcher({
     config,
     store,
     createAdapter: (provider) => createAdapter(provider, systemRuntime, log),
@@ -38,34 +93,33 @@ export async function runLauncher(config: NodepoolConfig, log: Log, coordinator:
     fqdn,
     version,
   });
-  await launcher.start();
-  await untilSignal();
-  await bounded(async () => {
-    await launcher.stop();
+  const undump = dumpOnSignal(systemRuntime, log, () => summary(store, running));
+  await running.start();
+  const signal = await stop.received;
+  const inTime = await bounded(systemRuntime, stopTimeoutMs[signal], async () => {
+    await running.stop();
     await store.close();
     await client.close();
-  }, 8000);
+  });
+  if (!inTime) log.warn({ signal }, 'Stopping takes too long, leaving what is under way to the next launcher');
+  undump();
 }
 
-export function untilSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const) process.once(signal, () => resolve(signal));
-  });
+function summary(store: Store, running: Launcher): object {
+  return {
+    ready: running.ready,
+    synced: store.synced,
+    session: store.client.state,
+    nodes: tally([...store.nodes.all()].map(({ node }) => node?.broken ?? node?.state)),
+    requests: tally([...store.requests.all()].map(({ request }) => request.broken ?? request.state)),
+  };
 }
 
-/** An orderly end that takes too long is as good as a crash, which everything survives. */
-async function bounded(work: () => Promise<void>, timeoutMs: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const timer = systemRuntime.setTimer(timeoutMs, resolve);
-    work().then(
-      () => {
-        timer.cancel();
-        resolve();
-      },
-      (error: unknown) => {
-        timer.cancel();
-        reject(error);
-      },
-    );
-  });
+function tally(states: readonly unknown[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const state of states) {
+    const name = typeof state === 'string' ? state : 'unreadable';
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return counts;
 }

@@ -1,27 +1,24 @@
-/** The `nodepool-launcher` command, with the Python program's options. It stays in the foreground. */
-import { Command } from 'commander';
+/** Entry of the `nodepool-launcher` command, with the Python program's options. It stays in the foreground. */
+import { Command, Option } from 'commander';
 import type { GlobalOptions } from './context.ts';
 import { run } from './run.ts';
+import { version } from './version.ts';
 
 const program = new Command('nodepool-launcher')
-  .description('Launches and deletes nodes')
+  .description('Launches and deletes nodes; stays in the foreground')
   .option('-c, --config <file>', 'configuration', '/etc/nodepool/nodepool.yaml')
   .option('-s, --secure <file>', 'secure file')
-  .option('-l, --logconfig <file>', 'logging configuration')
-  .option('-p, --pidfile <file>', 'pid file')
-  .option('-d, --debug', 'foreground, log everything')
-  .option('-f, --foreground', 'foreground')
+  .option('-l, --logconfig <file>', 'logging configuration; its level is taken')
+  .addOption(new Option('--log-format <format>', 'of log lines').choices(['human', 'json']).default('human'))
+  .option('-p, --pidfile <file>', 'not written: the program does not leave the foreground')
+  .option('-d, --debug', 'log everything')
+  .option('-f, --foreground', 'as always')
   .option('--no-webapp', 'no status server')
-  .option('--version', 'print the version')
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
-program.parse();
+  .version(`Nodepool version: ${version}`, '--version', 'print the version')
+  .exitOverride();
 
-await run(async () => {
-  const o = program.opts<GlobalOptions & { version?: boolean }>();
-  if (o.version) {
-    console.log(`Nodepool version: ${(await import('./daemon.ts')).version}`);
-    return 0;
-  }
-  await (await import('./launcher.ts')).launcher(o);
+await run('nodepool-launcher', async () => {
+  program.parse();
+  await (await import('./daemon.ts')).launcher(program.opts<GlobalOptions>());
   return 0;
 });

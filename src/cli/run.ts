@@ -1,21 +1,35 @@
-/** Runs a program's main function: expected errors as one clear message, others with their stack. */
-import { ConfigError } from '../config/errors.ts';
-import { ZooKeeperError } from '../zookeeper/client/errors.ts';
-import { CoordinatorError } from '../zookeeper/server/data-directory.ts';
-import { UserError } from './context.ts';
+/** Runs a program's main function: expected errors as one clear message, bugs with their stack, and always a status. */
+import { CommanderError } from 'commander';
+import { UserError, usageStatus } from './user-error.ts';
 
-export async function run(main: () => Promise<number>): Promise<void> {
-  let status: number;
+export async function run(program: string, main: () => Promise<number>): Promise<never> {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // `nodepool list | head`: the reader has had enough.
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  process.exit(await statusOf(program, main));
+}
+
+export async function statusOf(program: string, main: () => Promise<number>): Promise<number> {
   try {
-    status = await main();
+    return await main();
   } catch (error) {
-    status = error instanceof UserError ? error.status : 1;
-    const expected =
-      error instanceof UserError ||
-      error instanceof ConfigError ||
-      error instanceof CoordinatorError ||
-      error instanceof ZooKeeperError;
-    console.error(expected ? `nodepool: ${error.message}` : error);
+    // commander has printed its message or help already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageStatus;
+    const text = expectedText(error);
+    console.error(text === null ? error : `${program}: ${text}`);
+    return error instanceof UserError ? error.status : 1;
   }
-  process.exit(status);
+}
+
+/**
+ * Our errors and the operating system's carry a code; those of a bug carry none, or one of Node's `ERR_…`.
+ * null for a bug, whose stack is wanted.
+ */
+function expectedText(error: unknown): string | null {
+  if (!(error instanceof Error)) return null;
+  const { code } = error as { code?: unknown };
+  if (typeof code !== 'string' || code.startsWith('ERR_')) return null;
+  return code === 'EADDRINUSE' ? `${error.message}; choose another port or stop what listens there` : error.message;
 }

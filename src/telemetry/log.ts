@@ -1,46 +1,66 @@
 /** Logging: pino underneath, for people or for machines. Secrets are redacted by the name of their field. */
-import { pino, type Logger as PinoLogger } from 'pino';
+import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { redact } from './redact.ts';
+
+export type Level = 'debug' | 'info' | 'warn' | 'error';
 
 export interface LogOptions {
-  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly level: Level;
   readonly format: 'human' | 'json';
-  /** 1: standard output, 2: standard error. */
-  readonly fd: 1 | 2;
+  /** 1: standard output, 2: standard error. Written behind, flushed at the end of the process. */
+  readonly to: 1 | 2 | DestinationStream;
 }
 
 export type Log = PinoLogger;
 
-const secret = /password|passwd|token|secret|private|authorization|^key$|credential/i;
-
 export function createLog(o: LogOptions): Log {
-  const destination = pino.destination({ dest: o.fd, sync: false, minLength: 0 });
-  const sink =
-    o.format === 'json'
-      ? destination
-      : { write: (line: string) => destination.write(humanLine(line)), flushSync: () => destination.flushSync() };
-  const log = pino(
-    { level: o.level, base: null, formatters: { log: (fields) => redact(fields) as Record<string, unknown> } },
-    sink,
-  );
+  const output = typeof o.to === 'number' ? standardStream(o.to) : o.to;
+  const sink = o.format === 'json' ? output : { write: (line: string) => output.write(humanLine(line)) };
+  const options = {
+    level: o.level,
+    base: null,
+    serializers: { err: plainError },
+    formatters: { log: (fields: object) => redact(fields) as Record<string, unknown> },
+  };
+  return pino(options, sink);
+}
+
+function standardStream(fd: 1 | 2): DestinationStream {
+  const stream = pino.destination({ dest: fd, sync: false, minLength: 0 });
   process.on('exit', () => {
     try {
-      destination.flushSync();
+      stream.flushSync();
     } catch {
       // Nobody reads any more.
     }
   });
-  return log;
+  return stream;
 }
 
-function redact(value: unknown, depth = 0): unknown {
-  if (typeof value !== 'object' || value === null || depth > 4 || value instanceof Error) return value;
-  if (Array.isArray(value)) return value.map((item) => redact(item, depth + 1));
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, secret.test(key) ? '[redacted]' : redact(item, depth + 1)]),
-  );
+interface PlainError {
+  readonly type: string;
+  readonly message: string;
+  readonly code?: unknown;
+  readonly stack?: string | undefined;
 }
 
-const levels: Readonly<Record<number, string>> = {
+/** Only these four: the errors of SDKs and HTTP clients carry requests, and those carry credentials. */
+function plainError(error: unknown): unknown {
+  if (!(error instanceof Error)) return { type: typeof error, message: String(error) } satisfies PlainError;
+  const { code } = error as { code?: unknown };
+  const causes: string[] = [];
+  for (let at = error.cause; at instanceof Error && causes.length < 5; at = at.cause) causes.push(at.message);
+  return {
+    type: error.name,
+    // A cause that the message quotes already is not said twice.
+    message: [error.message, ...causes.filter((cause) => !error.message.includes(cause))].join(': '),
+    ...(code === undefined ? {} : { code }),
+    stack: error.stack,
+  } satisfies PlainError;
+}
+
+const levelNames: Readonly<Record<number, string>> = {
+  10: 'TRACE',
   20: 'DEBUG',
   30: 'INFO',
   40: 'WARNING',
@@ -49,32 +69,43 @@ const levels: Readonly<Record<number, string>> = {
 };
 
 interface Line {
-  level: number;
-  time: number;
-  msg: string;
-  err?: { message?: string; stack?: string };
-  eventId?: string | null;
-  requestId?: string;
-  nodeId?: string;
+  readonly level: number;
+  readonly time: number;
+  readonly msg?: string;
+  readonly name?: string;
+  readonly err?: PlainError;
+  readonly eventId?: string | null;
+  readonly requestId?: string | null;
+  readonly nodeId?: string | null;
 }
 
-/** `2026-01-31 12:00:00,123 INFO nodepool: [node_request: …] message field=value`; operators search for the prefixes. */
-function humanLine(json: string): string {
-  const { level, time, msg, err, eventId, requestId, nodeId, ...fields } = JSON.parse(json) as Line;
+/**
+ * `2026-01-31 12:00:00,123 INFO nodepool: [node_request: …] message field=value`: operators search for the prefixes
+ * (spec: operations, logging). Continuation lines repeat what stands before the message.
+ */
+export function humanLine(json: string): string {
+  const { level, time, msg, name, err, eventId, requestId, nodeId, ...fields } = JSON.parse(json) as Line;
   const at = new Date(time).toISOString().replace('T', ' ').replace('.', ',').replace('Z', '');
-  const prefix = [
-    eventId ? `[e: ${eventId}]` : '',
-    requestId ? `[node_request: ${requestId}]` : '',
-    nodeId ? `[node: ${nodeId}]` : '',
-  ].filter((part) => part !== '');
-  const rest = Object.entries(fields).map(
-    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
-  );
-  const text = [...prefix, msg, ...rest].join(' ');
-  const problem = err
-    ? level >= 50
-      ? `\n  ${(err.stack ?? err.message ?? '').replaceAll('\n', '\n  ')}`
-      : ` (${err.message ?? ''})`
-    : '';
-  return `${at} ${levels[level] ?? level} nodepool: ${text}${problem}\n`;
+  const ids =
+    (eventId ? `[e: ${printable(eventId)}] ` : '') +
+    (requestId ? `[node_request: ${printable(requestId)}] ` : '') +
+    (nodeId ? `[node: ${printable(nodeId)}] ` : '');
+  const head = `${at} ${levelNames[level] ?? level} ${name ?? 'nodepool'}: ${ids}`;
+  let text = head + (msg ?? '');
+  for (const [key, value] of Object.entries(fields)) {
+    text += ` ${key}=${typeof value === 'string' ? printable(value) : JSON.stringify(value)}`;
+  }
+  if (err) text += `: ${printable(err.message)}`;
+  // A stack is for what should not have happened; a refused connection at WARNING needs none.
+  if (err?.stack !== undefined && level >= 50) {
+    for (const line of err.stack.split('\n')) text += `\n${head}  ${line.trimEnd()}`;
+  }
+  return `${text}\n`;
+}
+
+const unprintable = /[\p{Cc}\p{Zl}\p{Zp}]/u;
+
+/** Values come from anybody who writes to ZooKeeper: none may begin a line of its own or steer a terminal. */
+function printable(text: string): string {
+  return unprintable.test(text) ? JSON.stringify(text).replace(/[\u007f-\u009f\u2028\u2029]/g, '?') : text;
 }

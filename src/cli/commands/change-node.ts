@@ -3,9 +3,11 @@ import { encodeNode, type NodeState, updateNode } from '../../records/node.ts';
 import { systemRuntime } from '../../runtime.ts';
 import { paths } from '../../store/paths.ts';
 import { lock } from '../../zookeeper/recipes/lock.ts';
-import { type GlobalOptions, UserError, withZooKeeper } from '../context.ts';
+import { withZooKeeper } from '../connection.ts';
+import type { GlobalOptions } from '../context.ts';
 import { nodeColumns } from '../output/columns.ts';
 import { type Format, render } from '../output/table.ts';
+import { UserError } from '../user-error.ts';
 import { readNode } from './listings.ts';
 
 const patienceMs = 5000;

@@ -3,8 +3,10 @@ import { isBroken } from '../../records/broken.ts';
 import { systemRuntime } from '../../runtime.ts';
 import { explainNode, explainRequest } from '../../scheduling/explain.ts';
 import { Store } from '../../store/store.ts';
-import { type GlobalOptions, UserError, withZooKeeper } from '../context.ts';
+import { withZooKeeper } from '../connection.ts';
+import type { GlobalOptions } from '../context.ts';
 import type { Format } from '../output/table.ts';
+import { UserError } from '../user-error.ts';
 
 export async function explain(o: GlobalOptions, id: string, format: Format): Promise<void> {
   await withZooKeeper(o, async (client, config, log) => {

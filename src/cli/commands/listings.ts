@@ -1,5 +1,5 @@
 /** list, request-list, launcher-list, info: what is in the tree, read directly. */
-import { isBroken } from '../../records/broken.ts';
+import { type BrokenRecord, isBroken } from '../../records/broken.ts';
 import { parseComponent } from '../../records/component.ts';
 import { type NodeRecord, parseNode } from '../../records/node.ts';
 import { parseRequest, type RequestRecord } from '../../records/request.ts';
@@ -7,7 +7,8 @@ import { systemRuntime } from '../../runtime.ts';
 import { paths } from '../../store/paths.ts';
 import { NoNodeError } from '../../zookeeper/client/errors.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { type GlobalOptions, withZooKeeper } from '../context.ts';
+import { withZooKeeper } from '../connection.ts';
+import type { GlobalOptions } from '../context.ts';
 import { type ListedNode, nodeColumns, poolColumns, requestColumns } from '../output/columns.ts';
 import { type Format, render } from '../output/table.ts';
 
@@ -20,6 +21,12 @@ export async function childrenOf(client: ZooKeeper, path: string): Promise<reado
   }
 }
 
+/** A document that can't be read is named and left out. */
+function warnOf(what: string, record: BrokenRecord): null {
+  console.error(`nodepool: the document of ${what} ${record.id} can't be read: ${record.message}`);
+  return null;
+}
+
 /** null for a node that has gone or can't be read. */
 export async function readNode(client: ZooKeeper, id: string): Promise<ListedNode | null> {
   try {
@@ -28,7 +35,16 @@ export async function readNode(client: ZooKeeper, id: string): Promise<ListedNod
       childrenOf(client, paths.nodeLock(id)),
     ]);
     const node = parseNode(id, data);
-    return isBroken(node) ? null : { node, locked: contenders.length > 0 };
+    return isBroken(node) ? warnOf('node', node) : { node, locked: contenders.length > 0 };
+  } catch (error) {
+    if (error instanceof NoNodeError) return null;
+    throw error;
+  }
+}
+
+async function dataOf(client: ZooKeeper, path: string): Promise<Buffer | null> {
+  try {
+    return (await client.get(path)).data;
   } catch (error) {
     if (error instanceof NoNodeError) return null;
     throw error;
@@ -49,9 +65,9 @@ export async function list(o: GlobalOptions, detail: boolean, format: Format): P
 export async function requestList(o: GlobalOptions, format: Format): Promise<void> {
   await withZooKeeper(o, async (client) => {
     const requests = await readAll<RequestRecord>(await childrenOf(client, paths.requests), async (id) => {
-      const found = await client.get(paths.request(id)).catch(() => null);
-      const request = found ? parseRequest(id, found.data) : null;
-      return request && !isBroken(request) ? request : null;
+      const data = await dataOf(client, paths.request(id));
+      const request = data ? parseRequest(id, data) : null;
+      return request && isBroken(request) ? warnOf('request', request) : request;
     });
     console.log(render(requestColumns, requests, format));
   });
@@ -61,8 +77,8 @@ export async function launcherList(o: GlobalOptions, format: Format): Promise<vo
   await withZooKeeper(o, async (client) => {
     const parent = paths.component('pool');
     const pools = await readAll(await childrenOf(client, parent), async (name) => {
-      const found = await client.get(`${parent}/${name}`).catch(() => null);
-      return found ? parseComponent('pool', found.data) : null;
+      const data = await dataOf(client, `${parent}/${name}`);
+      return data ? parseComponent('pool', data) : null;
     });
     console.log(render(poolColumns, pools, format));
   });

@@ -1,18 +1,20 @@
 /** request: takes nodes as Zuul would, holds them while it runs, gives them back. */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { fstatSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { isBroken } from '../../records/broken.ts';
-import { encodeNode, type NodeRecord, parseNode, updateNode } from '../../records/node.ts';
+import type { NodeRecord } from '../../records/node.ts';
 import { encodeRequest, newRequest, parseRequest, type RequestRecord } from '../../records/request.ts';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime, type Timer } from '../../runtime.ts';
 import { lastName, paths } from '../../store/paths.ts';
 import { NoNodeError } from '../../zookeeper/client/errors.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { type HeldLock, lock } from '../../zookeeper/recipes/lock.ts';
-import { type GlobalOptions, UserError, withZooKeeper } from '../context.ts';
-import { untilSignal } from '../daemon.ts';
+import { withZooKeeper } from '../connection.ts';
+import type { GlobalOptions } from '../context.ts';
+import type { Format } from '../output/table.ts';
+import { onStopSignal, signalStatus, type StopRequest } from '../process.ts';
+import { UserError } from '../user-error.ts';
+import { connectionOf, runWith } from './node-environment.ts';
+import { deleteRequest, giveBack, take } from './taking.ts';
 
 export interface RequestOptions {
   readonly label: readonly string[];
@@ -21,48 +23,66 @@ export interface RequestOptions {
   readonly priority: string;
   readonly provider?: string;
   readonly reuse: boolean;
-  readonly timeout?: string;
-  readonly format: 'table' | 'json';
+  /** Seconds. */
+  readonly timeout?: number;
+  readonly format: Format;
 }
 
-interface Taken {
-  readonly node: NodeRecord;
-  readonly lock: HeldLock;
-}
+/** A read that failed while the connection is up is repeated after this. */
+const retryMs = 1000;
 
 export async function request(o: GlobalOptions, r: RequestOptions): Promise<number> {
-  if (!/^\d{3}$/.test(r.priority))
-    throw new UserError('--priority takes three digits: 100 (high), 200 (normal) or 300 (low)', 2);
-  const timeoutMs = r.timeout === undefined ? undefined : Number(r.timeout) * 1000;
-  if (timeoutMs !== undefined && !(timeoutMs > 0)) throw new UserError('--timeout takes a number of seconds', 2);
   return withZooKeeper(o, async (client) => {
-    const waits = r.wait === true || r.exec !== undefined;
-    const id = await submit(client, r, waits);
-    if (!waits) {
-      console.log(id);
+    if (r.wait !== true && r.exec === undefined) {
+      // Somebody else's to take, so it must outlive this process.
+      console.log(await submit(client, r, 'persistent-sequential'));
       return 0;
     }
-    console.error(`request ${id}: waiting for ${r.label.join(', ')}`);
-    const answer = await answered(client, id, timeoutMs).catch(async (error: unknown) => {
-      await client.delete(paths.request(id)).catch(() => undefined);
-      throw error;
-    });
-    if (answer.state === 'failed') {
-      await client.delete(paths.request(id)).catch(() => undefined);
-      throw new UserError(
-        `request ${id} failed: no provider can serve ${r.label.join(', ')} (declined by ${answer.declinedBy.length} pools)`,
-      );
-    }
-    const taken = await take(client, answer);
+    const stop = onStopSignal();
     try {
-      return await use(taken, r);
+      return await takeAndUse(client, r, stop);
+    } catch (error) {
+      if (!stop.signal.aborted) throw error;
+      throw new UserError('interrupted', signalStatus(await stop.received), error);
     } finally {
-      for (const { node, lock } of taken) await giveBack(client, node, lock);
+      stop.dispose();
     }
   });
 }
 
-async function submit(client: ZooKeeper, r: RequestOptions, ephemeral: boolean): Promise<string> {
+async function takeAndUse(client: ZooKeeper, r: RequestOptions, stop: StopRequest): Promise<number> {
+  const id = await submit(client, r, 'ephemeral-sequential');
+  console.error(`request ${id}: waiting for ${r.label.join(', ')}`);
+  try {
+    const answer = await answered(client, id, r.timeout, stop.signal);
+    if (answer.state === 'failed') {
+      throw new UserError(
+        `request ${id} failed: none of ${answer.declinedBy.length} pools could serve ${r.label.join(', ')}; the launchers' logs say why`,
+      );
+    }
+    const taken = await take(client, answer, stop.signal);
+    let status: number;
+    try {
+      status = await use(
+        client,
+        taken.map((t) => t.node),
+        r,
+        stop,
+      );
+    } finally {
+      await giveBack(client, taken);
+    }
+    return status;
+  } finally {
+    await deleteRequest(client, id).catch(() => undefined);
+  }
+}
+
+async function submit(
+  client: ZooKeeper,
+  r: RequestOptions,
+  mode: 'persistent-sequential' | 'ephemeral-sequential',
+): Promise<string> {
   const document = newRequest(
     {
       nodeTypes: r.label,
@@ -74,153 +94,95 @@ async function submit(client: ZooKeeper, r: RequestOptions, ephemeral: boolean):
     systemRuntime.nowMs(),
   );
   await client.ensurePath(paths.requests);
-  const mode = ephemeral ? 'ephemeral-sequential' : 'persistent-sequential';
   return lastName((await client.create(`${paths.requests}/${r.priority}-`, encodeRequest(document), { mode })).path);
 }
 
 /** The request once it is fulfilled or failed. */
-function answered(client: ZooKeeper, id: string, timeoutMs: number | undefined): Promise<RequestRecord> {
+function answered(
+  client: ZooKeeper,
+  id: string,
+  timeoutSeconds: number | undefined,
+  signal: AbortSignal,
+): Promise<RequestRecord> {
   return new Promise((resolve, reject) => {
-    const timer =
-      timeoutMs === undefined
-        ? null
-        : systemRuntime.setTimer(timeoutMs, () =>
-            end(() =>
-              reject(
-                new UserError(
-                  `request ${id} was not answered within ${timeoutMs / 1000} s; \`nodepool explain ${id}\` says why while it waits`,
-                ),
-              ),
-            ),
-          );
-    const interrupted = () => end(() => reject(new UserError('interrupted', 130)));
-    process.once('SIGINT', interrupted);
-    process.once('SIGTERM', interrupted);
-    const off = client.onState((state) => {
-      if (state === 'expired')
-        end(() => reject(new UserError('the ZooKeeper session was lost, and the request with it')));
-      if (state === 'connected') look();
-    });
+    let ended = false;
+    let retry: Timer | null = null;
     const end = (settle: () => void) => {
+      if (ended) return;
+      ended = true;
       timer?.cancel();
+      retry?.cancel();
       off();
-      process.off('SIGINT', interrupted);
-      process.off('SIGTERM', interrupted);
+      signal.removeEventListener('abort', onAbort);
       settle();
     };
+    const fail = (message: string) => end(() => reject(new UserError(message)));
+    const onAbort = () => end(() => reject(signal.reason as Error));
+    const timer =
+      timeoutSeconds === undefined
+        ? null
+        : systemRuntime.setTimer(timeoutSeconds * 1000, () =>
+            fail(
+              `request ${id} was not answered within ${timeoutSeconds} s; \`nodepool explain ID\` says why while a request waits`,
+            ),
+          );
     const look = () => {
+      if (ended) return;
       client.get(paths.request(id), { watch: look }).then(
         ({ data }) => {
-          const request = parseRequest(id, data);
-          if (!isBroken(request) && (request.state === 'fulfilled' || request.state === 'failed'))
-            end(() => resolve(request));
+          const record = parseRequest(id, data);
+          if (isBroken(record)) fail(`the document of request ${id} can't be read: ${record.message}`);
+          else if (record.state === 'fulfilled' || record.state === 'failed') end(() => resolve(record));
         },
         (error: unknown) => {
-          if (error instanceof NoNodeError) end(() => reject(new UserError(`request ${id} has vanished`)));
+          if (error instanceof NoNodeError) fail(`request ${id} has vanished`);
+          else if (!ended) retry = systemRuntime.setTimer(retryMs, look);
         },
       );
     };
-    look();
+    const off = client.onState((state) => {
+      if (state === 'expired') fail('the ZooKeeper session was lost, and the request with it');
+    });
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    else look();
   });
 }
 
-async function take(client: ZooKeeper, answer: RequestRecord): Promise<Taken[]> {
-  const taken: Taken[] = [];
-  for (const id of answer.nodes) {
-    const held = await lock(
-      { client, runtime: systemRuntime, path: paths.nodeLock(id), createParents: false },
-      { timeoutMs: 30_000 },
-    );
-    if (held.result !== 'acquired') throw new UserError(`node ${id} could not be locked: ${held.result}`);
-    const { data, stat } = await client.get(paths.node(id));
-    const node = parseNode(id, data);
-    if (isBroken(node) || node.allocatedTo !== answer.id || node.state !== 'ready') {
-      await held.lock.release();
-      throw new UserError(
-        `node ${id} is not ours: it is ${isBroken(node) ? node.message : `${node.state}, allocated to ${node.allocatedTo ?? 'nobody'}`}`,
-      );
-    }
-    const used = updateNode(node, { state: 'in-use' }, systemRuntime.nowMs());
-    await client.set(paths.node(id), encodeNode(used), stat.version);
-    taken.push({ node: used, lock: held.lock });
-  }
-  await client.delete(paths.request(answer.id)).catch(() => undefined);
-  return taken;
-}
-
-async function giveBack(client: ZooKeeper, node: NodeRecord, held: HeldLock): Promise<void> {
-  await client.set(paths.node(node.id), encodeNode(updateNode(node, { state: 'used' }, systemRuntime.nowMs())));
-  await held.release();
-}
-
-function connection(node: NodeRecord) {
-  return {
-    id: node.id,
-    label: node.labels,
-    interface_ip: node.interfaceIp,
-    connection_type: node.connectionType,
-    connection_port: node.connectionPort,
-    username: node.username,
-    host_keys: node.hostKeys,
-    provider: node.provider,
-    az: node.az,
-    attributes: node.attributes,
-  };
-}
-
-async function use(taken: readonly Taken[], r: RequestOptions): Promise<number> {
-  const nodes = taken.map(({ node }) => connection(node));
-  if (r.exec === undefined) {
-    if (r.format === 'json') console.log(JSON.stringify(nodes, null, 2));
-    else
-      for (const n of nodes)
-        console.log(
-          `${n.id}: ${n.connection_type ?? '?'} ${n.username ?? ''}@${n.interface_ip ?? '?'} port ${String(n.connection_port)} (${n.label.join(',')}, provider ${n.provider ?? '?'})`,
-        );
-    console.error('the nodes are yours until this command ends (Ctrl-C)');
-    await untilSignal();
-    return 0;
-  }
-  const directory = mkdtempSync(join(tmpdir(), 'nodepool-request-'));
-  try {
-    return await run(
-      r.exec,
-      taken.map((t) => t.node),
-      nodes,
-      directory,
-    );
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
-function run(
-  command: string,
-  records: readonly NodeRecord[],
-  nodes: readonly object[],
-  directory: string,
+async function use(
+  client: ZooKeeper,
+  nodes: readonly NodeRecord[],
+  r: RequestOptions,
+  stop: StopRequest,
 ): Promise<number> {
-  const knownHosts = join(directory, 'known_hosts');
-  const lines = records.flatMap((node) => {
-    const host = node.connectionPort === 22 ? node.interfaceIp : `[${node.interfaceIp}]:${String(node.connectionPort)}`;
-    return node.hostKeys.map((key) => `${host} ${key}`);
+  if (r.exec !== undefined) return runWith(nodes, r.exec, stop);
+  if (r.format === 'json') console.log(JSON.stringify(nodes.map(connectionOf), null, 2));
+  else for (const node of nodes) console.log(lineOf(node));
+  console.error(`${nodes.length === 1 ? 'the node is' : 'the nodes are'} yours until this command ends (Ctrl-C)`);
+  await Promise.race([stop.received, endOfInput(), sessionLost(client)]);
+  return 0;
+}
+
+function lineOf(node: NodeRecord): string {
+  const user = node.username === null ? '' : `${node.username}@`;
+  const port = typeof node.connectionPort === 'number' ? ` port ${node.connectionPort}` : '';
+  const where = [node.provider, node.region, node.az].filter((part) => part !== null).join(' ');
+  return `${node.id}: ${node.connectionType ?? 'ssh'} ${user}${node.interfaceIp ?? '?'}${port} (${node.labels.join(',')}; ${where})`;
+}
+
+/** Ctrl-D, or whoever holds the other end of the pipe has gone; /dev/null and files have no end to wait for. */
+function endOfInput(): Promise<void> {
+  return new Promise((resolve) => {
+    const stats = fstatSync(0);
+    if (!process.stdin.isTTY && !stats.isFIFO() && !stats.isSocket()) return;
+    process.stdin.on('end', () => resolve()).resume();
   });
-  writeFileSync(knownHosts, `${lines.join('\n')}\n`, { mode: 0o600 });
-  const first = records[0];
-  const child = spawn('/bin/sh', ['-c', command], {
-    stdio: 'inherit',
-    env: {
-      ...process.env,
-      NODEPOOL_NODES_JSON: JSON.stringify(nodes),
-      NODEPOOL_KNOWN_HOSTS: knownHosts,
-      NODEPOOL_NODE_ID: first?.id ?? '',
-      NODEPOOL_NODE_IP: first?.interfaceIp ?? '',
-      NODEPOOL_NODE_PORT: typeof first?.connectionPort === 'number' ? String(first.connectionPort) : '',
-      NODEPOOL_NODE_USERNAME: first?.username ?? '',
-    },
-  });
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('exit', (code, signal) => resolve(code ?? (signal ? 128 : 1)));
+}
+
+function sessionLost(client: ZooKeeper): Promise<never> {
+  return new Promise((_, reject) => {
+    client.onState((state) => {
+      if (state === 'expired') reject(new UserError('the ZooKeeper session was lost, and with it the nodes'));
+    });
   });
 }

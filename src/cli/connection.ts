@@ -1,0 +1,122 @@
+/** A connection to the configured ZooKeeper, or to the coordinator that runs in the configured data directory. */
+import { readFileSync } from 'node:fs';
+import type { NodepoolConfig, TlsFiles } from '../config/model.ts';
+import { systemRuntime } from '../runtime.ts';
+import type { Log } from '../telemetry/log.ts';
+import { createZooKeeper } from '../zookeeper/client/client.ts';
+import type { Connector } from '../zookeeper/client/transport.ts';
+import type { ZooKeeper } from '../zookeeper/client/types.ts';
+import { readAddress } from '../zookeeper/server/data-directory.ts';
+import { commandLog, type GlobalOptions, load } from './context.ts';
+import { UserError } from './user-error.ts';
+
+/** How long a command tries to connect, and when it says that it is still trying. */
+const patienceMs = 30_000;
+const impatienceMs = 3000;
+const daemonReportMs = 10_000;
+/** The embedded coordinator is on this machine: it answers soon or not at all. */
+const coordinatorPatienceMs = 5000;
+
+function readTls(files: TlsFiles) {
+  const read = (key: keyof TlsFiles) => {
+    try {
+      return readFileSync(files[key]);
+    } catch (error) {
+      throw new UserError(`zookeeper-tls.${key}: ${(error as Error).message}`, 1, error);
+    }
+  };
+  // The Python Nodepool checks the chain and not the name; its certificates often name no host.
+  return { cert: read('cert'), key: read('key'), ca: read('ca'), verifyHostname: false };
+}
+
+/** `inProcess`: the embedded coordinator of this very process. */
+export function connect(config: NodepoolConfig, log: Log, inProcess?: Connector): ZooKeeper {
+  const { servers, chroot, tls, sessionTimeoutMs } = config.zookeeper;
+  const common = {
+    sessionTimeoutMs,
+    runtime: systemRuntime,
+    onError: (error: unknown) => log.error({ err: error }, 'ZooKeeper client'),
+  };
+  if (servers.length > 0) {
+    // Once before the first connection, so that a missing file is not mistaken for an unreachable server.
+    if (tls) readTls(tls);
+    return logged(createZooKeeper({ ...common, servers, chroot, ...(tls ? { tls: () => readTls(tls) } : {}) }), log);
+  }
+  if (inProcess) return createZooKeeper({ ...common, servers: [], connector: inProcess });
+  const address = readAddress(config.coordinator.dataDir);
+  if (!address || address.port === null) throw noCoordinator(config);
+  return logged(createZooKeeper({ ...common, servers: [{ host: '127.0.0.1', port: address.port }] }), log);
+}
+
+function noCoordinator(config: NodepoolConfig, cause?: unknown): UserError {
+  const { dataDir } = config.coordinator;
+  return new UserError(
+    `no coordinator is running in ${dataDir}; start one with \`nodepool up\` or \`nodepool coordinator\`, or name zookeeper-servers in the configuration`,
+    1,
+    cause,
+  );
+}
+
+function logged(client: ZooKeeper, log: Log): ZooKeeper {
+  let lost = false;
+  client.onState((state, reason) => {
+    if (state === 'suspended') log.warn({ reason }, 'The connection to ZooKeeper is lost, connecting again');
+    if (state === 'expired') log.warn({ reason }, 'The ZooKeeper session is lost');
+    if (state === 'connected' && lost) log.info({ reason }, 'Connected to ZooKeeper again');
+    lost = state === 'suspended' || state === 'expired' || (lost && state === 'connecting');
+  });
+  return client;
+}
+
+/** A daemon waits for its first connection for ever, with a word about it now and then. */
+export async function connectedDaemon(client: ZooKeeper, config: NodepoolConfig, log: Log, signal: AbortSignal) {
+  for (;;) {
+    try {
+      await client.waitConnected({ timeoutMs: daemonReportMs, signal });
+      return;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      log.warn({ err: error }, `Still waiting for ZooKeeper; ${advice(config)}`);
+    }
+  }
+}
+
+async function connectedCommand(client: ZooKeeper, config: NodepoolConfig): Promise<void> {
+  const embedded = config.zookeeper.servers.length === 0;
+  const where = config.zookeeper.servers.map((s) => `${s.host}:${s.port}`).join(', ');
+  try {
+    await client.waitConnected({ timeoutMs: embedded ? coordinatorPatienceMs : impatienceMs });
+    return;
+  } catch (error) {
+    if (embedded) throw noCoordinator(config, error);
+    console.error(`nodepool: still trying to reach ZooKeeper at ${where}: ${(error as Error).message}`);
+  }
+  try {
+    await client.waitConnected({ timeoutMs: patienceMs - impatienceMs });
+  } catch (error) {
+    const problem = `ZooKeeper can't be reached at ${where}: ${(error as Error).message}`;
+    throw new UserError(`${problem}; ${advice(config)}`, 1, error);
+  }
+}
+
+function advice(config: NodepoolConfig): string {
+  const { tls } = config.zookeeper;
+  if (!tls) return 'check zookeeper-servers, and that these ports speak without TLS (there is no zookeeper-tls)';
+  return `check zookeeper-servers, and that ${tls.ca} signed the servers' certificates and the servers trust ${tls.cert}`;
+}
+
+/** Runs a command's work with a connection and closes it afterwards. */
+export async function withZooKeeper<T>(
+  o: GlobalOptions,
+  work: (client: ZooKeeper, config: NodepoolConfig, log: Log) => Promise<T>,
+): Promise<T> {
+  const log = commandLog(o);
+  const config = load(o, log);
+  const client = connect(config, log);
+  try {
+    await connectedCommand(client, config);
+    return await work(client, config, log);
+  } finally {
+    await client.close();
+  }
+}

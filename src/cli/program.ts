@@ -1,0 +1,180 @@
+/** The `nodepool` command: options and what they lead to; a command's code is loaded when it is called. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { RequestOptions } from './commands/request.ts';
+import type { GlobalOptions } from './context.ts';
+import type { Format } from './output/table.ts';
+import { statusOf } from './run.ts';
+import { version } from './version.ts';
+
+/** Runs the command line (without program names) and returns the status. Options of the program come before the command. */
+export function nodepool(argv: readonly string[]): Promise<number> {
+  return statusOf('nodepool', async () => {
+    const result = { status: 0 };
+    const program = build(result);
+    const { operands, unknown } = program.parseOptions([...argv]);
+    if (operands.length === 0 && unknown.length === 0) {
+      console.log(program.helpInformation().trimEnd());
+      return 1;
+    }
+    await program.parseAsync([...argv], { from: 'user' });
+    return result.status;
+  });
+}
+
+function build(result: { status: number }): Command {
+  const program = new Command('nodepool')
+    .description('Launches, keeps and hands out single-use test nodes')
+    .option('-c, --config <file>', 'configuration', '/etc/nodepool/nodepool.yaml')
+    .option('-s, --secure <file>', 'secure file')
+    .option('-l, --logconfig <file>', 'logging configuration; its level is taken')
+    .option('--debug', 'log everything')
+    .addOption(new Option('--log-format <format>', 'of log lines').choices(['human', 'json']).default('human'))
+    .version(`Nodepool version: ${version}`, '--version', 'print the version')
+    .enablePositionalOptions()
+    .exitOverride();
+  const globals = () => program.opts<GlobalOptions>();
+  addDaemons(program, globals);
+  addListings(program, globals);
+  addNodeCommands(program, globals, result);
+  addConfigCommands(program, globals, result);
+  return program;
+}
+
+const format = () =>
+  new Option('--format <format>', 'for people or for programs').choices(['table', 'json']).default('table');
+
+const collect = (value: string, all: string[]) => [...all, value];
+
+function port(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value > 65_535) throw new InvalidArgumentError('a port is a number up to 65535.');
+  return value;
+}
+
+function positiveSeconds(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('it takes a number of seconds.');
+  return value;
+}
+
+function priority(text: string): string {
+  if (!/^\d{3}$/.test(text)) throw new InvalidArgumentError('it takes three digits, such as 100, 200 or 300.');
+  return text;
+}
+
+function addDaemons(program: Command, globals: () => GlobalOptions): void {
+  program
+    .command('up')
+    .description(
+      'run everything in one process, with the embedded coordinator where no zookeeper-servers are configured',
+    )
+    .action(async () => (await import('./daemon.ts')).up(globals()));
+  program
+    .command('launcher')
+    .description('run a launcher against the configured ZooKeeper or the running coordinator')
+    .action(async () => (await import('./daemon.ts')).launcher(globals()));
+  program
+    .command('coordinator')
+    .description('run the embedded coordinator alone')
+    .action(async () => (await import('./daemon.ts')).coordinator(globals()));
+  program
+    .command('coordinator-certs <directory>')
+    .description('make a small CA, a server and a client certificate for the coordinator')
+    .option('--host <name>', 'further name or address of the server; repeat for several', collect, [])
+    .action(async (directory: string, o: { host: string[] }) => {
+      const { makeCertificates } = await import('../zookeeper/server/certificates.ts');
+      await makeCertificates(directory, o.host);
+      console.log(`made ca.pem, server.pem, server.key, client.pem, client.key in ${directory}`);
+    });
+  program
+    .command('fake-cloud')
+    .description('run a fake cloud as a process of its own, on loopback')
+    .option('--port <port>', 'port; 0 for any free one', port, 0)
+    .action(async (o: { port: number }) => (await import('./commands/fake-cloud.ts')).fakeCloud(o.port));
+}
+
+function addListings(program: Command, globals: () => GlobalOptions): void {
+  const listings = () => import('./commands/listings.ts');
+  program
+    .command('list')
+    .description('list nodes')
+    .option('--detail', 'more columns')
+    .addOption(format())
+    .action(async (o: { detail?: boolean; format: Format }) =>
+      (await listings()).list(globals(), o.detail ?? false, o.format),
+    );
+  program
+    .command('request-list')
+    .description('list node requests')
+    .addOption(format())
+    .action(async (o: { format: Format }) => (await listings()).requestList(globals(), o.format));
+  program
+    .command('launcher-list')
+    .description('list the pools of all running launchers')
+    .addOption(format())
+    .action(async (o: { format: Format }) => (await listings()).launcherList(globals(), o.format));
+  program
+    .command('info <provider>')
+    .description("show a provider's images and nodes")
+    .addOption(format())
+    .action(async (provider: string, o: { format: Format }) => (await listings()).info(globals(), provider, o.format));
+  program
+    .command('watch')
+    .description('show requests and nodes live')
+    .action(async () => (await import('./commands/watch.ts')).watch(globals()));
+}
+
+function addNodeCommands(program: Command, globals: () => GlobalOptions, result: { status: number }): void {
+  program
+    .command('delete <id>')
+    .description('have a node deleted by its launcher')
+    .option('--now', 'delete it here and now, without a launcher')
+    .addOption(format())
+    .action(async (id: string, o: { now?: boolean; format: Format }) => {
+      if (o.now) await (await import('./commands/delete-now.ts')).deleteNow(globals(), id);
+      else await (await import('./commands/change-node.ts')).changeNode(globals(), id, 'deleting', o.format);
+    });
+  program
+    .command('hold <id>')
+    .description('keep a node for a person')
+    .addOption(format())
+    .action(async (id: string, o: { format: Format }) =>
+      (await import('./commands/change-node.ts')).changeNode(globals(), id, 'hold', o.format),
+    );
+  program
+    .command('explain <id>')
+    .description('say why a request waits or a node is as it is')
+    .addOption(format())
+    .action(async (id: string, o: { format: Format }) =>
+      (await import('./commands/explain.ts')).explain(globals(), id, o.format),
+    );
+  program
+    .command('request')
+    .description('take nodes as a CI system would, hold them, give them back')
+    .requiredOption('-l, --label <label>', 'label of a node; repeat for several', (value, all: string[] | undefined) =>
+      collect(value, all ?? []),
+    )
+    .option('--wait', 'wait for the nodes and hold them until interrupted or the end of the input')
+    .option('--exec <command>', 'run a shell command with the nodes in its environment, then give them back')
+    .option('--priority <digits>', '100 high, 200 normal, 300 low', priority, '200')
+    .option('--provider <name>', 'the only provider to take them from')
+    .option('--no-reuse', 'launch new nodes even if there are some in stock')
+    .option('--timeout <seconds>', 'give up waiting for the nodes after this time', positiveSeconds)
+    .addOption(format())
+    .action(async (o: RequestOptions) => {
+      result.status = await (await import('./commands/request.ts')).request(globals(), o);
+    });
+}
+
+function addConfigCommands(program: Command, globals: () => GlobalOptions, result: { status: number }): void {
+  program
+    .command('config-validate')
+    .description('check the configuration')
+    .action(async () => {
+      result.status = (await import('./commands/config.ts')).configValidate(globals());
+    });
+  program
+    .command('config-schema')
+    .description('print the JSON Schema of the configuration, for editors')
+    .action(async () => (await import('./commands/config.ts')).configSchema());
+}

@@ -1,0 +1,22 @@
+/** Takes secrets out of what is about to be logged, by the names of the fields that hold them. */
+const secretName = /passw(?:or)?d|passphrase|token|secret|authorization|credential|private_?key|api_?key/i;
+/** A number for ssh; for the Kubernetes family an object with a token. */
+const portName = /^connection_?port$/i;
+const redacted = '[redacted]';
+const deepest = 5;
+
+/** A copy without secrets; errors are left to the logger, which prints their message and stack only. */
+export function redact(value: unknown, depth = 0): unknown {
+  if (typeof value === 'string') return value.includes('PRIVATE KEY-----') ? redacted : value;
+  // JSON has no 64-bit numbers: zxids and session ids are kept to the digit.
+  if (typeof value === 'bigint') return String(value);
+  if (typeof value !== 'object' || value === null || value instanceof Error) return value;
+  if (depth > deepest) return redacted;
+  if (Array.isArray(value)) return value.map((item) => redact(item, depth + 1));
+  const copy: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(value)) {
+    const hide = secretName.test(key) || (portName.test(key) && typeof item === 'object' && item !== null);
+    copy[key] = hide ? redacted : redact(item, depth + 1);
+  }
+  return copy;
+}
