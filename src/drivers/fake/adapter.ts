@@ -29,6 +29,7 @@ type State = { readonly token: string } | { readonly id: string };
 
 /** A server that is not active, or not gone, when it should be is looked at this often. */
 const lookAgainMs = 1000;
+const defaultZone = 'az1';
 
 export class FakeAdapter implements Adapter<State> {
   readonly createIsIdempotent = true;
@@ -170,13 +171,12 @@ export class FakeAdapter implements Adapter<State> {
         ...spec.metadata,
       },
       securityGroups: pool?.securityGroups ?? [],
-      zone: spec.availabilityZone ?? 'az1',
+      zone: spec.availabilityZone ?? defaultZone,
       resources: resourcesOf(spec.label.name, settings),
     };
   }
 
   private instance(externalId: string, spec: LaunchSpec): Instance {
-    const { metadata, zone, resources } = this.serverSpec('', spec);
     const settings = spec.label.settings as FakeLabelSettings;
     const pool = this.context.provider.pools.get(spec.poolName)?.settings as FakePoolSettings | undefined;
     return {
@@ -184,10 +184,10 @@ export class FakeAdapter implements Adapter<State> {
       ...addressesOf(settings.networks, pool?.autoFloatingIp ?? true),
       cloud: this.settings.cloud,
       region: this.settings.region,
-      availabilityZone: zone,
-      metadata,
+      availabilityZone: spec.availabilityZone ?? defaultZone,
+      metadata: { ...spec.metadata },
       nodeProperties: {},
-      resources,
+      resources: resourcesOf(spec.label.name, settings),
     };
   }
 }
