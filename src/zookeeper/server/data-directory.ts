@@ -82,7 +82,7 @@ function isAddress(value: unknown): value is Address & { started: string | null 
   const a = value as Record<string, unknown>;
   const isPort = (port: unknown) =>
     port === null || (Number.isInteger(port) && (port as number) > 0 && (port as number) < 65536);
-  const isText = (text: unknown) => typeof text === 'string';
+  const isText = (text: unknown) => typeof text === 'string' && text !== '';
   const texts = isText(a['host']) && isText(a['tlsHost']) && (a['started'] === null || isText(a['started']));
   return Number.isInteger(a['pid']) && (a['pid'] as number) > 0 && texts && isPort(a['port']) && isPort(a['tlsPort']);
 }

@@ -27,6 +27,7 @@ export interface TreeEvent {
   readonly path: string;
   /** Of the znode in question. */
   readonly acl: readonly WireAcl[];
+  readonly parentAcl: readonly WireAcl[];
 }
 
 export interface Transaction {
@@ -200,7 +201,7 @@ export class Database {
     node.mtime = c.now;
     node.version = (version + 1) | 0;
     c.changed.set(node.id, node);
-    c.events.push({ type: 'data-changed', path, acl: node.acl });
+    c.events.push({ type: 'data-changed', path, acl: node.acl, parentAcl: [] });
     return { type: 'set', stat: statOf(node) };
   }
 
@@ -231,7 +232,7 @@ export class Database {
     parent.pzxid = c.zxid;
     this.link(node);
     c.changed.set(parent.id, parent).set(node.id, node);
-    c.events.push({ type: 'created', path, acl });
+    c.events.push({ type: 'created', path, acl, parentAcl: parent.acl });
     return { type: 'create', path, stat: o.withStat ? statOf(node) : null };
   }
 
@@ -273,7 +274,7 @@ export class Database {
     this.unlink(node);
     parent.pzxid = c.zxid;
     c.changed.set(parent.id, parent).set(node.id, null);
-    c.events.push({ type: 'deleted', path, acl: node.acl });
+    c.events.push({ type: 'deleted', path, acl: node.acl, parentAcl: parent.acl });
   }
 
   private unlink(node: Znode): void {

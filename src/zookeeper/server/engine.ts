@@ -3,7 +3,7 @@
  * anybody before what it rests on is on the disk. Connections hand in frames and get frames back.
  */
 import type { Runtime, Timer } from '../../runtime.ts';
-import { errorCode, opCode, syncConnected } from '../protocol/constants.ts';
+import { errorCode, opCode, permission, syncConnected } from '../protocol/constants.ts';
 import { JuteReader, JuteWriter, ProtocolError } from '../protocol/jute.ts';
 import { type ConnectRequest, encodeConnectResponse, encodeEvent } from '../protocol/records.ts';
 import { isAllowed, itself } from './acl.ts';
@@ -38,7 +38,7 @@ const noSession = encodeConnectResponse({ timeoutMs: 0, sessionId: 0n, password:
 
 export class Engine {
   readonly database: Database;
-  readonly watches = new WatchTable<Peer>((peer, acl, need) => isAllowed(acl, need, peer.identities));
+  readonly watches = new WatchTable<Peer>((peer, acl) => isAllowed(acl, permission.read, peer.identities));
   readonly sessions: Sessions;
   readonly storage: Storage;
   private readonly requests: Requests;

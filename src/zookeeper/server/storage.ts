@@ -70,8 +70,17 @@ export class Storage {
     for (const file of [options.file, `${options.file}-lock`]) chmodSync(file, 0o600);
   }
 
-  /** Fills the database; returns the sessions that were alive. */
+  /** Fills the database; returns the sessions that were alive. Throws CoordinatorError for a file that is not sound. */
   load(): StoredSession[] {
+    try {
+      return this.readAll();
+    } catch (error) {
+      if (error instanceof CoordinatorError) throw error;
+      throw new CoordinatorError('data-dir', `the data file ${this.o.file} is damaged: ${reasonOf(error)}`, error);
+    }
+  }
+
+  private readAll(): StoredSession[] {
     const { database, file } = this.o;
     const sessions: StoredSession[] = [];
     const byId = new Map<number, Znode>(builtIn.map((path, index) => [index + 1, database.nodes.get(path)!]));

@@ -1,5 +1,4 @@
 /** Who watches what, and which events a change fires. Generic in the watcher, so that tests need no connection. */
-import { permission } from '../protocol/constants.ts';
 import type { WireAcl, WireEvent } from '../protocol/records.ts';
 import type { TreeEvent } from './database.ts';
 import { parentPathOf } from './znode.ts';
@@ -13,8 +12,8 @@ export const watchKinds = [
   'persistent-recursive',
 ] as const satisfies readonly WatchKind[];
 
-/** Decides whether a watcher may see what happens to a znode with that list of rights. */
-export type MaySee<W> = (watcher: W, acl: readonly WireAcl[], need: number) => boolean;
+/** Decides whether a watcher may read a znode with that list of rights. */
+export type MayRead<W> = (watcher: W, acl: readonly WireAcl[]) => boolean;
 
 interface Table<W> {
   readonly oneShot: boolean;
@@ -29,12 +28,12 @@ export class WatchTable<W> {
     persistent: table(false),
     'persistent-recursive': table(false),
   };
-  private readonly maySee: MaySee<W>;
+  private readonly mayRead: MayRead<W>;
   /** Pairs of a watcher and a path, each kind counted. */
   size = 0;
 
-  constructor(maySee: MaySee<W>) {
-    this.maySee = maySee;
+  constructor(mayRead: MayRead<W>) {
+    this.mayRead = mayRead;
   }
 
   add(kind: WatchKind, path: string, watcher: W): void {
@@ -82,22 +81,26 @@ export class WatchTable<W> {
     return { watchers: watchers.size, paths: paths.size };
   }
 
-  /** Tells everybody concerned by one change of the tree, each once an event: first about the znode, then about its parent. */
+  /**
+   * Tells everybody concerned by one change of the tree, each once an event: first about the znode, then about its parent.
+   * Who may not read a znode is told nothing about it (a recursive watch would tell names), as with Apache since 3.8.4.
+   */
   fire(change: TreeEvent, send: (watcher: W, event: WireEvent) => void): void {
     if (this.size === 0) return;
-    const { type, path } = change;
+    const { type, path, acl, parentAcl } = change;
     const here = new Set<W>();
     this.collect(here, 'data', path);
     if (type === 'deleted') this.collect(here, 'children', path);
     this.collect(here, 'persistent', path);
-    this.collectRecursive(here, change);
-    for (const watcher of here) send(watcher, { type, path });
+    this.collectRecursive(here, path);
+    for (const watcher of here) if (this.mayRead(watcher, acl)) send(watcher, { type, path });
     if (type === 'data-changed' || path === '/') return;
     const parent = parentPathOf(path);
     const above = new Set<W>();
     this.collect(above, 'children', parent);
     this.collect(above, 'persistent', parent);
-    for (const watcher of above) send(watcher, { type: 'children-changed', path: parent });
+    for (const watcher of above)
+      if (this.mayRead(watcher, parentAcl)) send(watcher, { type: 'children-changed', path: parent });
   }
 
   /** One-shot watches are used up by being collected. */
@@ -111,14 +114,11 @@ export class WatchTable<W> {
     }
   }
 
-  /** A recursive watch tells paths that its owner may not know yet, so that the owner must be allowed to read there. */
-  private collectRecursive(into: Set<W>, { path, acl }: TreeEvent): void {
+  private collectRecursive(into: Set<W>, path: string): void {
     const { byPath } = this.tables['persistent-recursive'];
     if (byPath.size === 0) return;
     for (let at = path; ; at = parentPathOf(at)) {
-      for (const watcher of byPath.get(at) ?? []) {
-        if (!into.has(watcher) && this.maySee(watcher, acl, permission.read)) into.add(watcher);
-      }
+      for (const watcher of byPath.get(at) ?? []) into.add(watcher);
       if (at === '/') return;
     }
   }

@@ -78,7 +78,8 @@ export function statOf(node: Znode): WireStat {
     // Creations and deletions: what was created and is not there any more was deleted.
     cversion: (node.created * 2 - numChildren) | 0,
     aversion: node.aversion,
-    ephemeralOwner: node.ephemeralOwner,
+    // The marks are not told.
+    ephemeralOwner: kindOf(node) === 'ephemeral' ? node.ephemeralOwner : 0n,
     dataLength: node.data.length,
     numChildren,
     pzxid: node.pzxid,
