@@ -1,7 +1,7 @@
 /** Bounds an adapter's call: it gets a signal that fires at the deadline, and the caller goes on even if it ignores that. */
 import type { Runtime } from '../runtime.ts';
 import { asError, TimeoutError } from './errors.ts';
-import { manyListeners } from './signals.ts';
+import { onAbort } from './signals.ts';
 
 export function withDeadline<T>(
   runtime: Runtime,
@@ -14,18 +14,19 @@ export function withDeadline<T>(
     const own = new AbortController();
     const end = () => {
       timer.cancel();
-      outer?.removeEventListener('abort', onAbort);
+      unfollow();
     };
     const fail = (error: Error) => {
       end();
       own.abort(error);
       reject(error);
     };
-    const onAbort = () => fail(outer!.reason as Error);
-    const timer = runtime.setTimer(timeoutMs, () => fail(new TimeoutError(`${what} took longer than ${timeoutMs} ms`)));
-    if (outer?.aborted) return onAbort();
-    if (outer) manyListeners(outer);
-    outer?.addEventListener('abort', onAbort, { once: true });
+    const onOuterAbort = () => fail(outer!.reason as Error);
+    const timer = runtime.setTimer(timeoutMs, () =>
+      fail(new TimeoutError(`${what} took longer than ${timeoutMs / 1000} s`)),
+    );
+    const unfollow = outer ? onAbort(outer, onOuterAbort) : () => {};
+    if (outer?.aborted) return onOuterAbort();
     work(own.signal).then(
       (value) => {
         end();

@@ -2,12 +2,13 @@
  * Reaches a host and reads its SSH host keys by real key exchanges, one for each key type that both sides know. A host
  * that does not answer yet is tried again until the time is up (spec: launcher 3.3, static driver 4.2).
  */
+import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import type { ServerHostKeyAlgorithm } from 'ssh2';
 import { type Runtime, sleep } from '../runtime.ts';
 import { asProviderError } from './errors.ts';
 import { connectToAny, ReachError, resolveName } from './reach.ts';
-import { manyListeners } from './signals.ts';
+import { onAbort } from './signals.ts';
 import { exchangeKeys } from './ssh-exchange.ts';
 
 export interface ScanTarget {
@@ -73,13 +74,12 @@ export class HostKeyScanner {
   private async limited<T>(target: ScanTarget, o: ScanOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const where = `${target.address} port ${target.port}`;
     const abort = new AbortController();
-    manyListeners(abort.signal);
-    manyListeners(o.signal);
+    // All exchanges of one scan listen to it, a few each.
+    setMaxListeners(0, abort.signal);
     const silent = new ReachError('silent', `${where} does not answer within ${o.timeoutMs / 1000} s`);
     const timer = this.runtime.setTimer(o.timeoutMs, () => abort.abort(silent));
-    const onAbort = () => abort.abort(o.signal.reason);
-    if (o.signal.aborted) onAbort();
-    o.signal.addEventListener('abort', onAbort, { once: true });
+    const unfollow = onAbort(o.signal, () => abort.abort(o.signal.reason));
+    if (o.signal.aborted) abort.abort(o.signal.reason);
     if (this.running >= this.mostAtOnce) await new Promise<void>((resolve) => this.queue.push(resolve));
     else this.running++;
     try {
@@ -87,7 +87,7 @@ export class HostKeyScanner {
       return await work(abort.signal);
     } finally {
       timer.cancel();
-      o.signal.removeEventListener('abort', onAbort);
+      unfollow();
       const next = this.queue.shift();
       if (next) next();
       else this.running--;

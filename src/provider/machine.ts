@@ -4,7 +4,7 @@
  */
 import type { Runtime, Timer } from '../runtime.ts';
 import { asError, asProviderError, TimeoutError } from './errors.ts';
-import { manyListeners } from './signals.ts';
+import { onAbort } from './signals.ts';
 
 export interface MachineView {
   readonly kind: 'launch' | 'deletion';
@@ -24,6 +24,7 @@ export class Machine {
   private readonly startedMs: number;
   private waitsFor = 'the cloud';
   private sinceMs: number;
+  private fail: (error: Error) => void = () => {};
 
   constructor(kind: MachineView['kind'], of: string, runtime: Runtime) {
     this.kind = kind;
@@ -49,34 +50,31 @@ export class Machine {
   /** Settles as `body` does, or rejects at the deadline or with the outer signal's reason, whatever `body` is doing then. */
   run<T>(timeoutMs: number, outer: AbortSignal, body: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const what = `${this.kind} of ${this.of}`;
+      let ended = false;
       const end = () => {
+        ended = true;
         timer.cancel();
-        outer.removeEventListener('abort', onOuterAbort);
-        this.signal.removeEventListener('abort', onAbort);
+        unfollow();
       };
-      const onAbort = () => {
+      this.fail = (error) => {
+        if (ended) return;
         end();
-        reject(this.signal.reason as Error);
+        // Whatever else was started for it must not go on.
+        this.abort.abort(error);
+        reject(error);
       };
-      const onOuterAbort = () => this.abort.abort(outer.reason);
       const timer = this.runtime.setTimer(timeoutMs, () =>
-        this.abort.abort(new TimeoutError(`the ${what} took longer than ${timeoutMs / 1000} s`)),
+        this.fail(new TimeoutError(`the ${this.kind} of ${this.of} took longer than ${timeoutMs / 1000} s`)),
       );
-      this.signal.addEventListener('abort', onAbort, { once: true });
-      manyListeners(outer).addEventListener('abort', onOuterAbort, { once: true });
-      if (outer.aborted) return onOuterAbort();
+      const unfollow = onAbort(outer, () => this.fail(outer.reason as Error));
+      if (outer.aborted) return this.fail(outer.reason as Error);
       body().then(
         (value) => {
+          if (ended) return;
           end();
           resolve(value);
         },
-        (error: unknown) => {
-          end();
-          // Whatever else it has started must not go on without it.
-          this.abort.abort(error);
-          reject(asError(error));
-        },
+        (error: unknown) => this.fail(asError(error)),
       );
     });
   }
@@ -85,9 +83,7 @@ export class Machine {
   async step<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
     this.note('the cloud');
     const timer: Timer = this.runtime.setBackgroundTimer(timeoutMs, () =>
-      this.abort.abort(
-        new TimeoutError(`a step of the ${this.kind} of ${this.of} took longer than ${timeoutMs / 1000} s`),
-      ),
+      this.fail(new TimeoutError(`a step of the ${this.kind} of ${this.of} took longer than ${timeoutMs / 1000} s`)),
     );
     try {
       return await work();
@@ -107,19 +103,19 @@ export class Machine {
   until(event: Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const { signal } = this;
-      const onAbort = () => reject(signal.reason as Error);
+      const stop = () => reject(signal.reason as Error);
       if (signal.aborted) {
         event.catch(() => undefined);
-        return onAbort();
+        return stop();
       }
-      signal.addEventListener('abort', onAbort, { once: true });
+      signal.addEventListener('abort', stop, { once: true });
       event.then(
         () => {
-          signal.removeEventListener('abort', onAbort);
+          signal.removeEventListener('abort', stop);
           resolve();
         },
         (error: unknown) => {
-          signal.removeEventListener('abort', onAbort);
+          signal.removeEventListener('abort', stop);
           reject(asProviderError(error));
         },
       );
