@@ -8,11 +8,12 @@ import type { Connector } from '../zookeeper/client/transport.ts';
 import type { ZooKeeper } from '../zookeeper/client/types.ts';
 import { readAddress } from '../zookeeper/server/data-directory.ts';
 import { commandLog, type GlobalOptions, load } from './context.ts';
+import { type Diagnosis, diagnose } from './diagnose.ts';
 import { UserError } from './user-error.ts';
 
-/** How long a command tries to connect, and when it says that it is still trying. */
+/** How long a command tries to connect unless told, and when it says that it is still trying. */
 const patienceMs = 30_000;
-const impatienceMs = 3000;
+const impatienceMs = 2000;
 const daemonReportMs = 10_000;
 /** The embedded coordinator is on this machine: it answers soon or not at all. */
 const coordinatorPatienceMs = 5000;
@@ -70,39 +71,49 @@ function logged(client: ZooKeeper, log: Log): ZooKeeper {
 
 /** A daemon waits for its first connection for ever, with a word about it now and then. */
 export async function connectedDaemon(client: ZooKeeper, config: NodepoolConfig, log: Log, signal: AbortSignal) {
+  let timeoutMs = impatienceMs;
   for (;;) {
     try {
-      await client.waitConnected({ timeoutMs: daemonReportMs, signal });
+      await client.waitConnected({ timeoutMs, signal });
       return;
     } catch (error) {
       if (signal.aborted) throw error;
-      log.warn({ err: error }, `Still waiting for ZooKeeper; ${advice(config)}`);
+      const problems = (await diagnoseServers(config)).map((d) => d.problem);
+      log.warn(problems.length > 0 ? { problems } : { err: error }, 'Still waiting for ZooKeeper');
+      timeoutMs = daemonReportMs;
     }
   }
 }
 
-async function connectedCommand(client: ZooKeeper, config: NodepoolConfig): Promise<void> {
+async function connectedCommand(client: ZooKeeper, config: NodepoolConfig, totalMs: number): Promise<void> {
   const embedded = config.zookeeper.servers.length === 0;
-  const where = config.zookeeper.servers.map((s) => `${s.host}:${s.port}`).join(', ');
+  const firstMs = Math.min(totalMs, embedded ? coordinatorPatienceMs : impatienceMs);
   try {
-    await client.waitConnected({ timeoutMs: embedded ? coordinatorPatienceMs : impatienceMs });
+    await client.waitConnected({ timeoutMs: firstMs });
     return;
   } catch (error) {
     if (embedded) throw noCoordinator(config, error);
-    console.error(`nodepool: still trying to reach ZooKeeper at ${where}: ${(error as Error).message}`);
   }
+  const found = await diagnoseServers(config);
+  const problems = found.map((d) => d.problem).join('; ');
+  const hopeless = found.length === config.zookeeper.servers.length && found.every((d) => d.permanent);
   try {
-    await client.waitConnected({ timeoutMs: patienceMs - impatienceMs });
+    const leftMs = hopeless ? 0 : totalMs - firstMs;
+    if (leftMs > 0) console.error(`nodepool: still trying to reach ZooKeeper: ${problems || 'no session yet'}`);
+    await client.waitConnected({ timeoutMs: leftMs });
   } catch (error) {
-    const problem = `ZooKeeper can't be reached at ${where}: ${(error as Error).message}`;
-    throw new UserError(`${problem}; ${advice(config)}`, 1, error);
+    throw new UserError(`ZooKeeper can't be reached: ${problems || (error as Error).message}`, 1, error);
   }
 }
 
-function advice(config: NodepoolConfig): string {
-  const { tls } = config.zookeeper;
-  if (!tls) return 'check zookeeper-servers, and that these ports speak without TLS (there is no zookeeper-tls)';
-  return `check zookeeper-servers, and that ${tls.ca} signed the servers' certificates and the servers trust ${tls.cert}`;
+async function diagnoseServers(config: NodepoolConfig): Promise<readonly Diagnosis[]> {
+  const { servers, tls } = config.zookeeper;
+  const found = await Promise.all(
+    servers.map(({ host, port }) =>
+      diagnose(tls ? { host, port, files: tls, material: readTls(tls) } : { host, port }),
+    ),
+  );
+  return found.filter((diagnosis) => diagnosis !== null);
 }
 
 /** Runs a command's work with a connection and closes it afterwards. */
@@ -114,7 +125,7 @@ export async function withZooKeeper<T>(
   const config = load(o, log);
   const client = connect(config, log);
   try {
-    await connectedCommand(client, config);
+    await connectedCommand(client, config, o.connectTimeout === undefined ? patienceMs : o.connectTimeout * 1000);
     return await work(client, config, log);
   } finally {
     await client.close();

@@ -11,6 +11,8 @@ export interface GlobalOptions {
   readonly secure?: string;
   readonly logconfig?: string;
   readonly debug?: boolean;
+  /** Seconds. */
+  readonly connectTimeout?: number;
   readonly logFormat?: 'human' | 'json';
 }
 

@@ -46,11 +46,12 @@ async function daemon(
   const log = daemonLog(o);
   const config = load(o, log);
   const stop = onStopSignal();
-  endOnBugs(log);
+  const trustAgain = endOnBugs(log);
   try {
     await work(config, log, stop);
   } finally {
     stop.dispose();
+    trustAgain();
   }
 }
 

@@ -63,13 +63,17 @@ export function bounded(runtime: Runtime, timeoutMs: number, work: () => Promise
 }
 
 /** A daemon that is in an unknown state is better restarted: everything it held is taken over. */
-export function endOnBugs(log: Log): void {
+export function endOnBugs(log: Log): () => void {
   const end = (error: unknown) => {
     log.fatal({ err: error }, 'A bug ends this process');
     process.exit(1);
   };
   process.on('uncaughtException', end);
   process.on('unhandledRejection', end);
+  return () => {
+    process.off('uncaughtException', end);
+    process.off('unhandledRejection', end);
+  };
 }
 
 /** SIGUSR2 writes to the log what `summary` tells, and what the process itself uses. */

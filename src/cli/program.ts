@@ -29,6 +29,7 @@ function build(result: { status: number }): Command {
     .option('-l, --logconfig <file>', 'logging configuration; its level is taken')
     .option('--debug', 'log everything')
     .addOption(new Option('--log-format <format>', 'of log lines').choices(['human', 'json']).default('human'))
+    .option('--connect-timeout <seconds>', 'how long a command tries to reach ZooKeeper (default: 30)', positiveSeconds)
     .version(`Nodepool version: ${version}`, '--version', 'print the version')
     .enablePositionalOptions()
     .exitOverride();

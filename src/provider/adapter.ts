@@ -120,6 +120,8 @@ export type QuotaLimits = Resources;
 export interface Adapter<S extends Json = Json> {
   /** From one shared listing to the next, at least; default 1000. */
   readonly listingIntervalMs?: number;
+  /** The state of a creation makes repeating it harmless (a token, a name): done when an answer was lost. */
+  readonly createIsIdempotent?: boolean;
   /** A cloud image that was not there is looked up again after this; default 300,000. */
   readonly imageCheckMs?: number;
 

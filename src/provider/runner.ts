@@ -79,8 +79,8 @@ export class MachineRunner {
       for (;;) {
         const step = await this.repeat(
           machine,
-          // A creation whose answer was lost may have happened: only known instances are asked for again.
-          () => known !== undefined,
+          // A creation whose answer was lost may have happened, and must not happen twice.
+          () => known !== undefined || adapter.createIsIdempotent === true,
           () => adapter.advanceCreate(state, spec, context),
         );
         const id = step.done ? step.instance.externalId : step.externalId;

@@ -25,16 +25,22 @@ export function createLog(o: LogOptions): Log {
   return pino(options, sink);
 }
 
+const unflushed: { flushSync(): void }[] = [];
+
 function standardStream(fd: 1 | 2): DestinationStream {
   const stream = pino.destination({ dest: fd, sync: false, minLength: 0 });
-  process.on('exit', () => {
+  if (unflushed.push(stream) === 1) process.on('exit', flush);
+  return stream;
+}
+
+function flush(): void {
+  for (const stream of unflushed) {
     try {
       stream.flushSync();
     } catch {
       // Nobody reads any more.
     }
-  });
-  return stream;
+  }
 }
 
 interface PlainError {
@@ -83,7 +89,7 @@ interface Line {
  * `2026-01-31 12:00:00,123 INFO nodepool: [node_request: …] message field=value`: operators search for the prefixes
  * (spec: operations, logging). Continuation lines repeat what stands before the message.
  */
-export function humanLine(json: string): string {
+function humanLine(json: string): string {
   const { level, time, msg, name, err, eventId, requestId, nodeId, ...fields } = JSON.parse(json) as Line;
   const at = new Date(time).toISOString().replace('T', ' ').replace('.', ',').replace('Z', '');
   const ids =

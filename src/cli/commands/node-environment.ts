@@ -30,7 +30,7 @@ export function connectionOf(node: NodeRecord) {
 }
 
 /** Lines of a known_hosts file; for a port other than 22 the address is in brackets. */
-export function knownHosts(nodes: readonly NodeRecord[]): string[] {
+function knownHosts(nodes: readonly NodeRecord[]): string[] {
   return nodes.flatMap((node) => {
     const host = node.connectionPort === 22 ? node.interfaceIp : `[${node.interfaceIp}]:${portOf(node)}`;
     // One key is one line, whoever wrote the document.
@@ -45,7 +45,7 @@ function portOf(node: NodeRecord): string {
 }
 
 /** The single values are those of the first node; all of them are in NODEPOOL_NODES_JSON. */
-export function environmentOf(nodes: readonly NodeRecord[], knownHostsFile: string): Record<string, string> {
+function environmentOf(nodes: readonly NodeRecord[], knownHostsFile: string): Record<string, string> {
   const [first] = nodes;
   return {
     NODEPOOL_NODES_JSON: JSON.stringify(nodes.map(connectionOf)),

@@ -86,7 +86,7 @@ function printLines(store: Store): () => void {
   };
 }
 
-export function requestLine(id: string, entry: RequestEntry | undefined): string {
+function requestLine(id: string, entry: RequestEntry | undefined): string {
   if (!entry) return `request ${id} gone`;
   const { request } = entry;
   if (isBroken(request)) return `request ${id} unreadable`;
@@ -94,7 +94,7 @@ export function requestLine(id: string, entry: RequestEntry | undefined): string
   return `request ${id} ${request.state} labels=${request.nodeTypes.join(',')}${nodes}`;
 }
 
-export function nodeLine(id: string, entry: NodeEntry | undefined): string {
+function nodeLine(id: string, entry: NodeEntry | undefined): string {
   if (!entry) return `node ${id} gone`;
   const { node, locked } = entry;
   if (node === null || isBroken(node)) return `node ${id} unreadable`;
@@ -108,7 +108,7 @@ export function nodeLine(id: string, entry: NodeEntry | undefined): string {
   return words.join(' ');
 }
 
-export function picture(store: Store, nowMs: number): string {
+function picture(store: Store, nowMs: number): string {
   const requests = [...store.requests.all()].map((e) => e.request).filter((r): r is RequestRecord => !isBroken(r));
   const nodes = [...store.nodes.all()].flatMap((e): ListedNode[] =>
     e.node && !isBroken(e.node) ? [{ node: e.node, locked: e.locked }] : [],

@@ -19,7 +19,7 @@ export function render<T>(columns: readonly Column<T>[], rows: readonly T[], for
   }
   const cells = rows.map((row) => columns.map((column) => cellText(column.cell(row))));
   const widths = columns.map((column, index) =>
-    Math.max(column.header.length, ...cells.map((line) => line[index]!.length)),
+    cells.reduce((widest, line) => Math.max(widest, line[index]!.length), column.header.length),
   );
   const rule = `+${widths.map((width) => '-'.repeat(width + 2)).join('+')}+`;
   const line = (texts: readonly string[]) =>
@@ -33,7 +33,9 @@ export function render<T>(columns: readonly Column<T>[], rows: readonly T[], for
 function cellText(cell: Cell): string {
   if (cell === null) return '';
   if (typeof cell === 'boolean') return cell ? 'True' : 'False';
-  return typeof cell === 'object' ? cell.join(',') : String(cell);
+  const text = typeof cell === 'object' ? cell.join(',') : String(cell);
+  // Anybody may have written it to ZooKeeper: it must not draw lines of its own or steer the terminal.
+  return text.replace(/\p{Cc}/gu, ' ');
 }
 
 /** `DD:HH:MM:SS` */

@@ -1,4 +1,4 @@
-/** The fake driver: OpenStack's configuration on a cloud in memory or on one that runs as a process of its own. */
+/** The fake driver: OpenStack's configuration on a cloud in memory, or on one that runs as a process of its own. */
 import type { PoolLabelConfig } from '../../config/model.ts';
 import type {
   Adapter,
@@ -11,117 +11,121 @@ import type {
   LaunchSpec,
   ListedInstance,
   QuotaLimits,
+  StepContext,
+  Wait,
 } from '../../provider/adapter.ts';
-import { CapacityError, NotFoundError, PermanentError, ProviderError, QuotaError } from '../../provider/errors.ts';
+import { ProviderError } from '../../provider/errors.ts';
+import { formatRequestValues } from '../../provider/request-format.ts';
 import { sleep } from '../../runtime.ts';
-import type { CreateAnswer, FakeServerSpec } from './cloud.ts';
-import { FakeCloud } from './cloud.ts';
+import type { ServerSpec } from './cloud.ts';
+import { type CloudPort, LocalCloud } from './cloud-port.ts';
 import type { FakeLabelSettings, FakePoolSettings, FakeSettings } from './config.ts';
-import type { CloudPort } from './cloud-port.ts';
+import { addressesOf, resourcesOf } from './flavors.ts';
 import { RemoteCloud } from './remote-cloud.ts';
-import { followSideChannel } from './side-channel.ts';
+import { SideChannel } from './side-channel.ts';
 
-type State = { readonly token: string; readonly id?: string };
+/** A creation that may have been asked for already, or a server that exists. */
+type State = { readonly token: string } | { readonly id: string };
 
-const flavors = ['Fake Flavor', 'Unreal Flavor'];
-const flavorResources = { cores: 4, instances: 1, ram: 8192 };
-const ipv6Network = 'fake-ipv6-network-name';
-const privateNetwork = 'no-auto-ip-network-name';
-/** A server that is not active in time is looked at this often. */
+/** A server that is not active, or not gone, when it should be is looked at this often. */
 const lookAgainMs = 1000;
+const defaultZone = 'az1';
 
 export class FakeAdapter implements Adapter<State> {
+  readonly createIsIdempotent = true;
   private readonly context: AdapterContext;
   private readonly settings: FakeSettings;
-  private readonly cloud: CloudPort;
-  private readonly stopSideChannel: (() => void) | null = null;
+  private port: CloudPort | null = null;
+  private sideChannel: SideChannel | null = null;
 
   constructor(context: AdapterContext) {
     this.context = context;
     this.settings = context.provider.settings as FakeSettings;
+  }
+
+  get imageCheckMs(): number {
+    return this.sideChannel?.imageCheckMs ?? 300_000;
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { runtime, provider, env, log } = this.context;
     if (this.settings.address !== null) {
-      this.cloud = new RemoteCloud(this.settings.address, this.settings.account);
+      this.port = new RemoteCloud(this.settings.address, this.settings.account);
+      await this.port.quota(signal);
       return;
     }
-    const cloud = new FakeCloud(context.runtime);
-    cloud.bootDelayMs = this.settings.bootDelayMs;
-    cloud.deleteDelayMs = this.settings.deleteDelayMs;
-    cloud.faults.failureRate = this.settings.failureRate;
-    cloud.capacity = this.settings.capacity;
-    cloud.quota = { ...this.settings.quota };
-    this.cloud = localPort(cloud, context);
-    const directory = context.env['NODEPOOL_TEST_FAKE_CLOUD'];
-    if (directory !== undefined && directory !== '') {
-      this.stopSideChannel = followSideChannel(directory, context.provider.name, cloud, context.runtime, context.log);
-    }
+    const local = new LocalCloud(runtime, provider.name);
+    this.port = local;
+    const { bootDelayMs, deleteDelayMs, failureRate, capacity, quota } = this.settings;
+    Object.assign(local.cloud, { bootDelayMs, deleteDelayMs, capacity, quota });
+    local.cloud.faults.failureRate = failureRate;
+    const directory = env['NODEPOOL_TEST_FAKE_CLOUD'];
+    if (directory === undefined || directory === '') return;
+    const channel = new SideChannel({ directory, provider: provider.name, cloud: local.cloud, runtime, log });
+    this.sideChannel = channel;
+    local.beforeCall = () => channel.read();
   }
 
-  start(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  stop(): Promise<void> {
-    this.stopSideChannel?.();
-    return Promise.resolve();
+  async stop(): Promise<void> {
+    this.sideChannel?.stop();
+    await this.port?.close();
+    this.port = null;
   }
 
   beginCreate(spec: LaunchSpec): State {
     return { token: `${this.context.provider.name}/${spec.nodeId}/${spec.attempt}` };
   }
 
-  async advanceCreate(state: State, spec: LaunchSpec, { signal }: { signal: AbortSignal }): Promise<CreateStep<State>> {
-    if (state.id === undefined) {
+  async advanceCreate(state: State, spec: LaunchSpec, { signal }: StepContext): Promise<CreateStep<State>> {
+    if ('token' in state) {
       if (this.settings.createDelayMs > 0) await sleep(this.context.runtime, this.settings.createDelayMs, signal);
-      const answer = await this.cloud.create(this.serverSpec(state, spec), signal);
-      if ('error' in answer) throw refusal(answer);
-      const { id } = answer.server;
-      const waitMs = await this.cloud.activeInMs(id, signal);
-      return { done: false, state: { ...state, id }, externalId: id, wait: this.waitFor(waitMs) };
+      const { id, activeInMs } = await this.cloud.create(this.serverSpec(state.token, spec), signal);
+      return { done: false, state: { id }, externalId: id, wait: this.due(activeInMs) };
     }
-    const waitMs = await this.cloud.activeInMs(state.id, signal);
-    if (waitMs === undefined)
-      throw new ProviderError('status', `server ${state.id} has gone or failed`, { externalId: state.id });
-    if (waitMs === null || waitMs > 0) return { done: false, state, wait: this.waitFor(waitMs) };
-    return { done: true, instance: this.instance(state.id, spec) };
+    const look = await this.cloud.look(state.id, signal);
+    switch (look.state) {
+      case 'active':
+        return { done: true, instance: this.instance(state.id, spec) };
+      case 'building':
+        return { done: false, state, externalId: state.id, wait: this.due(look.inMs) };
+      default:
+        throw new ProviderError('status', `server ${state.id} is ${look.state}`, { externalId: state.id });
+    }
   }
 
   beginDelete(externalId: ExternalId): State {
-    return { token: '', id: typeof externalId === 'string' ? externalId : JSON.stringify(externalId) };
+    return { id: typeof externalId === 'string' ? externalId : JSON.stringify(externalId) };
   }
 
-  async advanceDelete(state: State, { signal }: { signal: AbortSignal }): Promise<DeleteStep<State>> {
-    if (!(await this.cloud.delete(state.id!, signal))) throw new NotFoundError(`there is no server ${state.id}`);
-    return { done: true };
+  async advanceDelete(state: State, { signal }: StepContext): Promise<DeleteStep<State>> {
+    if (!('id' in state)) return { done: true };
+    const goneInMs = await this.cloud.delete(state.id, signal);
+    if (goneInMs === 0) return { done: true };
+    return { done: false, state, wait: this.due(goneInMs) };
   }
 
   async listInstances(signal: AbortSignal): Promise<readonly ListedInstance[]> {
-    const servers = await this.cloud.list(signal);
+    const servers = await this.servers(signal);
     return servers.map((s) => ({ externalId: s.id, metadata: s.metadata, resources: s.resources, native: s }));
   }
 
   async listResources(signal: AbortSignal): Promise<readonly CloudResource[]> {
-    const servers = await this.cloud.list(signal);
+    const servers = await this.servers(signal);
     return servers.map((s) => ({ type: 'instance', id: s.id, metadata: s.metadata }));
   }
 
   async deleteResource(resource: CloudResource, signal: AbortSignal): Promise<void> {
-    await this.cloud.delete(resource.id, signal);
+    await this.cloud.delete(resource.id, signal).catch((error: unknown) => {
+      if (!(error instanceof ProviderError) || error.code !== 'not-found') throw error;
+    });
   }
 
   quotaLimits(signal: AbortSignal): Promise<QuotaLimits> {
     return this.cloud.quota(signal);
   }
 
-  quotaForLabel(label: PoolLabelConfig): Promise<Record<string, number>> {
-    const settings = label.settings as FakeLabelSettings;
-    const { flavorName, minRam, volumeGb } = settings;
-    const fits = flavors.some((f) => flavorName === null || (minRam > 0 ? f.includes(flavorName) : f === flavorName));
-    if (!fits || minRam > flavorResources.ram) {
-      return Promise.reject(
-        new PermanentError(`no flavor for label ${label.name}: min-ram ${minRam}, flavor-name ${flavorName ?? 'any'}`),
-      );
-    }
-    return Promise.resolve({ ...flavorResources, ...(volumeGb === null ? {} : { volumes: 1, 'volume-gb': volumeGb }) });
+  async quotaForLabel(label: PoolLabelConfig): Promise<Record<string, number>> {
+    return resourcesOf(label.name, label.settings as FakeLabelSettings);
   }
 
   availabilityZones(signal: AbortSignal): Promise<readonly string[]> {
@@ -130,83 +134,67 @@ export class FakeAdapter implements Adapter<State> {
 
   async labelReady(label: PoolLabelConfig, signal: AbortSignal): Promise<boolean> {
     const { imageId, imageName } = label.settings as FakeLabelSettings;
-    // An id is believed, as the Python driver does.
+    // An id is believed, not looked up.
     return imageId !== null || imageName === null || this.cloud.hasImage(imageName, signal);
   }
 
-  private waitFor(
-    waitMs: number | null | undefined,
-  ): { kind: 'event'; promise: Promise<void> } | { kind: 'delay'; ms: number } {
-    if (waitMs === null || waitMs === undefined) return { kind: 'delay', ms: lookAgainMs };
-    // Counted from now, so that what happens in between (storing the id) is not added to it.
-    return { kind: 'event', promise: sleep(this.context.runtime, waitMs) };
+  private get cloud(): CloudPort {
+    if (!this.port) throw new ProviderError('unknown', 'the driver is not started');
+    return this.port;
   }
 
-  private serverSpec(state: State, spec: LaunchSpec): FakeServerSpec {
+  private async servers(signal: AbortSignal) {
+    if (this.settings.listDelayMs > 0) await sleep(this.context.runtime, this.settings.listDelayMs, signal);
+    return (await this.cloud.list(signal)).filter((server) => server.status !== 'DELETED');
+  }
+
+  /** Counted from now on, so that what happens before the machine waits (storing the id) does not come on top. */
+  private due(inMs: number | null): Wait {
+    if (inMs === null) return { kind: 'delay', ms: lookAgainMs };
+    const { runtime } = this.context;
+    // Rounded up: looking a moment too early would cost another round.
+    const promise = new Promise<void>((resolve) => runtime.setBackgroundTimer(Math.ceil(inMs), resolve));
+    return { kind: 'event', promise };
+  }
+
+  private serverSpec(token: string, spec: LaunchSpec): ServerSpec {
+    const { provider, log } = this.context;
+    const settings = spec.label.settings as FakeLabelSettings;
+    const pool = provider.pools.get(spec.poolName)?.settings as FakePoolSettings | undefined;
+    return {
+      token,
+      name: spec.hostname,
+      metadata: {
+        groups: [provider.name, spec.label.image?.name ?? '', spec.label.name].join(','),
+        ...asText(settings.properties),
+        ...formatRequestValues(settings.dynamicProperties, spec.request, log),
+        ...spec.metadata,
+      },
+      securityGroups: pool?.securityGroups ?? [],
+      zone: spec.availabilityZone ?? defaultZone,
+      resources: resourcesOf(spec.label.name, settings),
+    };
+  }
+
+  private instance(externalId: string, spec: LaunchSpec): Instance {
     const settings = spec.label.settings as FakeLabelSettings;
     const pool = this.context.provider.pools.get(spec.poolName)?.settings as FakePoolSettings | undefined;
-    const volume: Record<string, number> =
-      settings.volumeGb === null ? {} : { volumes: 1, 'volume-gb': settings.volumeGb };
     return {
-      token: state.token,
-      name: spec.hostname,
-      metadata: { ...stringValues(settings.properties), ...spec.metadata },
-      securityGroups: pool?.securityGroups ?? [],
-      zone: spec.availabilityZone ?? 'az1',
-      ipv6: settings.networks.includes(ipv6Network),
-      publicAddress: !settings.networks.includes(privateNetwork) && (pool?.autoFloatingIp ?? true),
-      resources: { ...flavorResources, ...volume },
-    };
-  }
-
-  private instance(id: string, spec: LaunchSpec): Instance {
-    const s = this.serverSpec({ token: '' }, spec);
-    return {
-      externalId: id,
-      interfaceIp: s.ipv6 ? 'fake_v6' : 'fake',
-      publicIpv4: s.publicAddress ? 'fake' : '',
-      privateIpv4: 'fake',
-      publicIpv6: s.ipv6 ? 'fake_v6' : '',
+      externalId,
+      ...addressesOf(settings.networks, pool?.autoFloatingIp ?? true),
       cloud: this.settings.cloud,
       region: this.settings.region,
-      availabilityZone: s.zone,
-      hostId: s.ipv6 ? 'fake_host_id' : 'fake',
-      metadata: s.metadata,
+      availabilityZone: spec.availabilityZone ?? defaultZone,
+      metadata: { ...spec.metadata },
       nodeProperties: {},
-      resources: s.resources,
+      resources: resourcesOf(spec.label.name, settings),
     };
   }
 }
 
-function refusal(answer: Extract<CreateAnswer, { error: string }>): ProviderError {
-  const options = answer.serverId === undefined ? {} : { externalId: answer.serverId };
-  if (answer.error === 'quota') return new QuotaError(answer.message, options);
-  if (answer.error === 'capacity') return new CapacityError(answer.message, options);
-  return new ProviderError('unknown', answer.message, options);
-}
-
-function stringValues(properties: Readonly<Record<string, unknown>>): Record<string, string> {
+function asText(properties: Readonly<Record<string, unknown>>): Record<string, string> {
+  const entries = Object.entries(properties);
   return Object.fromEntries(
-    Object.entries(properties).map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),
+    entries.map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),
   );
-}
-
-function localPort(cloud: FakeCloud, context: AdapterContext): CloudPort {
-  const now = () => context.runtime.monotonicMs();
-  return {
-    create: (spec) => Promise.resolve(cloud.create(spec)),
-    activeInMs: (id) => {
-      const server = cloud.get(id);
-      if (!server || server.status === 'ERROR' || server.status === 'DELETED') return Promise.resolve(undefined);
-      if (server.status === 'ACTIVE') return Promise.resolve(0);
-      return Promise.resolve(
-        server.activeAtMs === Number.POSITIVE_INFINITY ? null : Math.max(0, server.activeAtMs - now()),
-      );
-    },
-    list: () => Promise.resolve(cloud.list()),
-    delete: (id) => Promise.resolve(cloud.delete(id)),
-    quota: () => Promise.resolve({ ...cloud.quota }),
-    zones: () => Promise.resolve([...cloud.zones]),
-    hasImage: (name) => Promise.resolve(cloud.images.has(name)),
-  };
 }

@@ -83,6 +83,7 @@ const fakeCloud = closed({
   'boot-delay': numeric().optional().describe('seconds from creation to active, default 0.1'),
   'create-delay': numeric().optional().describe('seconds that the creation call takes'),
   'delete-delay': numeric().optional().describe('seconds until a deleted server is gone'),
+  'list-delay': numeric().optional().describe('seconds that a listing takes'),
   'failure-rate': numeric().optional().describe('share of creations that fail, 0 to 1'),
   capacity: int().optional().describe('servers that the cloud has room for'),
   quota: closed({
@@ -126,6 +127,8 @@ export interface FakeLabelSettings {
   readonly networks: readonly string[];
   readonly volumeGb: number | null;
   readonly properties: Readonly<Record<string, unknown>>;
+  /** Templates over the request. */
+  readonly dynamicProperties: Readonly<Record<string, unknown>>;
 }
 
 export interface FakePoolSettings {
@@ -141,6 +144,7 @@ export interface FakeSettings {
   readonly bootDelayMs: number;
   readonly createDelayMs: number;
   readonly deleteDelayMs: number;
+  readonly listDelayMs: number;
   readonly failureRate: number;
   readonly capacity: number;
   readonly quota: Readonly<Record<string, number>>;
@@ -159,6 +163,7 @@ function load(raw: unknown, context: DriverLoadContext): ProviderConfig {
     bootDelayMs: asNumber(cloud['boot-delay'], 0.1) * 1000,
     createDelayMs: asNumber(cloud['create-delay'], 0) * 1000,
     deleteDelayMs: asNumber(cloud['delete-delay'], 0) * 1000,
+    listDelayMs: asNumber(cloud['list-delay'], 0) * 1000,
     failureRate: asNumber(cloud['failure-rate'], 0),
     capacity: asInt(cloud.capacity, Number.POSITIVE_INFINITY),
     quota: unwrap(cloud.quota ?? {}) as Record<string, number>,
@@ -252,6 +257,7 @@ function loadLabel(
     networks: l.networks ?? one.networks ?? [],
     volumeGb: l['boot-from-volume'] ? asInt(l['volume-size'], 50) : null,
     properties: (unwrap(l['instance-properties'] ?? {}) as Record<string, unknown>) ?? {},
+    dynamicProperties: (unwrap(l['dynamic-instance-properties'] ?? {}) as Record<string, unknown>) ?? {},
   };
   return {
     name: l.name,

@@ -1,105 +1,132 @@
-/** Lets a test look into the cloud in memory and steer it, by two files in a directory (NODEPOOL_TEST_FAKE_CLOUD). */
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+/**
+ * Lets a test look into the cloud in memory and steer it, by two files in the directory that NODEPOOL_TEST_FAKE_CLOUD names:
+ * control.json is the test's, <provider>.json is ours. Both are replaced by rename.
+ */
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { Logger } from '../../provider/logger.ts';
 import type { Runtime, Timer } from '../../runtime.ts';
-import type { FakeCloud } from './cloud.ts';
+import type { CloudFaults, FakeCloud } from './cloud.ts';
 
-interface Counted {
-  readonly n: number;
-  readonly serial: number;
-}
+const counted = z.object({ n: z.number(), serial: z.number() });
+const providerControl = z.object({
+  'create-server-failures': counted.optional(),
+  'create-server-failures-with-id': counted.optional(),
+  'create-server-timeouts': counted.optional(),
+  images: z.array(z.string()).optional(),
+  azs: z.array(z.string()).optional(),
+  'image-check-timeout': z.number().optional(),
+  'server-status': z.record(z.string(), z.string()).optional(),
+});
+const controlFile = z.object({
+  serial: z.number().default(0),
+  quota: z.record(z.string(), z.number().nullable()).optional(),
+  providers: z.record(z.string(), providerControl).default({}),
+});
 
-interface Control {
-  readonly serial?: number;
-  readonly quota?: Readonly<Record<string, number | null>>;
-  readonly providers?: Readonly<
-    Record<
-      string,
-      {
-        readonly 'create-server-failures'?: Counted;
-        readonly 'create-server-failures-with-id'?: Counted;
-        readonly 'create-server-timeouts'?: Counted;
-        readonly images?: readonly string[];
-        readonly azs?: readonly string[];
-        readonly 'server-status'?: Readonly<Record<string, string>>;
-      }
-    >
-  >;
-}
+const counters = {
+  'create-server-failures': 'createFailures',
+  'create-server-failures-with-id': 'createFailuresWithId',
+  'create-server-timeouts': 'createTimeouts',
+} as const satisfies Partial<Record<keyof z.infer<typeof providerControl>, keyof CloudFaults>>;
 
 const lookMs = 50;
-const defaults = { cores: 100, instances: 20, ram: 1_000_000, volumes: 100, 'volume-gb': 1_000_000 };
+const defaultQuota = { cores: 100, instances: 20, ram: 1_000_000, volumes: 100, 'volume-gb': 1_000_000 };
 
-/** Returns the function that ends it. */
-export function followSideChannel(
-  directory: string,
-  provider: string,
-  cloud: FakeCloud,
-  runtime: Runtime,
-  log: Logger,
-): () => void {
-  const seen = { serial: -1, text: '', failures: 0, withId: 0, timeouts: 0 };
-  let written = '';
-  let timer: Timer;
-  cloud.quota = { ...defaults };
-  const take = (counted: Counted | undefined, last: number, apply: (n: number) => void): number => {
-    if (!counted || counted.serial <= last) return last;
-    apply(counted.n);
-    return counted.serial;
-  };
-  const read = () => {
-    const file = join(directory, 'control.json');
-    if (!existsSync(file)) return;
-    const text = readFileSync(file, 'utf8');
-    if (text === seen.text) return;
-    const control = JSON.parse(text) as Control;
-    seen.text = text;
-    seen.serial = control.serial ?? seen.serial;
-    cloud.quota = {};
-    for (const [name, value] of Object.entries(control.quota ?? defaults))
-      if (value !== null && value !== -1) cloud.quota[name] = value;
-    const mine = control.providers?.[provider];
-    seen.failures = take(mine?.['create-server-failures'], seen.failures, (n) => (cloud.faults.createFailures = n));
-    seen.withId = take(
-      mine?.['create-server-failures-with-id'],
-      seen.withId,
-      (n) => (cloud.faults.createFailuresWithId = n),
-    );
-    seen.timeouts = take(mine?.['create-server-timeouts'], seen.timeouts, (n) => (cloud.faults.createTimeouts = n));
-    for (const image of mine?.images ?? []) cloud.images.add(image);
-    if (mine?.azs) cloud.zones = [...mine.azs];
-    cloud.forced = new Map(Object.entries(mine?.['server-status'] ?? {}));
-  };
-  const write = () => {
-    const servers = cloud.list().map((s) => ({
-      id: s.id,
-      name: s.name,
-      status: s.status,
-      metadata: s.metadata,
-      security_groups: s.securityGroups,
+export interface SideChannelOptions {
+  readonly directory: string;
+  readonly provider: string;
+  readonly cloud: FakeCloud;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+}
+
+export class SideChannel {
+  /** How long a look-up of an image that failed is believed. */
+  imageCheckMs: number | undefined;
+  private readonly o: SideChannelOptions;
+  private readonly applied = new Map<string, number>();
+  private serial = 0;
+  private seen = '';
+  private written = '';
+  private timer: Timer | null = null;
+
+  constructor(options: SideChannelOptions) {
+    this.o = options;
+    options.cloud.quota = defaultQuota;
+    options.cloud.enforces = 'instances';
+    this.look();
+  }
+
+  stop(): void {
+    this.timer?.cancel();
+    this.write();
+  }
+
+  /** Cheap when nothing has changed: called before each operation of the cloud. */
+  read(): void {
+    const file = join(this.o.directory, 'control.json');
+    const stat = statSync(file, { throwIfNoEntry: false, bigint: true });
+    if (!stat) return;
+    const version = `${stat.ino}/${stat.mtimeNs}/${stat.size}`;
+    if (version === this.seen) return;
+    try {
+      this.apply(controlFile.parse(JSON.parse(readFileSync(file, 'utf8'))));
+      this.seen = version;
+    } catch (error) {
+      this.o.log.warn({ provider: this.o.provider, file, err: error }, "The fake cloud's control file cannot be used");
+    }
+  }
+
+  private look(): void {
+    this.read();
+    this.write();
+    this.timer = this.o.runtime.setBackgroundTimer(lookMs, () => this.look());
+  }
+
+  private apply(control: z.infer<typeof controlFile>): void {
+    const { cloud, provider } = this.o;
+    const limits = Object.entries(control.quota ?? defaultQuota);
+    cloud.quota = Object.fromEntries(limits.filter((one): one is [string, number] => one[1] !== null && one[1] !== -1));
+    const mine = control.providers[provider] ?? {};
+    for (const [key, fault] of Object.entries(counters)) {
+      const order = mine[key as keyof typeof counters];
+      if (!order || order.serial <= (this.applied.get(key) ?? Number.NEGATIVE_INFINITY)) continue;
+      this.applied.set(key, order.serial);
+      cloud.faults[fault] = order.n;
+    }
+    for (const image of mine.images ?? []) cloud.addImage(image);
+    if (mine.azs) cloud.zones = mine.azs;
+    const imageCheck = mine['image-check-timeout'];
+    this.imageCheckMs = imageCheck === undefined ? undefined : imageCheck * 1000;
+    cloud.forced = new Map(Object.entries(mine['server-status'] ?? {}));
+    this.serial = control.serial;
+  }
+
+  private write(): void {
+    const { cloud, directory, provider, log } = this.o;
+    const servers = cloud.list().map(({ id, name, status, metadata, securityGroups }) => ({
+      id,
+      name,
+      status,
+      metadata,
+      security_groups: securityGroups,
     }));
     const text = JSON.stringify({
-      ack: seen.serial,
+      ack: this.serial,
       servers,
       'create-server-failures': cloud.faults.createFailures,
       'create-server-failures-with-id': cloud.faults.createFailuresWithId,
     });
-    if (text === written) return;
-    written = text;
+    if (text === this.written) return;
     const file = join(directory, `${provider}.json`);
-    writeFileSync(`${file}.new`, text);
-    renameSync(`${file}.new`, file);
-  };
-  const look = () => {
     try {
-      read();
-      write();
+      writeFileSync(`${file}.new`, text);
+      renameSync(`${file}.new`, file);
+      this.written = text;
     } catch (error) {
-      log.warn({ provider, err: error }, "The fake cloud's side channel failed");
+      log.warn({ provider, file, err: error }, "The fake cloud's state cannot be written");
     }
-    timer = runtime.setBackgroundTimer(lookMs, look);
-  };
-  look();
-  return () => timer.cancel();
+  }
 }

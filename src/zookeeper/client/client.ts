@@ -67,6 +67,16 @@ export function createZooKeeper(options: ZooKeeperOptions): ZooKeeper {
   return new ZooKeeperClient(options);
 }
 
+interface Credentials {
+  readonly scheme: string;
+  readonly auth: Uint8Array;
+  readonly settle: (error?: unknown) => void;
+}
+
+function authFrame({ scheme, auth }: Credentials): Buffer {
+  return new JuteWriter().int(xid.auth).int(opCode.auth).int(0).string(scheme).buffer(auth).frame();
+}
+
 class ZooKeeperClient implements ZooKeeper {
   private readonly session: Session;
   private readonly chroot: string;
@@ -74,7 +84,9 @@ class ZooKeeperClient implements ZooKeeper {
   private readonly callTimeoutMs: number;
   private readonly watches = new Watches();
   private readonly stateListeners = new Set<(state: SessionState, reason: string) => void>();
-  private readonly auths: { scheme: string; auth: Uint8Array }[] = [];
+  private auths: Credentials[] = [];
+  /** Sent on this connection and not answered yet. */
+  private unansweredAuths: Credentials[] = [];
   private readonly onError: (error: unknown) => void;
 
   constructor(o: ZooKeeperOptions) {
@@ -98,7 +110,7 @@ class ZooKeeperClient implements ZooKeeper {
       onState: (state, reason) => this.stateChanged(state, reason),
       onEvent: (event) => this.eventArrived(event),
       onConnect: (fresh, lastZxid) => this.firstFrames(fresh, lastZxid),
-      onBadAuth: () => this.onError(errorOf(errorCode.authFailed)),
+      onAuth: (error) => this.authAnswered(error),
     });
   }
 
@@ -287,17 +299,38 @@ class ZooKeeperClient implements ZooKeeper {
     return this.call(opCode.setAcl, path, write, options, readStat, false);
   }
 
-  async addAuth(scheme: string, auth: Uint8Array, options: CallOptions = {}): Promise<void> {
-    this.auths.push({ scheme, auth });
-    // Credentials travel outside the order of calls; a call after them shows that they were taken.
-    await this.call(
-      opCode.auth,
-      undefined,
-      (w) => w.int(0).string(scheme).buffer(auth),
-      options,
-      () => undefined,
-      false,
-    );
+  /** The credentials are sent again on each connection. Rejects with AuthFailedError when the server refuses them. */
+  addAuth(scheme: string, auth: Uint8Array, options: CallOptions = {}): Promise<void> {
+    const { signal } = options;
+    const timeoutMs = options.timeoutMs ?? this.callTimeoutMs;
+    if (this.state === 'closed') return Promise.reject(new ClosedError());
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    return new Promise((resolve, reject) => {
+      const settle = (error?: unknown) => {
+        timer.cancel();
+        off();
+        signal?.removeEventListener('abort', onAbort);
+        if (error === undefined) resolve();
+        else reject(error as Error);
+      };
+      const credentials: Credentials = { scheme, auth, settle };
+      const giveUp = (error: unknown) => {
+        this.auths = this.auths.filter((a) => a !== credentials);
+        settle(error);
+      };
+      const onAbort = () => giveUp(signal!.reason);
+      const off = this.onState((state) => {
+        if (state === 'closed') giveUp(new ClosedError());
+      });
+      const timer = this.runtime.setTimer(timeoutMs, () =>
+        giveUp(new DeadlineExceededError(timeoutMs, undefined, this.session.lastProblem)),
+      );
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.auths.push(credentials);
+      if (this.state !== 'connected') return;
+      this.unansweredAuths.push(credentials);
+      this.session.sendAhead(authFrame(credentials));
+    });
   }
 
   getEphemerals(prefix = '/', options: CallOptions = {}): Promise<string[]> {
@@ -337,6 +370,8 @@ class ZooKeeperClient implements ZooKeeper {
 
   waitConnected(options: CallOptions = {}): Promise<void> {
     if (this.state === 'connected') return Promise.resolve();
+    if (this.state === 'closed') return Promise.reject(new ClosedError());
+    if (options.signal?.aborted) return Promise.reject(options.signal.reason as Error);
     return new Promise((resolve, reject) => {
       const done = (settle: () => void) => {
         off();
@@ -444,9 +479,8 @@ class ZooKeeperClient implements ZooKeeper {
   }
 
   private firstFrames(fresh: boolean, lastZxid: bigint): Buffer[] {
-    const frames = this.auths.map(({ scheme, auth }) =>
-      new JuteWriter().int(xid.auth).int(opCode.auth).int(0).string(scheme).buffer(auth).frame(),
-    );
+    const frames = this.auths.map(authFrame);
+    this.unansweredAuths = [...this.auths];
     if (!fresh) return [...frames, ...this.watches.rearmFrames(lastZxid, (path) => this.full(path))];
     this.watches.forgetOneShot();
     for (const [mode, path] of this.watches.persistentPaths()) {
@@ -455,6 +489,17 @@ class ZooKeeperClient implements ZooKeeper {
       });
     }
     return frames;
+  }
+
+  private authAnswered(error: number): void {
+    const credentials = this.unansweredAuths.shift();
+    if (!credentials) return;
+    if (error === 0) return credentials.settle();
+    const refused = errorOf(error);
+    // Kept, they would end every further connection.
+    this.auths = this.auths.filter((a) => a !== credentials);
+    credentials.settle(refused);
+    this.onError(refused);
   }
 
   private stateChanged(state: SessionState, reason: string): void {

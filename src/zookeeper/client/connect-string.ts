@@ -19,7 +19,9 @@ export function parseConnectString(text: string, defaultPort = 2181): ConnectStr
     if (!match) throw new BadArgumentsError('bad-arguments', `not a server: ${JSON.stringify(part)}`);
     const host = match[1]!.replace(/^\[(.*)\]$/, '$1');
     if (match[3] !== undefined) chroots.add(match[3].replace(/\/+$/, ''));
-    return { host, port: match[2] === undefined ? defaultPort : Number(match[2]) };
+    const port = match[2] === undefined ? defaultPort : Number(match[2]);
+    if (port < 1 || port > 65_535) throw new BadArgumentsError('bad-arguments', `not a port: ${port}`);
+    return { host, port };
   });
   if (chroots.size > 1) {
     throw new BadArgumentsError('bad-arguments', `the servers disagree about the chroot: ${[...chroots].join(', ')}`);

@@ -27,6 +27,8 @@ export class BadVersionError extends ZooKeeperError {}
 export class NotEmptyError extends ZooKeeperError {}
 export class NoChildrenForEphemeralsError extends ZooKeeperError {}
 export class NoAuthError extends ZooKeeperError {}
+/** The server refuses the credentials themselves. */
+export class AuthFailedError extends ZooKeeperError {}
 export class BadArgumentsError extends ZooKeeperError {}
 /** The server answered with an error that has no class of its own. */
 export class ServerError extends ZooKeeperError {}
@@ -107,6 +109,8 @@ export function errorOf(code: number, path?: string): ZooKeeperError {
       );
     case errorCode.noAuth:
       return new NoAuthError('no-auth', `not allowed${at(path)}`, o);
+    case errorCode.authFailed:
+      return new AuthFailedError('auth-failed', 'the server refuses the credentials', o);
     case errorCode.badArguments:
     case errorCode.marshallingError:
       return new BadArgumentsError('bad-arguments', `the server refuses the arguments${at(path)}`, o);

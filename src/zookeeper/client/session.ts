@@ -40,7 +40,8 @@ export interface SessionOptions {
   readonly onEvent: (event: WireEvent) => void;
   /** Frames that go first on a connection; `fresh` when the session is new. */
   readonly onConnect: (fresh: boolean, lastZxid: bigint) => Buffer[];
-  readonly onBadAuth: () => void;
+  /** Answers to credentials come in the order in which these were sent, but outside the order of calls. */
+  readonly onAuth: (error: number) => void;
 }
 
 const sweepMs = 100;
@@ -65,10 +66,16 @@ export class Session {
   private sweepTimer: Timer | null = null;
   private pingTimer: Timer | null = null;
   private heardMs = 0;
+  private connectedMs = 0;
   private sentMs = 0;
   private lostAtMs: number | null = null;
   private everConnected = false;
   private readonly stop = new AbortController();
+  private closing: Promise<void> | null = null;
+  /** Frames that wait until the continuations of the answers before them have run. */
+  private backlog: Buffer[] = [];
+  private answered = false;
+  private draining = false;
   private wakeConnect: (() => void) | null = null;
   private order: ServerAddress[] = [];
   private failuresInARow = 0;
@@ -94,8 +101,20 @@ export class Session {
     if (at >= 0) this.waiting.splice(at, 1);
   }
 
-  async close(): Promise<void> {
-    if (this.stop.signal.aborted) return;
+  close(): Promise<void> {
+    // What the server does to the connection from here on is no loss of it.
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  /** Goes out before the calls that are submitted after it. */
+  sendAhead(frame: Buffer): void {
+    if (!this.ready) return;
+    this.outbox.push(frame);
+    this.scheduleFlush();
+  }
+
+  private async shutDown(): Promise<void> {
     const stream = this.stream;
     const closing = new ClosedError();
     if (stream && this.ready) {
@@ -132,15 +151,17 @@ export class Session {
   // --- connecting
 
   private async run(): Promise<void> {
-    while (!this.closed) {
+    while (!this.closed && !this.closing) {
       try {
         await this.connectOnce();
-        this.failuresInARow = 0;
+        // A server that ends connections as soon as they stand must not be asked again at once.
+        if (this.heardMs - this.connectedMs > 1000) this.failuresInARow = 0;
+        else this.failuresInARow++;
       } catch (error) {
         this.failuresInARow++;
         this.lastProblem = error instanceof Error ? error.message : String(error);
       }
-      if (this.closed) return;
+      if (this.closed || this.closing) return;
       if (this.everConnected && this.isOverdue()) this.expire('no server was reached within the session timeout');
       await this.pause(this.failuresInARow);
     }
@@ -179,8 +200,9 @@ export class Session {
     const server = this.nextServer();
     const where = `${server.host}:${server.port}`;
     const attempt = new AbortController();
-    const timer = this.o.runtime.setTimer(this.o.connectTimeoutMs, () =>
-      attempt.abort(new Error(`${where} did not answer within ${this.o.connectTimeoutMs} ms`)),
+    const timeoutMs = this.connectTimeoutMs();
+    const timer = this.o.runtime.setTimer(timeoutMs, () =>
+      attempt.abort(new Error(`${where} did not answer within ${timeoutMs} ms`)),
     );
     const onStop = () => attempt.abort(this.stop.signal.reason);
     this.stop.signal.addEventListener('abort', onStop, { once: true });
@@ -191,19 +213,24 @@ export class Session {
         throw new Error(`${where}: ${reason instanceof Error ? reason.message : String(reason)}`, { cause: error });
       });
     } finally {
+      timer.cancel();
       this.stop.signal.removeEventListener('abort', onStop);
     }
-    await this.talk(stream, where, timer);
+    await this.talk(stream, where);
   }
 
-  private talk(stream: Duplex, where: string, handshakeTimer: Timer): Promise<void> {
+  /** Short enough to try every server before the session ends, as Apache's client does. */
+  private connectTimeoutMs(): number {
+    return Math.min(this.o.connectTimeoutMs, Math.max(1000, this.sessionTimeoutMs / this.o.servers.length));
+  }
+
+  private talk(stream: Duplex, where: string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.stream = stream;
       const splitter = new FrameSplitter(this.o.maxFrameBytes);
       let established = false;
       let problem = 'the server closed the connection';
-      handshakeTimer.cancel();
-      const timer = this.o.runtime.setTimer(this.o.connectTimeoutMs, () => {
+      const timer = this.o.runtime.setTimer(this.connectTimeoutMs(), () => {
         problem = 'the server accepted the connection but did not answer';
         stream.destroy();
       });
@@ -215,10 +242,11 @@ export class Session {
         this.heardMs = this.o.runtime.monotonicMs();
         try {
           for (const frame of splitter.push(chunk)) {
-            if (established) this.receive(frame);
+            if (established) this.arrived(frame, stream);
             else {
               timer.cancel();
               established = this.handshake(frame);
+              if (!established) return;
             }
           }
         } catch (error) {
@@ -228,6 +256,7 @@ export class Session {
       });
       stream.on('close', () => {
         timer.cancel();
+        this.drainBacklog(stream, true);
         this.disconnected(`${where}: ${problem}`);
         if (established) resolve();
         else reject(new Error(`${where}: ${problem}`));
@@ -258,6 +287,7 @@ export class Session {
     this.everConnected = true;
     this.lostAtMs = null;
     this.sentMs = this.o.runtime.monotonicMs();
+    this.connectedMs = this.sentMs;
     this.outbox.push(...this.o.onConnect(fresh, this.lastZxid));
     this.ready = true;
     this.armPing();
@@ -270,6 +300,8 @@ export class Session {
     this.stream = null;
     this.pingTimer?.cancel();
     this.outbox = [];
+    this.backlog = [];
+    this.answered = false;
     this.lastProblem = problem;
     if (!this.ready) return;
     this.ready = false;
@@ -283,7 +315,8 @@ export class Session {
       else settle(call, () => call.fail(new ConnectionLossError(call.path, new Error(problem))));
     }
     this.waiting = [...again, ...this.waiting];
-    if (!this.closed) this.setState('suspended', problem);
+    // Whoever closes the client on purpose does not lose the connection.
+    if (!this.closed && !this.closing) this.setState('suspended', problem);
   }
 
   private expire(reason: string): void {
@@ -356,6 +389,45 @@ export class Session {
     stream.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
   }
 
+  /**
+   * Answers and events reach their users in the server's order. An answer's user goes on in a microtask, so that an event
+   * that follows an answer has to wait until those have run: else it would be handled before the state it changes is known.
+   */
+  private arrived(frame: Buffer, stream: Duplex): void {
+    if (this.backlog.length > 0 || (this.answered && isNotification(frame))) {
+      this.backlog.push(frame);
+      return;
+    }
+    this.receive(frame);
+    if (this.answered) this.drainSoon(stream);
+  }
+
+  private drainSoon(stream: Duplex): void {
+    if (this.draining) return;
+    this.draining = true;
+    setImmediate(() => {
+      this.draining = false;
+      if (this.stream === stream) this.drainBacklog(stream, false);
+    });
+  }
+
+  /** `ended`: nothing more will come, so what is here is handled at once. */
+  private drainBacklog(stream: Duplex, ended: boolean): void {
+    this.answered = false;
+    let taken = 0;
+    try {
+      while (taken < this.backlog.length && (ended || !(this.answered && isNotification(this.backlog[taken]!)))) {
+        this.receive(this.backlog[taken++]!);
+      }
+    } catch (error) {
+      this.backlog = [];
+      stream.destroy(error as Error);
+      return;
+    }
+    this.backlog.splice(0, taken);
+    if (this.answered && !ended) this.drainSoon(stream);
+  }
+
   private receive(frame: Buffer): void {
     const body = new JuteReader(frame);
     const header = readReplyHeader(body);
@@ -366,7 +438,7 @@ export class Session {
     }
     if (header.zxid > 0n) this.lastZxid = header.zxid;
     if (header.xid < 0) {
-      if (header.xid === reservedXid.auth && header.error !== 0) this.o.onBadAuth();
+      if (header.xid === reservedXid.auth) this.o.onAuth(header.error);
       return;
     }
     const call = this.inFlight.shift();
@@ -374,6 +446,7 @@ export class Session {
       throw new Error(`answer ${header.xid} came where ${call ? call.xid : 'none'} was expected`);
     }
     if (this.waiting.length > 0) this.scheduleFlush();
+    this.answered = true;
     if (!call.settled) settle(call, () => call.answer(header.error, body, header.zxid));
   }
 
@@ -392,6 +465,10 @@ export class Session {
       if (this.inFlight.length + this.waiting.length > 0) this.armSweep();
     });
   }
+}
+
+function isNotification(frame: Buffer): boolean {
+  return frame.length >= 4 && frame.readInt32BE(0) === reservedXid.notification;
 }
 
 function settle(call: Call, how: () => void): void {

@@ -34,6 +34,8 @@ export function tlsConnector(read: () => TlsOptions | Promise<TlsOptions>): Conn
       cert: tls.cert,
       key: tls.key,
       ca: tls.ca,
+      // Not left to the environment (NODE_TLS_REJECT_UNAUTHORIZED).
+      rejectUnauthorized: true,
       ...(tls.verifyHostname === false ? { checkServerIdentity: () => undefined } : {}),
     });
     tcp.once('error', (error) => socket.destroy(error));

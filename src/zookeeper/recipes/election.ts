@@ -17,6 +17,7 @@ export async function runElection(
   const off = o.client.onState((state) => {
     if (state === 'expired' || state === 'closed') lost.abort(new SessionExpiredError(o.path));
   });
+  if (!outcome.lock.held) lost.abort(new SessionExpiredError(o.path));
   try {
     await lead(AbortSignal.any([signal, lost.signal]));
   } finally {

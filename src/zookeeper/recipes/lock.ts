@@ -8,6 +8,7 @@ import {
   DeadlineExceededError,
   NoNodeError,
   NotEmptyError,
+  SessionExpiredError,
   ZooKeeperError,
 } from '../client/errors.ts';
 import type { MultiOperation, ZooKeeper } from '../client/types.ts';
@@ -55,11 +56,18 @@ export class HeldLock {
   private readonly persistent: boolean;
   private released = false;
 
-  constructor(client: ZooKeeper, directory: string, contender: string, persistent = false) {
+  /** `sessionId`: the session that made the contender, with which it ends. */
+  constructor(
+    client: ZooKeeper,
+    directory: string,
+    contender: string,
+    persistent = false,
+    sessionId = client.sessionId,
+  ) {
     this.client = client;
     this.directory = directory;
     this.contender = contender;
-    this.sessionId = client.sessionId;
+    this.sessionId = sessionId;
     this.persistent = persistent;
   }
 
@@ -85,39 +93,32 @@ export class HeldLock {
   async release(): Promise<void> {
     if (!this.held) return;
     this.released = true;
-    await removeContender(this.client, this.path, this.sessionId);
+    await removeContender(this.client, this.path, this.persistent ? null : this.sessionId);
   }
 }
 
-/** Deletes until it is known to be gone: a lost answer must not leave a contender behind as long as its session lives. */
-export async function removeContender(client: ZooKeeper, path: string, sessionId: bigint): Promise<void> {
+/**
+ * Deletes until it is known to be gone: a lost answer must not leave a contender behind as long as its session lives.
+ * `sessionId` is null for a persistent contender, which no session's end removes.
+ */
+export async function removeContender(client: ZooKeeper, path: string, sessionId: bigint | null): Promise<void> {
   for (;;) {
     try {
       await client.delete(path);
       return;
     } catch (error) {
-      if (error instanceof NoNodeError) return;
-      const uncertain = error instanceof ConnectionLossError || error instanceof DeadlineExceededError;
-      if (!uncertain || client.sessionId !== sessionId) return;
+      if (error instanceof NoNodeError || !(error instanceof ZooKeeperError)) return;
+      if (sessionId !== null && client.sessionId !== sessionId) return;
+      if (!error.retriable && !(sessionId === null && error instanceof SessionExpiredError)) return;
+      // Gives way where the refusal came at once.
+      await new Promise((resolve) => setImmediate(resolve));
     }
   }
 }
 
 /** Non-blocking: 'locked' when somebody stands in front. */
 export async function tryLock(o: LockOptions): Promise<LockResult> {
-  const attempt = await enter(o);
-  if (attempt === null) return { result: 'gone' };
-  const sessionId = o.client.sessionId;
-  try {
-    const { children } = await o.client.children(o.path);
-    if (sortContenders(children)[0] === attempt) return acquired(o, attempt);
-    await removeContender(o.client, `${o.path}/${attempt}`, sessionId);
-    return { result: 'locked' };
-  } catch (error) {
-    await removeContender(o.client, `${o.path}/${attempt}`, sessionId);
-    if (error instanceof NoNodeError) return { result: 'gone' };
-    throw error;
-  }
+  return lock(o, { timeoutMs: 0 });
 }
 
 /** Waits until the lock is free, the time is up ('locked'), or the signal fires (rejects with its reason). */
@@ -127,18 +128,19 @@ export async function lock(
 ): Promise<LockResult> {
   const deadline = wait.timeoutMs === undefined ? null : o.runtime.monotonicMs() + wait.timeoutMs;
   for (;;) {
-    const contender = await enter(o);
-    if (contender === null) return { result: 'gone' };
-    const sessionId = o.client.sessionId;
-    const leave = () => removeContender(o.client, `${o.path}/${contender}`, sessionId);
+    const place = await enter(o, deadline === null, wait.signal);
+    if (place === null) return { result: 'gone' };
+    const path = `${o.path}/${place.contender}`;
+    const leave = () => removeContender(o.client, path, o.persistent ? null : place.sessionId);
     try {
-      const outcome = await waitForTurn(o, contender, deadline, wait.signal);
-      if (outcome === 'mine') return acquired(o, contender);
+      const outcome = await waitForTurn(o, place, deadline, wait.signal);
+      if (outcome === 'mine') return acquired(o, place);
       if (outcome === 'vanished') continue;
       await leave();
       return { result: 'locked' };
     } catch (error) {
-      await leave();
+      // Not waited for: the caller's time is up, and the removal goes on until it is certain.
+      void leave();
       throw error;
     }
   }
@@ -155,32 +157,74 @@ export async function forceUnlock(client: ZooKeeper, directory: string): Promise
   }
 }
 
-function acquired(o: LockOptions, contender: string): LockResult {
-  return { result: 'acquired', lock: new HeldLock(o.client, o.path, contender, o.persistent) };
+/** A contender and the session that it lives and dies with. */
+interface Place {
+  readonly contender: string;
+  readonly sessionId: bigint;
 }
 
-/** Creates a contender and returns its name; null when the directory's parent does not exist (and must not be made). */
-async function enter(o: LockOptions): Promise<string | null> {
-  const prefix = newContenderPrefix(o.runtime);
+function acquired(o: LockOptions, place: Place): LockResult {
+  return { result: 'acquired', lock: new HeldLock(o.client, o.path, place.contender, o.persistent, place.sessionId) };
+}
+
+function isUncertain(error: unknown): boolean {
+  return error instanceof ConnectionLossError || error instanceof DeadlineExceededError;
+}
+
+/**
+ * Creates a contender; null when the directory's parent does not exist (and must not be made). An answer that was lost is
+ * looked for by the contender's random prefix. `patient`: outlasts any time without a server.
+ */
+async function enter(o: LockOptions, patient: boolean, signal: AbortSignal | undefined): Promise<Place | null> {
   const data = Buffer.from(o.identifier ?? '');
   const mode = o.persistent ? 'persistent-sequential' : 'ephemeral-sequential';
-  for (let uncertain = false; ; ) {
+  let prefix = newContenderPrefix(o.runtime);
+  let uncertainSince: bigint | null = null;
+  for (;;) {
+    const before = o.client.sessionId;
     try {
-      if (uncertain) {
-        const { children } = await o.client.children(o.path);
+      signal?.throwIfAborted();
+      if (uncertainSince !== null) {
+        const { children } = await o.client.children(o.path, signal ? { signal } : {});
+        const sameSession = o.client.sessionId === uncertainSince;
         const mine = children.find((name) => name.startsWith(prefix));
-        if (mine !== undefined) return mine;
+        if (mine !== undefined && (sameSession || o.persistent)) {
+          return { contender: mine, sessionId: o.client.sessionId };
+        }
+        // What an ended session may have left goes with it; it must not be taken for ours.
+        if (!sameSession && !o.persistent) prefix = newContenderPrefix(o.runtime);
+        uncertainSince = null;
       }
-      const made = await o.client.create(`${o.path}/${prefix}`, data, { mode });
-      return made.path.slice(o.path.length + 1);
+      const made = await o.client.create(`${o.path}/${prefix}`, data, { mode, ...(signal ? { signal } : {}) });
+      return { contender: made.path.slice(o.path.length + 1), sessionId: o.client.sessionId };
     } catch (error) {
-      if (error instanceof ConnectionLossError || error instanceof DeadlineExceededError) {
-        uncertain = true;
-        if (error instanceof DeadlineExceededError && o.client.state === 'closed') throw error;
-        continue;
+      if (signal?.aborted) {
+        void sweep(o, prefix, before);
+        throw error;
       }
+      if (isUncertain(error)) {
+        uncertainSince ??= before;
+        if (patient || error instanceof ConnectionLossError) continue;
+        void sweep(o, prefix, before);
+        throw error;
+      }
+      if (error instanceof SessionExpiredError && (patient || uncertainSince !== null)) continue;
       if (!(error instanceof NoNodeError)) throw error;
       if (!(await makeDirectory(o))) return null;
+    }
+  }
+}
+
+/** Removes the contender of a caller who has given up without knowing whether it was made. */
+async function sweep(o: LockOptions, prefix: string, sessionId: bigint): Promise<void> {
+  while (o.client.state !== 'closed' && (o.persistent || o.client.sessionId === sessionId)) {
+    try {
+      const { children } = await o.client.children(o.path);
+      const mine = children.find((name) => name.startsWith(prefix));
+      if (mine !== undefined) await removeContender(o.client, `${o.path}/${mine}`, o.persistent ? null : sessionId);
+      return;
+    } catch (error) {
+      if (!isUncertain(error)) return;
     }
   }
 }
@@ -202,21 +246,30 @@ async function makeDirectory(o: LockOptions): Promise<boolean> {
 
 async function waitForTurn(
   o: LockOptions,
-  contender: string,
+  place: Place,
   deadline: number | null,
   signal: AbortSignal | undefined,
 ): Promise<'mine' | 'vanished' | 'late'> {
-  const sessionId = o.client.sessionId;
+  const options = signal ? { signal } : {};
   for (;;) {
-    const { children } = await o.client.children(o.path, { ...(signal ? { signal } : {}) });
+    let children: readonly string[];
+    try {
+      ({ children } = await o.client.children(o.path, options));
+    } catch (error) {
+      if (error instanceof SessionExpiredError && !o.persistent) return 'vanished';
+      if (error instanceof NoNodeError) return 'vanished';
+      if (deadline === null && error instanceof ZooKeeperError && error.retriable) continue;
+      throw error;
+    }
+    // A contender of an ended session may still be listed; it is not ours any more.
+    if (!o.persistent && o.client.sessionId !== place.sessionId) return 'vanished';
     const order = sortContenders(children);
-    const at = order.indexOf(contender);
+    const at = order.indexOf(place.contender);
     if (at < 0) return 'vanished';
     if (at === 0) return 'mine';
     const left = deadline === null ? null : deadline - o.runtime.monotonicMs();
     if (left !== null && left <= 0) return 'late';
     await changeOf(o, `${o.path}/${order[at - 1]!}`, left, signal);
-    if (o.client.sessionId !== sessionId) return 'vanished';
   }
 }
 
@@ -240,7 +293,8 @@ function changeOf(
     if (signal?.aborted) return onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
     o.client.get(path, { watch: () => done(resolve) }).catch((error: unknown) => {
-      if (error instanceof NoNodeError) done(resolve);
+      // Whatever it is, looking again tells more.
+      if (error instanceof ZooKeeperError) done(resolve);
       else done(() => reject(error));
     });
   });

@@ -2,7 +2,8 @@
  * A copy of a subtree in memory, kept by one persistent recursive watch. Changes of one path are applied in their order;
  * after each reconnect it catches up by comparing stats and reads only what has changed.
  */
-import { NoNodeError } from '../client/errors.ts';
+import { type Runtime, systemRuntime, type Timer } from '../../runtime.ts';
+import { ClosedError, NoAuthError, NoNodeError } from '../client/errors.ts';
 import type { SessionState, Stat, WatchEvent, WatchHandle, ZooKeeper } from '../client/types.ts';
 
 type PathClass =
@@ -27,6 +28,7 @@ export interface MirrorOptions {
   /** Called whenever `synced` changes. */
   readonly onSync: (synced: boolean) => void;
   readonly onError: (error: unknown) => void;
+  readonly runtime?: Runtime;
 }
 
 /** A write of our own that is under way (see `ownWrite`). */
@@ -41,6 +43,8 @@ interface Expected {
 }
 
 const ephemeralDepthLimit = 16;
+/** Until the next try after a failure that was not the connection's. */
+const retryMs = 1000;
 
 export class Mirror {
   synced = false;
@@ -57,7 +61,8 @@ export class Mirror {
   private watch: WatchHandle | null = null;
   private offState: (() => void) | null = null;
   private closed = false;
-  private firstFill: { resolve: () => void } | null = null;
+  private firstFill: { resolve: () => void; reject: (error: Error) => void } | null = null;
+  private retryTimer: Timer | null = null;
 
   constructor(options: MirrorOptions) {
     this.o = options;
@@ -65,9 +70,11 @@ export class Mirror {
 
   /** Resolves when the first fill is complete. */
   async start(): Promise<void> {
-    const filled = new Promise<void>((resolve) => {
-      this.firstFill = { resolve };
+    const filled = new Promise<void>((resolve, reject) => {
+      this.firstFill = { resolve, reject };
     });
+    // Handled even when the watch below fails first.
+    filled.catch(() => undefined);
     this.watch = await this.o.client.addWatch(this.o.root, 'persistent-recursive', (event) => this.onEvent(event));
     this.offState = this.o.client.onState((state) => this.onState(state));
     this.resync();
@@ -85,6 +92,8 @@ export class Mirror {
 
   async close(): Promise<void> {
     this.closed = true;
+    this.retryTimer?.cancel();
+    this.firstFill?.reject(new ClosedError(this.o.root));
     this.offState?.();
     await this.watch?.close();
   }
@@ -169,7 +178,7 @@ export class Mirror {
       });
       this.apply(path, entry);
     } catch (error) {
-      if (error instanceof NoNodeError) this.remove(path);
+      if (isAbsent(error)) this.remove(path);
       // Whatever else it is: the connection has gone, and the walk after the reconnect reads it again.
       else if (this.o.client.state === 'connected') this.fail(error);
     }
@@ -178,7 +187,11 @@ export class Mirror {
   private fail(error: unknown): void {
     if (this.closed) return;
     this.o.onError(error);
-    this.resync();
+    this.setSynced(false);
+    this.retryTimer ??= (this.o.runtime ?? systemRuntime).setTimer(retryMs, () => {
+      this.retryTimer = null;
+      if (!this.closed && this.o.client.state === 'connected') this.resync();
+    });
   }
 
   // --- state
@@ -215,6 +228,7 @@ export class Mirror {
   private onState(state: SessionState): void {
     if (state === 'connected') this.resync();
     else this.setSynced(false);
+    if (state === 'closed') this.firstFill?.reject(new ClosedError(this.o.root));
   }
 
   private setSynced(synced: boolean): void {
@@ -253,7 +267,7 @@ export class Mirror {
       const { children } = await this.o.client.children(this.full(path));
       await Promise.all(children.map((name) => this.visit(path === '' ? name : `${path}/${name}`, seen, depth + 1)));
     } catch (error) {
-      if (!(error instanceof NoNodeError)) throw error;
+      if (!isAbsent(error)) throw error;
     }
   }
 
@@ -283,7 +297,7 @@ export class Mirror {
       this.apply(path, entry);
       return entry.stat;
     } catch (error) {
-      if (!(error instanceof NoNodeError)) throw error;
+      if (!isAbsent(error)) throw error;
       this.remove(path);
       return null;
     }
@@ -297,4 +311,9 @@ export class Mirror {
     if (path === this.o.root) return '';
     return path.startsWith(`${this.o.root}/`) ? path.slice(this.o.root.length + 1) : null;
   }
+}
+
+/** What may not be read is, for a reader, not there. */
+function isAbsent(error: unknown): boolean {
+  return error instanceof NoNodeError || error instanceof NoAuthError;
 }

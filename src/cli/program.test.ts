@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { run } from './testing/command-line.ts';
+
+describe('the command line', () => {
+  it.each([
+    ['nothing', []],
+    ['options alone', ['-c', '/nowhere']],
+  ])('prints its help on standard output for %s, with status 1', async (_what, argv) => {
+    const { status, stdout, stderr } = await run(...argv);
+    expect(status).toBe(1);
+    expect(stdout).toContain('Usage: nodepool [options] [command]');
+    expect(stderr).toBe('');
+  });
+
+  it('prints its version as the Python program does', async () => {
+    const { status, stdout } = await run('--version');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^Nodepool version: \d+\.\d+\.\d+\S*\n$/);
+  });
+
+  it.each([[['--help']], [['list', '--help']]])('helps with status 0: %s', async (argv) => {
+    const { status, stdout } = await run(...argv);
+    expect(status).toBe(0);
+    expect(stdout).toContain('Usage: nodepool');
+  });
+
+  it.each([
+    [['no-such-command'], 'unknown command'],
+    [['list', '--no-such-option'], 'unknown option'],
+    [['list', '-c', 'x'], "unknown option '-c'"],
+    [['list', '--format', 'xml'], 'Allowed choices are table, json'],
+    [['delete'], "missing required argument 'id'"],
+    [['info'], "missing required argument 'provider'"],
+    [['request'], "required option '-l, --label <label>' not specified"],
+    [['request', '-l', 'a', '--priority', '7'], 'three digits'],
+    [['request', '-l', 'a', '--timeout', 'soon'], 'a number of seconds'],
+    [['fake-cloud', '--port', '70000'], 'a number up to 65535'],
+  ])('usage error %j: says what, status 2', async (argv, message) => {
+    const { status, stdout, stderr } = await run(...argv);
+    expect(status).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toContain(message);
+    expect(stderr).not.toContain('    at ');
+  });
+
+  it('prints the JSON Schema of the configuration', async () => {
+    const { status, stdout } = await run('config-schema');
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toHaveProperty('properties.zookeeper-servers');
+  });
+});
