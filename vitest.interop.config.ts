@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Suites that need a build and partners: Apache ZooKeeper, sshd, Python. */
+/** Suites that need partners: Apache ZooKeeper, sshd, Python. A missing partner is a failure, not a skip. */
 export default defineConfig({
   test: {
     include: ['test/interop/**/*.test.ts'],
