@@ -173,7 +173,8 @@ export class Dispatcher {
       if (routing.kind === 'eligible') pools.push(pool);
       else if (routing.kind === 'decline') declines = true;
     }
-    if (declines) this.declines.add(id);
+    // Also when a pool that had not declined yet has gone: nobody else would bring the request to its end.
+    if (declines || this.isAbandoned(request)) this.declines.add(id);
     if (pools.length === 0) return;
     pools.sort((a, b) => a.priority - b.priority);
     const open = { request, pools };
@@ -321,6 +322,11 @@ export class Dispatcher {
     this.touchCapacity();
   }
 
+  /** Every registered pool has declined it, and it waits all the same. */
+  private isAbandoned(request: RequestRecord): boolean {
+    return request.declinedBy.length > 0 && stateAfterDecline(request.declinedBy, this.o.registry.pools()) === 'failed';
+  }
+
   /** All pools of this launcher that decline the request say so in one write. */
   private async decline(id: string): Promise<number | undefined> {
     const { store, registry, operations, log } = this.o;
@@ -339,7 +345,7 @@ export class Dispatcher {
         if (made.waitsFor !== null) reasons.set(pool.id, made.waitsFor);
       }
     }
-    if (reasons.size === 0) return undefined;
+    if (reasons.size === 0 && !this.isAbandoned(request)) return undefined;
     const declinedBy = [...new Set([...request.declinedBy, ...reasons.keys()])];
     const state = stateAfterDecline(declinedBy, registry.pools());
     killPoint('before-decline');

@@ -125,8 +125,12 @@ export class MinReadyReconciler {
   private stock(label: string): number {
     let count = 0;
     for (const id of this.o.store.nodes.byLabel(label)) {
-      const node = this.o.store.nodes.get(id)?.node;
-      if (node && !isBroken(node) && node.state === 'ready' && node.allocatedTo === null) count++;
+      const entry = this.o.store.nodes.get(id);
+      const node = entry?.node;
+      if (!node || isBroken(node) || node.state !== 'ready') continue;
+      // A node whose request has vanished is about to be freed.
+      const freed = node.allocatedTo !== null && !entry.locked && !this.o.store.requests.get(node.allocatedTo);
+      if (node.allocatedTo === null || freed) count++;
     }
     return count;
   }
