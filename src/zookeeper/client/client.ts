@@ -70,7 +70,7 @@ export function createZooKeeper(options: ZooKeeperOptions): ZooKeeper {
 interface Credentials {
   readonly scheme: string;
   readonly auth: Uint8Array;
-  readonly settle: (error?: unknown) => void;
+  readonly settle: (error?: Error) => void;
 }
 
 function authFrame({ scheme, auth }: Credentials): Buffer {
@@ -300,25 +300,25 @@ class ZooKeeperClient implements ZooKeeper {
   }
 
   /** The credentials are sent again on each connection. Rejects with AuthFailedError when the server refuses them. */
-  addAuth(scheme: string, auth: Uint8Array, options: CallOptions = {}): Promise<void> {
+  async addAuth(scheme: string, auth: Uint8Array, options: CallOptions = {}): Promise<void> {
     const { signal } = options;
     const timeoutMs = options.timeoutMs ?? this.callTimeoutMs;
-    if (this.state === 'closed') return Promise.reject(new ClosedError());
-    if (signal?.aborted) return Promise.reject(signal.reason as Error);
-    return new Promise((resolve, reject) => {
-      const settle = (error?: unknown) => {
+    if (this.state === 'closed') throw new ClosedError();
+    signal?.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const settle = (error?: Error) => {
         timer.cancel();
         off();
         signal?.removeEventListener('abort', onAbort);
         if (error === undefined) resolve();
-        else reject(error as Error);
+        else reject(error);
       };
       const credentials: Credentials = { scheme, auth, settle };
-      const giveUp = (error: unknown) => {
+      const giveUp = (error: Error) => {
         this.auths = this.auths.filter((a) => a !== credentials);
         settle(error);
       };
-      const onAbort = () => giveUp(signal!.reason);
+      const onAbort = () => giveUp(signal!.reason as Error);
       const off = this.onState((state) => {
         if (state === 'closed') giveUp(new ClosedError());
       });
@@ -368,11 +368,11 @@ class ZooKeeperClient implements ZooKeeper {
     return () => this.stateListeners.delete(listener);
   }
 
-  waitConnected(options: CallOptions = {}): Promise<void> {
-    if (this.state === 'connected') return Promise.resolve();
-    if (this.state === 'closed') return Promise.reject(new ClosedError());
-    if (options.signal?.aborted) return Promise.reject(options.signal.reason as Error);
-    return new Promise((resolve, reject) => {
+  async waitConnected(options: CallOptions = {}): Promise<void> {
+    if (this.state === 'connected') return;
+    if (this.state === 'closed') throw new ClosedError();
+    options.signal?.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
       const done = (settle: () => void) => {
         off();
         timer?.cancel();

@@ -38,7 +38,8 @@ export function tlsConnector(read: () => TlsOptions | Promise<TlsOptions>): Conn
       rejectUnauthorized: true,
       ...(tls.verifyHostname === false ? { checkServerIdentity: () => undefined } : {}),
     });
-    tcp.once('error', (error) => socket.destroy(error));
+    // A reset may be reported more than once, by either of the two.
+    tcp.on('error', (error) => socket.destroy(error));
     return once(socket, 'secureConnect');
   };
 }
@@ -46,10 +47,10 @@ export function tlsConnector(read: () => TlsOptions | Promise<TlsOptions>): Conn
 function once(stream: Duplex, event: string): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const fail = (error?: Error) => reject(error ?? new Error('the connection was closed'));
-    stream.once('error', fail);
+    // Stays: an error that nobody listens to would end the process.
+    stream.on('error', fail);
     stream.once('close', fail);
     stream.once(event, () => {
-      stream.off('error', fail);
       stream.off('close', fail);
       resolve(stream);
     });
