@@ -214,7 +214,7 @@ class ZooKeeperClient implements ZooKeeper {
   async multi(operations: readonly MultiOperation[], options: CallOptions = {}): Promise<MultiResult[]> {
     if (operations.length === 0) return [];
     const wire = operations.map((o) => this.wireOperation(o));
-    const size = wire.reduce((sum, o) => sum + 96 + o.path.length + ('data' in o ? o.data.length : 0), 0);
+    const size = wire.reduce((sum, o) => sum + 96 + o.path.length + ('data' in o ? (o.data?.length ?? 0) : 0), 0);
     let zxid = 0n;
     const decode = (body: JuteReader, at: bigint) => {
       zxid = at;
@@ -272,7 +272,7 @@ class ZooKeeperClient implements ZooKeeper {
       true,
     );
     return results.map((result, index) => {
-      if (result.type === 'get') return { data: result.data, stat: result.stat };
+      if (result.type === 'get') return { data: result.data ?? Buffer.alloc(0), stat: result.stat };
       if (result.type === 'children') return { children: result.children };
       return errorOf(result.type === 'error' ? result.error : errorCode.systemError, reads[index]?.path);
     });

@@ -7,7 +7,8 @@ export type WireOperation =
   | {
       readonly type: 'create';
       readonly path: string;
-      readonly data: Uint8Array;
+      /** null is not the same as empty: it is given back as null. */
+      readonly data: Uint8Array | null;
       readonly acl: readonly WireAcl[];
       readonly flags: number;
       readonly ttlMs?: bigint;
@@ -15,7 +16,7 @@ export type WireOperation =
       readonly withStat: boolean;
     }
   | { readonly type: 'delete'; readonly path: string; readonly version: number }
-  | { readonly type: 'set'; readonly path: string; readonly data: Uint8Array; readonly version: number }
+  | { readonly type: 'set'; readonly path: string; readonly data: Uint8Array | null; readonly version: number }
   | { readonly type: 'check'; readonly path: string; readonly version: number }
   | { readonly type: 'get'; readonly path: string }
   | { readonly type: 'children'; readonly path: string };
@@ -25,7 +26,7 @@ export type WireResult =
   | { readonly type: 'delete' }
   | { readonly type: 'set'; readonly stat: WireStat }
   | { readonly type: 'check' }
-  | { readonly type: 'get'; readonly data: Buffer; readonly stat: WireStat }
+  | { readonly type: 'get'; readonly data: Buffer | null; readonly stat: WireStat }
   | { readonly type: 'children'; readonly children: string[] }
   | { readonly type: 'error'; readonly error: number };
 
@@ -44,7 +45,7 @@ export function writeCreate(w: JuteWriter, o: Extract<WireOperation, { type: 'cr
 
 export function readCreate(r: JuteReader, op: number): Extract<WireOperation, { type: 'create' }> {
   const path = r.string();
-  const data = r.buffer() ?? Buffer.alloc(0);
+  const data = r.buffer();
   const acl = r.vector(readAcl);
   const flags = r.int();
   const base = { type: 'create' as const, path, data, acl, flags, withStat: op !== opCode.create };
@@ -108,7 +109,7 @@ function readOperation(r: JuteReader, type: number): WireOperation {
     case opCode.delete:
       return { type: 'delete', path: r.string(), version: r.int() };
     case opCode.setData:
-      return { type: 'set', path: r.string(), data: r.buffer() ?? Buffer.alloc(0), version: r.int() };
+      return { type: 'set', path: r.string(), data: r.buffer(), version: r.int() };
     case opCode.check:
       return { type: 'check', path: r.string(), version: r.int() };
     case opCode.getData: {
@@ -187,7 +188,7 @@ function readResult(r: JuteReader, type: number): WireResult {
     case opCode.check:
       return { type: 'check' };
     case opCode.getData:
-      return { type: 'get', data: r.buffer() ?? Buffer.alloc(0), stat: readStat(r) };
+      return { type: 'get', data: r.buffer(), stat: readStat(r) };
     case opCode.getChildren:
       return { type: 'children', children: r.vector((v) => v.string()) };
     case opCode.error:

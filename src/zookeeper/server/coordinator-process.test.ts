@@ -145,7 +145,7 @@ describe('kill -9', () => {
     const writes = Array.from({ length: 500 }, (_, i) =>
       create(client, `/n${i}`).then(() => acknowledged.push(`/n${i}`)),
     );
-    writes.forEach((write) => write.catch(() => undefined));
+    for (const write of writes) write.catch(() => undefined);
     await until(() => acknowledged.length > 100);
     await first.kill('SIGKILL');
     await Promise.allSettled(writes);

@@ -43,7 +43,8 @@ const defaults: CoordinatorLimits = {
   maxSessionTimeoutMs: 300_000,
   maxDataBytes: 1024 * 1024,
   containerCheckMs: 1000,
-  maxFrameBytes: 8 * 1024 * 1024,
+  // Apache's, and a little more, so that the largest data fits.
+  maxFrameBytes: 1024 * 1024 + 64 * 1024,
   maxOutstanding: 5000,
   maxOutstandingBytes: 4 * 1024 * 1024,
   maxQueuedBytes: 64 * 1024 * 1024,

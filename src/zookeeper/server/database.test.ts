@@ -179,7 +179,7 @@ describe('multi', () => {
           }
         }
         const nodes = [...db.nodes.values()];
-        expect(db.dataBytes).toBe(nodes.reduce((sum, n) => sum + n.data.length, 0));
+        expect(db.dataBytes).toBe(nodes.reduce((sum, n) => sum + (n.data?.length ?? 0), 0));
         for (const node of nodes) {
           for (const name of node.children ?? [])
             expect(db.nodes.get(`${node.path === '/' ? '' : node.path}/${name}`)!.parent).toBe(node);

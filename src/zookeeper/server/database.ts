@@ -11,6 +11,7 @@ import {
   childrenOf,
   containerMark,
   kindOf,
+  lengthOf,
   longestTtlMs,
   nameOf,
   newZnode,
@@ -73,13 +74,13 @@ export class Database {
       this.link(node);
       return node;
     }
-    this.dataBytes += node.data.length - before.data.length;
+    this.dataBytes += lengthOf(node) - lengthOf(before);
     return Object.assign(before, node, { parent: before.parent, children: before.children });
   }
 
   private link(node: Znode): void {
     this.nodes.set(node.path, node);
-    this.dataBytes += node.data.length;
+    this.dataBytes += lengthOf(node);
     if (node.parent) (node.parent.children ??= new Set()).add(nameOf(node.path));
     const kind = kindOf(node);
     if (kind === 'container' || kind === 'ttl') this.mortals.add(node);
@@ -187,15 +188,15 @@ export class Database {
     return node;
   }
 
-  private set(path: string, bytes: Uint8Array, expected: number, c: Context): WireResult {
-    if (bytes.length > this.maxDataBytes) throw new Refusal(errorCode.badArguments);
+  private set(path: string, bytes: Uint8Array | null, expected: number, c: Context): WireResult {
+    if (tooLong(bytes, this.maxDataBytes)) throw new Refusal(errorCode.badArguments);
     const node = this.versioned(path, expected, permission.write, c);
     const { data, mzxid, mtime, version } = node;
     c.undo?.push(() => {
-      this.dataBytes += data.length - node.data.length;
+      this.dataBytes += (data?.length ?? 0) - lengthOf(node);
       Object.assign(node, { data, mzxid, mtime, version });
     });
-    this.dataBytes += bytes.length - data.length;
+    this.dataBytes += (bytes?.length ?? 0) - lengthOf(node);
     node.data = ownCopy(bytes);
     node.mzxid = c.zxid;
     node.mtime = c.now;
@@ -208,7 +209,7 @@ export class Database {
   /** The order of the checks is Apache's (PrepRequestProcessor), since it decides which error a client sees. */
   private create(o: CreateOperation, c: Context): WireResult {
     const owner = this.ownerOf(o, c.sessionId);
-    if (o.data.length > this.maxDataBytes || !o.path.includes('/') || o.path.includes('\0'))
+    if (tooLong(o.data, this.maxDataBytes) || !o.path.includes('/') || o.path.includes('\0'))
       throw new Refusal(errorCode.badArguments);
     const acl = fixAcl(o.acl, c.identities);
     const parent = this.nodes.get(parentPathOf(o.path));
@@ -279,7 +280,7 @@ export class Database {
 
   private unlink(node: Znode): void {
     this.nodes.delete(node.path);
-    this.dataBytes -= node.data.length;
+    this.dataBytes -= lengthOf(node);
     node.parent?.children?.delete(nameOf(node.path));
     this.mortals.delete(node);
     const owned = this.ephemerals.get(node.ephemeralOwner);
@@ -297,6 +298,8 @@ interface Context {
   readonly events: TreeEvent[];
   readonly changed: Map<number, Znode | null>;
 }
+
+const tooLong = (data: Uint8Array | null, mostBytes: number) => data !== null && data.length > mostBytes;
 
 function isSequential(flags: number): boolean {
   return (

@@ -10,7 +10,7 @@ import type { Peer, Session } from './peer.ts';
 import { Refusal, RefusedTransaction } from './refusal.ts';
 import type { WatchRequests } from './watch-requests.ts';
 import type { WatchTable } from './watch-table.ts';
-import { noData, statOf, type Znode } from './znode.ts';
+import { lengthOf, noData, statOf, type Znode } from './znode.ts';
 
 /** Writes the body of an answer; null where there is none. */
 export type Body = ((w: JuteWriter) => void) | null;
@@ -48,7 +48,7 @@ export class Requests {
         this.write({ type: 'delete', path: r.string(), version: r.int() }, session, peer);
         return null;
       case opCode.setData: {
-        const operation = { type: 'set', path: r.string(), data: r.buffer() ?? noData, version: r.int() } as const;
+        const operation = { type: 'set', path: r.string(), data: r.buffer(), version: r.int() } as const;
         const { stat } = this.write(operation, session, peer) as Extract<WireResult, { type: 'set' }>;
         return (w) => writeStat(w, stat);
       }
@@ -145,7 +145,7 @@ export class Requests {
     const results = operations.map((operation): WireResult => {
       try {
         const node = this.c.database.read(operation.path, peer.identities);
-        bytes += node.data.length + (node.children?.size ?? 0) * 16;
+        bytes += lengthOf(node) + (node.children?.size ?? 0) * 16;
         if (bytes > mostMultiReadBytes) throw new Refusal(errorCode.badArguments);
         if (operation.type === 'get') return { type: 'get', data: node.data, stat: statOf(node) };
         if (operation.type === 'children') return { type: 'children', children: [...(node.children ?? [])] };

@@ -2,7 +2,7 @@
 import { JuteReader, JuteWriter } from '../protocol/jute.ts';
 import { readAcl, writeAcl } from '../protocol/records.ts';
 import { worldAcl } from './acl.ts';
-import { newZnode, nameOf, ownCopy, type Znode } from './znode.ts';
+import { lengthOf, nameOf, newZnode, ownCopy, type Znode } from './znode.ts';
 
 export interface StoredSession {
   readonly id: bigint;
@@ -30,7 +30,7 @@ export function decodeHeader(value: Buffer): { format: number; zxid: bigint } {
 /** A list of rights that everybody has is by far the most frequent: one byte. */
 export function encodeZnode(n: Znode): Buffer {
   const name = n.parent ? nameOf(n.path) : '';
-  const w = new JuteWriter(128 + n.data.length + name.length * 3)
+  const w = new JuteWriter(128 + lengthOf(n) + name.length * 3)
     .long(BigInt(n.parent?.id ?? 0))
     .string(name)
     .buffer(n.data);
@@ -50,7 +50,7 @@ export function decodeZnode(id: number, value: Buffer, parentOf: (id: number) =>
   if (parent === undefined || (parent === null && id !== 1)) return null;
   const path = parent === null ? '/' : parent.parent === null ? `/${name}` : `${parent.path}/${name}`;
   const node = newZnode(id, path, parent, 0n, 0n);
-  node.data = ownCopy(r.buffer() ?? Buffer.alloc(0));
+  node.data = ownCopy(r.buffer());
   node.czxid = r.long();
   node.mzxid = r.long();
   node.pzxid = r.long();
@@ -76,6 +76,6 @@ export function decodeSession(key: string, value: Buffer): StoredSession | null 
   return {
     id: BigInt(`0x${key.slice(sessionPrefix.length)}`),
     timeoutMs,
-    password: ownCopy(r.buffer() ?? Buffer.alloc(16)),
+    password: Buffer.from(r.buffer() ?? ''),
   };
 }

@@ -7,7 +7,8 @@ export interface Znode {
   readonly id: number;
   readonly path: string;
   readonly parent: Znode | null;
-  data: Buffer;
+  /** null is given back as null. */
+  data: Buffer | null;
   acl: readonly WireAcl[];
   czxid: bigint;
   mzxid: bigint;
@@ -65,6 +66,8 @@ export function newZnode(id: number, path: string, parent: Znode | null, zxid: b
   };
 }
 
+export const lengthOf = (node: Znode): number => node.data?.length ?? 0;
+
 export const childrenOf = (node: Znode): ReadonlySet<string> => node.children ?? noChildren;
 
 export function statOf(node: Znode): WireStat {
@@ -80,7 +83,7 @@ export function statOf(node: Znode): WireStat {
     aversion: node.aversion,
     // The marks are not told.
     ephemeralOwner: kindOf(node) === 'ephemeral' ? node.ephemeralOwner : 0n,
-    dataLength: node.data.length,
+    dataLength: lengthOf(node),
     numChildren,
     pzxid: node.pzxid,
   };
@@ -99,7 +102,8 @@ export function sequenceSuffix(created: number): string {
 }
 
 /** A copy that shares no memory with the frame that it came in. */
-export function ownCopy(data: Uint8Array): Buffer {
+export function ownCopy(data: Uint8Array | null): Buffer | null {
+  if (data === null) return null;
   if (data.length === 0) return noData;
   const copy = Buffer.allocUnsafeSlow(data.length);
   copy.set(data);
