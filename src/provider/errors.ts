@@ -72,12 +72,6 @@ export class NotFoundError extends ProviderError {
   }
 }
 
-export class ConflictError extends ProviderError {
-  constructor(message: string, options?: ProviderErrorOptions) {
-    super('conflict', message, options);
-  }
-}
-
 /** Will not work until the configuration changes. */
 export class PermanentError extends ProviderError {
   constructor(message: string, options?: ProviderErrorOptions) {

@@ -24,6 +24,8 @@ interface LabelEntry extends LabelFacts {
   available: boolean | null;
   reason: string;
   need: Resources | null;
+  /** Somebody wants nodes of it: only then its image is looked up, as late as possible. */
+  wanted: boolean;
   /** Will not work until the configuration changes. */
   permanent: boolean;
   busy: boolean;
@@ -78,7 +80,9 @@ export class ProviderFacts {
     await this.readZones();
     this.cloud.zones.later();
     this.cloud.quota.now();
-    for (const pool of this.o.config.pools.values()) for (const label of pool.labels.values()) this.label(label);
+    for (const pool of this.o.config.pools.values()) {
+      for (const label of pool.labels.values()) this.look(label, this.entry(label));
+    }
   }
 
   stop(): void {
@@ -98,11 +102,10 @@ export class ProviderFacts {
   }
 
   label(label: PoolLabelConfig): LabelFacts {
-    let entry = this.labels.get(label);
-    if (!entry) {
-      const backoff = new Backoff({ runtime: this.o.runtime, firstMs: tickMs, mostMs: 60_000 });
-      entry = { available: null, reason: '', need: null, permanent: false, busy: false, dueMs: 0, backoff };
-      this.labels.set(label, entry);
+    const entry = this.entry(label);
+    if (!entry.wanted) {
+      entry.wanted = true;
+      if (isOpen(entry)) this.tickSoon();
     }
     this.look(label, entry);
     return entry;
@@ -149,6 +152,17 @@ export class ProviderFacts {
     if (changed) this.o.onChange();
   }
 
+  private entry(label: PoolLabelConfig): LabelEntry {
+    let entry = this.labels.get(label);
+    if (!entry) {
+      const backoff = new Backoff({ runtime: this.o.runtime, firstMs: tickMs, mostMs: 60_000 });
+      const nothing = { available: null, reason: '', need: null };
+      entry = { ...nothing, wanted: false, permanent: false, busy: false, dueMs: 0, backoff };
+      this.labels.set(label, entry);
+    }
+    return entry;
+  }
+
   private look(label: PoolLabelConfig, entry: LabelEntry): void {
     if (entry.busy || entry.permanent || this.stopping.signal.aborted) return;
     if (this.o.runtime.monotonicMs() < entry.dueMs) return;
@@ -162,10 +176,10 @@ export class ProviderFacts {
     let pauseMs = cacheMs;
     try {
       entry.need ??= await this.bounded('asking what a label needs', (signal) => adapter.quotaForLabel(label, signal));
-      entry.available =
-        label.image?.kind !== 'cloud' ||
-        (await this.bounded('looking up an image', (signal) => adapter.labelReady(label, signal)));
-      entry.reason = entry.available ? '' : `image ${label.image?.name ?? '?'} is not there at the provider`;
+      if (label.image?.kind !== 'cloud') entry.available = true;
+      else if (entry.wanted) entry.available = await this.imageReady(label);
+      else pauseMs = 0;
+      entry.reason = entry.available === false ? `image ${label.image?.name ?? '?'} is not there at the provider` : '';
       entry.backoff.reset();
     } catch (error) {
       const failure = asProviderError(error);
@@ -181,9 +195,13 @@ export class ProviderFacts {
       entry.busy = false;
       const checkMs = entry.available === false ? (adapter.imageCheckMs ?? cacheMs) : cacheMs;
       entry.dueMs = runtime.monotonicMs() + Math.min(pauseMs, checkMs);
-      if (entry.available !== true && !entry.permanent) this.tickSoon();
+      if (isOpen(entry)) this.tickSoon();
       if (JSON.stringify([entry.available, entry.need, entry.reason]) !== before) this.o.onChange();
     }
+  }
+
+  private imageReady(label: PoolLabelConfig): Promise<boolean> {
+    return this.bounded('looking up an image', (signal) => this.o.adapter.labelReady(label, signal));
   }
 
   /** Nobody may be asking for a label that is not there: its return must be noticed all the same. */
@@ -195,7 +213,7 @@ export class ProviderFacts {
       const soonest = runtime.monotonicMs() + (adapter.imageCheckMs ?? cacheMs);
       let waiting = false;
       for (const [label, entry] of this.labels) {
-        if (entry.available === true || entry.permanent) continue;
+        if (!isOpen(entry)) continue;
         waiting = true;
         // The interval may have become shorter since.
         entry.dueMs = Math.min(entry.dueMs, soonest);
@@ -204,6 +222,11 @@ export class ProviderFacts {
       if (waiting) this.tickSoon();
     });
   }
+}
+
+/** Is there still something to be found out, or hoped for? */
+function isOpen({ permanent, need, wanted, available }: LabelEntry): boolean {
+  return !permanent && (need === null || (wanted && available !== true));
 }
 
 /** Repeats a question to the cloud: every so often, when asked for, and with growing pauses while it fails. */

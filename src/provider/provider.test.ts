@@ -52,6 +52,8 @@ test('starts, answers from memory, stops', async () => {
   expect([provider.state, provider.stateReason, provider.running]).toEqual(['running', '', true]);
   expect(provider.zones()).toEqual(['a', 'b']);
   expect(provider.limits()).toEqual({});
+  expect(provider.labelStatus(label)).toMatchObject({ available: null, need: { instances: 1, cores: 2 } });
+  await runtime.advance(0);
   expect(provider.labelStatus(label)).toMatchObject({ available: true, need: { instances: 1, cores: 2 } });
   expect(changes()).toBeGreaterThan(0);
   await provider.stop();
@@ -186,6 +188,8 @@ test('an image that is missing is noticed when it comes, though nobody asks', as
   adapter.onReady = () => false;
   provider.start();
   await runtime.advance(100);
+  provider.labelStatus(label);
+  await runtime.advance(0);
   expect(provider.labelStatus(label)).toMatchObject({
     available: false,
     reason: expect.stringContaining('img'),
@@ -201,10 +205,24 @@ test('an image that is missing is noticed when it comes, though nobody asks', as
   expect(adapter.count('need small')).toBe(1);
 });
 
+test('an image is looked up as late as possible: it may have come since the start', async () => {
+  const { runtime, adapter, provider } = setUp();
+  adapter.onReady = () => false;
+  provider.start();
+  await runtime.advance(1000);
+  expect([adapter.count('need small'), adapter.count('ready small')]).toEqual([1, 0]);
+  adapter.onReady = () => true;
+  expect(provider.labelStatus(label).available).toBeNull();
+  await runtime.advance(0);
+  expect(provider.labelStatus(label).available).toBe(true);
+});
+
 test('the interval of that look can become shorter while it runs', async () => {
   const { runtime, adapter, provider } = setUp();
   adapter.onReady = () => false;
   provider.start();
+  await runtime.advance(0);
+  provider.labelStatus(label);
   await runtime.advance(1000);
   adapter.imageCheckMs = 2000;
   await runtime.advance(10_000);
@@ -224,7 +242,7 @@ test('a label that can never work is not asked for again', async () => {
 });
 
 test('a label whose check fails is unknown, and asked for again', async () => {
-  const { runtime, adapter, provider } = setUp();
+  const { runtime, adapter, provider, changes } = setUp();
   adapter.onNeed = () => {
     throw new ProviderError('network', 'no answer');
   };
@@ -232,7 +250,9 @@ test('a label whose check fails is unknown, and asked for again', async () => {
   await runtime.advance(100);
   expect(provider.labelStatus(label)).toMatchObject({ available: null, reason: 'no answer', need: null });
   adapter.onNeed = () => ({ instances: 1 });
+  const before = changes();
   await runtime.advance(3000);
+  expect(changes()).toBeGreaterThan(before);
   expect(provider.labelStatus(label).available).toBe(true);
 });
 

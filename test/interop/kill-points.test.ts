@@ -46,7 +46,10 @@ const handedOut = new Set<string>();
 
 beforeAll(async () => {
   const server = place.start('nodepool', ['fake-cloud', '--port', '0']);
-  cloud = await until(() => server.output(), () => /http:\/\/\S+/.exec(server.output())?.[0]);
+  cloud = await until(
+    () => server.output(),
+    () => /http:\/\/\S+/.exec(server.output())?.[0],
+  );
   config = place.file(
     'nodepool.yaml',
     `
@@ -71,7 +74,10 @@ providers:
 `,
   );
   const coordinator = place.start('nodepool', ['-c', config, 'coordinator']);
-  await until(() => coordinator.output(), () => readAddress(dataDir));
+  await until(
+    () => coordinator.output(),
+    () => readAddress(dataDir),
+  );
   zk = place.client(dataDir);
   await zk.ensurePath('/nodepool/requests');
 });
@@ -102,8 +108,18 @@ const ended = (id: string) => async () => {
 };
 
 async function nodes(): Promise<NodeRecord[]> {
-  const ids = await zk.children('/nodepool/nodes').then((answer) => answer.children, () => []);
-  const read = await Promise.all(ids.map((id) => zk.get(`/nodepool/nodes/${id}`).then(({ data }) => parseNode(id, data), () => null)));
+  const ids = await zk.children('/nodepool/nodes').then(
+    (answer) => answer.children,
+    () => [],
+  );
+  const read = await Promise.all(
+    ids.map((id) =>
+      zk.get(`/nodepool/nodes/${id}`).then(
+        ({ data }) => parseNode(id, data),
+        () => null,
+      ),
+    ),
+  );
   return read.filter((node): node is NodeRecord => node !== null && !isBroken(node));
 }
 
@@ -115,7 +131,12 @@ async function servers(): Promise<{ id: string }[]> {
 async function consume(id: string): Promise<void> {
   const request = (await state(id))!;
   for (const nodeId of request.nodes) {
-    const held = await lock({ client: zk, runtime: systemRuntime, path: `/nodepool/nodes/${nodeId}/lock`, createParents: false });
+    const held = await lock({
+      client: zk,
+      runtime: systemRuntime,
+      path: `/nodepool/nodes/${nodeId}/lock`,
+      createParents: false,
+    });
     if (held.result !== 'acquired') throw new Error(`node ${nodeId}: ${held.result}`);
     const { data } = await zk.get(`/nodepool/nodes/${nodeId}`);
     const node = parseNode(nodeId, data);
@@ -141,15 +162,26 @@ function launcher(killAt?: string): Running {
 describe('after kill -9', () => {
   test.each(points)('%s', async (point) => {
     const first = launcher(point);
-    const ids = [await submit(['plain']), await submit(['warm']), await submit(['plain', 'plain']), await submit(['nothing-serves-this'])];
+    const ids = [
+      await submit(['plain']),
+      await submit(['warm']),
+      await submit(['plain', 'plain']),
+      await submit(['nothing-serves-this']),
+    ];
     // Deletion points are reached once something is returned.
     const returned = (async () => {
       for (const id of ids.slice(0, 3)) {
-        const answer = await until(() => id, async () => (await ended(id)()) ?? (first.process.exitCode ?? first.process.signalCode)).catch(() => null);
+        const answer = await until(
+          () => id,
+          async () => (await ended(id)()) ?? first.process.exitCode ?? first.process.signalCode,
+        ).catch(() => null);
         if (typeof answer === 'object' && answer?.state === 'fulfilled') await consume(id);
       }
     })();
-    await until(() => `killed at ${point}:\n${first.output()}`, () => first.process.signalCode === 'SIGKILL');
+    await until(
+      () => `killed at ${point}:\n${first.output()}`,
+      () => first.process.signalCode === 'SIGKILL',
+    );
     await returned;
 
     const second = launcher();
@@ -170,7 +202,10 @@ describe('after kill -9', () => {
         seen = JSON.stringify(records.map((n) => [n.id, n.state, n.labels, n.allocatedTo, n.externalId]));
         const known = records.map((node) => node.externalId).sort();
         const there = (await servers()).map((server) => server.id).sort();
-        return records.every((n) => n.state === 'ready' && n.labels[0] === 'warm' && n.allocatedTo === null) && JSON.stringify(known) === JSON.stringify(there);
+        return (
+          records.every((n) => n.state === 'ready' && n.labels[0] === 'warm' && n.allocatedTo === null) &&
+          JSON.stringify(known) === JSON.stringify(there)
+        );
       },
     );
     second.process.kill('SIGTERM');

@@ -33,11 +33,17 @@ export class Workplace {
   }
 
   spawn(command: string, args: readonly string[], env: Record<string, string> = {}): Running {
-    const child = spawn(command, args, { cwd: this.directory, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, {
+      cwd: this.directory,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let text = '';
     child.stdout.on('data', (chunk) => (text += String(chunk)));
     child.stderr.on('data', (chunk) => (text += String(chunk)));
-    const ended = new Promise<number | NodeJS.Signals>((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal ?? 0)));
+    const ended = new Promise<number | NodeJS.Signals>((resolve) =>
+      child.on('exit', (code, signal) => resolve(code ?? signal ?? 0)),
+    );
     const running = { process: child, output: () => text, ended };
     this.running.push(running);
     return running;
@@ -61,7 +67,11 @@ export class Workplace {
 }
 
 /** Polls until the condition gives something; what went wrong is in `what`. */
-export async function until<T>(what: () => string, condition: () => T | Promise<T>, timeoutMs = 15_000): Promise<NonNullable<T>> {
+export async function until<T>(
+  what: () => string,
+  condition: () => T | Promise<T>,
+  timeoutMs = 15_000,
+): Promise<NonNullable<T>> {
   const end = Date.now() + timeoutMs;
   for (;;) {
     const value = await condition();

@@ -17,12 +17,16 @@ export interface Spawned {
   kill(signal: NodeJS.Signals): Promise<void>;
 }
 
-/** `wrap`: a shell command line around `exec "$@"`, e.g. to set limits. Rejects with the log when it does not start. */
+/**
+ * `wrap`: a shell command line before it, e.g. to set limits; `plant`: a bug for it to have. Rejects with the log when it
+ * does not start.
+ */
 export async function spawnCoordinator(
   options: Omit<CoordinatorOptions, 'runtime' | 'log'>,
   wrap?: string,
+  plant?: 'early-answers',
 ): Promise<Spawned> {
-  const command = [process.execPath, '--import', loader, script, JSON.stringify(options)];
+  const command = [process.execPath, '--import', loader, script, JSON.stringify(options), ...(plant ? [plant] : [])];
   const [program, ...rest] = wrap === undefined ? command : ['sh', '-c', `${wrap}; exec "$@"`, 'sh', ...command];
   const child = spawn(program!, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
