@@ -28,7 +28,7 @@ const singleAttemptMs = 10_000;
 const shortestPauseMs = 100;
 const longestPauseMs = 1000;
 /** Tries for one more key type of a host that was just seen to work. */
-const triesPerType = 3;
+const triesPerType = 6;
 /** One exchange each; an RSA key is asked for by its newest signatures first. */
 const keyTypes: readonly (readonly ServerHostKeyAlgorithm[])[] = [
   ['ssh-ed25519'],
