@@ -85,6 +85,7 @@ test('a failure after the id was known carries it, in the class that it had', as
   };
   const launch = runner.launch(launchSpec(), options());
   await expect(runtime.finish(launch)).rejects.toMatchObject({ code: 'quota', externalId: { vm: '1', disk: '2' } });
+  expect([runtime.timers, runner.machines()]).toEqual([0, []]);
 });
 
 test('a stored machine goes on from its state', async () => {
