@@ -22,6 +22,10 @@ export function parseDocument(id: string, data: Uint8Array): JsonDocument | Brok
   }
 }
 
+/** Anybody may have written anything: logs are not to be filled with it. */
+const mostShown = 100;
+
 export function unknownState(id: string, state: unknown): BrokenRecord {
-  return { broken: true, id, reason: 'unknown-state', message: `unknown state ${JSON.stringify(state) ?? 'missing'}` };
+  const shown = (JSON.stringify(state) ?? 'missing').slice(0, mostShown);
+  return { broken: true, id, reason: 'unknown-state', message: `unknown state ${shown}` };
 }
