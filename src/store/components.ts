@@ -1,6 +1,7 @@
 /** This process's records in the component registry: ephemeral, versioned, registered anew after a lost session. */
-import { type ComponentRecord, encodeComponent } from '../records/component.ts';
+import { type ComponentRecord, encodeComponent, parseComponent } from '../records/component.ts';
 import { BadVersionError, NoNodeError } from '../zookeeper/client/errors.ts';
+import { isUncertain } from './certainty.ts';
 import { lastName, paths } from './paths.ts';
 import type { Store } from './store.ts';
 
@@ -10,6 +11,7 @@ export class ComponentHandle {
   private registered: { path: string; version: number; sessionId: bigint } | null = null;
   private work: Promise<void> = Promise.resolve();
   private closed = false;
+  private doubtful = false;
   private readonly offSync: () => void;
 
   private constructor(store: Store, record: ComponentRecord) {
@@ -52,27 +54,67 @@ export class ComponentHandle {
 
   private async create(): Promise<void> {
     const { client } = this.store;
-    if (this.closed || this.registered?.sessionId === client.sessionId) return;
     const parent = paths.component(this.record.kind);
-    await client.ensurePath(parent);
+    while (!this.closed && this.registered?.sessionId !== client.sessionId && client.state !== 'closed') {
+      try {
+        await client.ensurePath(parent);
+        if (await this.adopt(parent)) return;
+        const data = encodeComponent(this.record);
+        const made = await client.create(`${parent}/${this.record.hostname}`, data, { mode: 'ephemeral-sequential' });
+        this.registered = { path: made.path, version: made.stat.version, sessionId: client.sessionId };
+        this.store.components.mirror.ownCreate(`${this.record.kind}/${lastName(made.path)}`, data, made.stat);
+        return;
+      } catch (error) {
+        if (!isUncertain(error)) throw error;
+        this.doubtful = true;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+  }
+
+  /** A creation whose answer was lost may have been made: one pool must not stand there twice. */
+  private async adopt(parent: string): Promise<boolean> {
+    if (!this.doubtful) return false;
+    const { client } = this.store;
     const { sessionId } = client;
-    const data = encodeComponent(this.record);
-    const made = await client.create(`${parent}/${this.record.hostname}`, data, { mode: 'ephemeral-sequential' });
-    this.registered = { path: made.path, version: made.stat.version, sessionId };
-    this.store.components.mirror.ownCreate(`${this.record.kind}/${lastName(made.path)}`, data, made.stat);
+    const { children } = await client.children(parent);
+    for (const name of children.filter((child) => child.startsWith(this.record.hostname))) {
+      const path = `${parent}/${name}`;
+      const found = await client.get(path).catch((error: unknown) => {
+        if (error instanceof NoNodeError) return null;
+        throw error;
+      });
+      if (!found || found.stat.ephemeralOwner !== sessionId) continue;
+      if (parseComponent(this.record.kind, found.data)?.id !== this.record.id) continue;
+      this.registered = { path, version: found.stat.version, sessionId };
+      this.doubtful = false;
+      await this.write();
+      return true;
+    }
+    this.doubtful = false;
+    return false;
   }
 
   private async write(): Promise<void> {
-    const { registered } = this;
-    if (!registered || this.closed) return;
-    try {
-      const stat = await this.store.client.set(registered.path, encodeComponent(this.record), registered.version);
-      registered.version = stat.version;
-    } catch (error) {
-      if (error instanceof NoNodeError) return;
-      if (!(error instanceof BadVersionError)) throw error;
-      const stat = await this.store.client.exists(registered.path);
+    const { client } = this.store;
+    while (!this.closed && this.registered?.sessionId === client.sessionId && client.state !== 'closed') {
+      const { registered } = this;
+      try {
+        const stat = await client.set(registered.path, encodeComponent(this.record), registered.version);
+        registered.version = stat.version;
+        return;
+      } catch (error) {
+        if (error instanceof NoNodeError) return;
+        if (!(error instanceof BadVersionError || isUncertain(error))) throw error;
+      }
+      // Nobody else writes our record: the version is that of a write of ours whose answer was lost.
+      const stat = await client.exists(registered.path).catch((error: unknown) => {
+        if (isUncertain(error)) return undefined;
+        throw error;
+      });
+      if (stat === null) return;
       if (stat) registered.version = stat.version;
+      else await new Promise((resolve) => setImmediate(resolve));
     }
   }
 }

@@ -8,9 +8,10 @@ import {
   type RequestRecord,
   updateRequest,
 } from '../records/request.ts';
-import { BadVersionError, ConnectionLossError, NoNodeError, SessionExpiredError } from '../zookeeper/client/errors.ts';
+import { BadVersionError, NoNodeError, SessionExpiredError } from '../zookeeper/client/errors.ts';
 import type { Stat } from '../zookeeper/client/types.ts';
 import { type HeldLock, removeLockDirectory } from '../zookeeper/recipes/lock.ts';
+import { isUncertain } from './certainty.ts';
 import { paths } from './paths.ts';
 import type { Store } from './store.ts';
 import type { RequestEntry } from './views.ts';
@@ -23,7 +24,7 @@ export const refused = (reason: Refused['reason']): Refused => ({ ok: false, rea
 export const done: Outcome = { ok: true };
 
 /** A conflict this often in a row is no race any more. */
-const mostAttempts = 10;
+export const mostAttempts = 10;
 
 export class HeldNode {
   readonly id: string;
@@ -83,7 +84,7 @@ export class HeldNode {
   private async recover(error: unknown): Promise<Refused | null> {
     if (error instanceof NoNodeError) return refused('gone');
     if (error instanceof SessionExpiredError) return refused('session');
-    if (!(error instanceof BadVersionError || error instanceof ConnectionLossError)) throw error;
+    if (!(error instanceof BadVersionError || isUncertain(error))) throw error;
     try {
       const { data, stat } = await this.store.client.get(paths.node(this.id));
       const node = parseNode(this.id, data);
@@ -92,6 +93,9 @@ export class HeldNode {
       return null;
     } catch (failure) {
       if (failure instanceof NoNodeError) return refused('gone');
+      if (failure instanceof SessionExpiredError) return refused('session');
+      // The next attempt will meet the version's mismatch and ask again.
+      if (isUncertain(failure)) return null;
       throw failure;
     }
   }
@@ -139,8 +143,14 @@ export class HeldRequest {
         own.failed();
         if (error instanceof NoNodeError) return refused('gone');
         if (error instanceof SessionExpiredError) return refused('session');
-        if (!(error instanceof BadVersionError || error instanceof ConnectionLossError)) throw error;
-        if (!(await this.refresh())) return refused('gone');
+        if (!(error instanceof BadVersionError || isUncertain(error))) throw error;
+        try {
+          if (!(await this.refresh())) return refused('gone');
+        } catch (failure) {
+          if (failure instanceof SessionExpiredError) return refused('session');
+          // The next attempt will meet the version's mismatch and ask again.
+          if (!isUncertain(failure)) throw failure;
+        }
       }
     }
     return refused('changed');

@@ -27,7 +27,6 @@ import {
   NoNodeError,
   NotEmptyError,
   SessionExpiredError,
-  ZooKeeperError,
 } from '../zookeeper/client/errors.ts';
 import type { MultiOperation, MultiResult, Stat } from '../zookeeper/client/types.ts';
 import {
@@ -39,7 +38,8 @@ import {
   sortContenders,
   tryLock,
 } from '../zookeeper/recipes/lock.ts';
-import { done, HeldNode, HeldRequest, type Outcome, type Refused, refused } from './held.ts';
+import { findContender, isUncertain } from './certainty.ts';
+import { done, HeldNode, HeldRequest, mostAttempts, type Outcome, type Refused, refused } from './held.ts';
 import { lastName, paths } from './paths.ts';
 import type { Store } from './store.ts';
 import type { NodeEntry, RequestEntry } from './views.ts';
@@ -126,7 +126,10 @@ export class Operations {
     } catch (error) {
       own.failed();
       if (error instanceof SessionExpiredError) return refused('session');
-      if (!(error instanceof MultiError)) throw await this.afterUncertain(error, directory, contender);
+      if (!(error instanceof MultiError)) {
+        await this.withdraw(error, directory, lastName(contender));
+        throw error;
+      }
       if (error.error instanceof NoNodeError && error.index === 2) return refused('gone');
       if (error.error instanceof BadVersionError) return refused('changed');
       if (error.error instanceof NoNodeError) {
@@ -146,12 +149,18 @@ export class Operations {
     const seen = entry.request as RequestRecord;
     const locked = await this.lockRequest(entry.id, (request) => request.state === seen.state);
     if (!locked.ok) return locked;
-    const written = await locked.request.update(change);
-    if (!written.ok) {
+    try {
+      const written = await locked.request.update(change);
+      if (written.ok) {
+        return { ok: true, request: locked.request, nodes: await this.createNodes(locked.request, nodes) };
+      }
       await locked.request.release();
       return written;
+    } catch (error) {
+      // Unlocked, it is repaired as a lost request.
+      await locked.request.release();
+      throw error;
     }
-    return { ok: true, request: locked.request, nodes: await this.createNodes(locked.request, nodes) };
   }
 
   /** Non-blocking; `expect` is asked about what is read under the lock. */
@@ -185,16 +194,11 @@ export class Operations {
   }
 
   /** An answer that got lost may have left a contender: it must not stand there as long as the session lives. */
-  private async afterUncertain(error: unknown, directory: string, prefix: string): Promise<unknown> {
-    if (!(error instanceof ZooKeeperError) || !error.retriable) return error;
-    try {
-      const { children } = await this.client.children(directory);
-      const mine = children.find((name) => `${directory}/${name}`.startsWith(prefix));
-      if (mine !== undefined) await removeContender(this.client, `${directory}/${mine}`, this.client.sessionId);
-    } catch {
-      // The directory is not there: nothing was left.
-    }
-    return error;
+  private async withdraw(error: unknown, directory: string, prefix: string): Promise<void> {
+    if (!isUncertain(error)) return;
+    const found = await findContender(this.client, directory, prefix);
+    if (found === 'session' || found.name === null) return;
+    await removeContender(this.client, `${directory}/${found.name}`, this.client.sessionId);
   }
 
   // --- launching
@@ -233,31 +237,38 @@ export class Operations {
   async startBuilding(entry: NodeEntry, fields: NodeFields): Promise<LockedNode | Refused> {
     if (!entry.node || isBroken(entry.node)) return refused('changed');
     const directory = paths.nodeLock(entry.id);
+    const prefix = newContenderPrefix(this.store.runtime);
     const node = updateNode(entry.node, fields, this.now());
     const data = encodeNode(node);
-    const own = this.store.nodes.mirror.ownWrite(entry.id);
-    try {
-      const results = await this.client.multi([
-        { type: 'create', path: directory, data: empty },
-        {
-          type: 'create',
-          path: `${directory}/${newContenderPrefix(this.store.runtime)}`,
-          data: empty,
-          mode: 'ephemeral-sequential',
-        },
-        { type: 'set', path: paths.node(entry.id), data, version: entry.version },
-      ]);
-      const stat = setStat(results[2]!);
-      own.committed(data, stat);
-      const lock = new HeldLock(this.client, directory, lastName(createdPath(results[1]!)));
-      return { ok: true, node: new HeldNode(this.store, lock, node, stat.version) };
-    } catch (error) {
-      own.failed();
-      if (error instanceof SessionExpiredError) return refused('session');
-      if (!(error instanceof MultiError)) throw error;
-      if (error.error instanceof NoNodeError) return refused('gone');
-      return refused(error.error instanceof BadVersionError ? 'changed' : 'locked');
+    for (let attempt = 0; attempt < mostAttempts; attempt++) {
+      const own = this.store.nodes.mirror.ownWrite(entry.id);
+      try {
+        const results = await this.client.multi([
+          { type: 'create', path: directory, data: empty },
+          { type: 'create', path: `${directory}/${prefix}`, data: empty, mode: 'ephemeral-sequential' },
+          { type: 'set', path: paths.node(entry.id), data, version: entry.version },
+        ]);
+        const stat = setStat(results[2]!);
+        own.committed(data, stat);
+        const lock = new HeldLock(this.client, directory, lastName(createdPath(results[1]!)));
+        return { ok: true, node: new HeldNode(this.store, lock, node, stat.version) };
+      } catch (error) {
+        own.failed();
+        if (error instanceof SessionExpiredError) return refused('session');
+        if (error instanceof MultiError) {
+          if (error.error instanceof NoNodeError) return refused('gone');
+          return refused(error.error instanceof BadVersionError ? 'changed' : 'locked');
+        }
+        if (!isUncertain(error)) throw error;
+        const found = await findContender(this.client, directory, prefix);
+        if (found === 'session') return refused('session');
+        if (found.name === null) continue;
+        const lock = new HeldLock(this.client, directory, found.name);
+        // It was applied, so the version is the one after what we had read.
+        return { ok: true, node: new HeldNode(this.store, lock, node, entry.version + 1) };
+      }
     }
+    return refused('changed');
   }
 
   /** Hands the nodes over: all writes, all unlocking and `fulfilled` in one transaction. */
@@ -266,7 +277,11 @@ export class Operations {
     nodes: readonly { readonly held: HeldNode; readonly fields: NodeFields }[],
     fields: RequestFields,
   ): Promise<Outcome> {
-    for (let withDirectory = true, attempt = 0; attempt < 10; attempt++) {
+    const handedOver = () => {
+      for (const n of nodes) n.held.lock.forget();
+      held.lock.forget();
+    };
+    for (let withDirectory = true, attempt = 0; attempt < mostAttempts; attempt++) {
       if (!held.held || nodes.some((n) => !n.held.held)) return refused('session');
       const { request, version } = held.entry;
       const next = updateRequest(request, fields, this.now());
@@ -302,19 +317,18 @@ export class Operations {
           w.held.wrote(w.node, setStat(results[i]!));
         });
         own[writes.length]!.committed(requestData, setStat(results[requestAt]!));
-        for (const n of nodes) n.held.lock.forget();
-        held.lock.forget();
+        handedOver();
         return done;
       } catch (error) {
         for (const o of own) o.failed();
         if (error instanceof SessionExpiredError) return refused('session');
-        if (error instanceof ZooKeeperError && error.retriable) {
-          const after = await this.client.get(paths.request(held.id)).catch(() => null);
-          const now = after ? parseRequest(held.id, after.data) : null;
-          // The answer was lost, the transaction was not.
-          if (now && !isBroken(now) && now.state === 'fulfilled') return done;
-          if (!after) return refused('gone');
-          continue;
+        if (isUncertain(error)) {
+          // The request itself tells nothing: a consumer may have taken the nodes and deleted it already.
+          const found = await findContender(this.client, held.lock.directory, held.lock.contender);
+          if (found === 'session') return refused('session');
+          if (found.name !== null) continue;
+          handedOver();
+          return done;
         }
         if (!(error instanceof MultiError)) throw error;
         if (error.index > requestAt + 1 && error.error instanceof NotEmptyError) {
@@ -384,9 +398,10 @@ export class Operations {
     if (entry.locked) return refused('locked');
     if (!expect(entry.node)) return refused('changed');
     const directory = paths.nodeLock(id);
+    const prefix = newContenderPrefix(this.store.runtime);
     const contender: MultiOperation = {
       type: 'create',
-      path: `${directory}/${newContenderPrefix(this.store.runtime)}`,
+      path: `${directory}/${prefix}`,
       data: empty,
       mode: 'ephemeral-sequential',
     };
@@ -394,25 +409,24 @@ export class Operations {
     const data = encodeNode(node);
     const set: MultiOperation = { type: 'set', path: paths.node(id), data, version: entry.version };
     const own = this.store.nodes.mirror.ownWrite(id);
+    let held: HeldNode | null = null;
     try {
       const results = await this.client.multi([contender, set]);
       const stat = setStat(results[1]!);
       own.committed(data, stat);
-      const name = lastName(createdPath(results[0]!));
-      const lock = new HeldLock(this.client, directory, name);
-      const { children } = await this.client.children(directory);
-      if (sortContenders(children)[0] !== name) {
-        await lock.release();
-        return refused('locked');
-      }
-      return { ok: true, node: new HeldNode(this.store, lock, node, stat.version) };
+      const lock = new HeldLock(this.client, directory, lastName(createdPath(results[0]!)));
+      held = new HeldNode(this.store, lock, node, stat.version);
     } catch (error) {
       own.failed();
       if (error instanceof SessionExpiredError) return refused('session');
-      if (!(error instanceof MultiError)) throw error;
+      if (!(error instanceof MultiError)) {
+        await this.withdraw(error, directory, prefix);
+        throw error;
+      }
       if (error.error instanceof BadVersionError) return refused('changed');
       if (!(error.error instanceof NoNodeError)) throw error;
     }
+    if (held) return this.ifFirst(held);
     // There is no lock directory yet (or no node any more): the recipe makes it.
     const locked = await this.lockNode(id, { expect });
     if (!locked.ok) return locked;
@@ -422,24 +436,49 @@ export class Operations {
     return written;
   }
 
+  /** Withdraws when somebody stood in the lock before us. */
+  private async ifFirst(held: HeldNode): Promise<LockedNode | Refused> {
+    try {
+      const { children } = await this.client.children(held.lock.directory);
+      if (sortContenders(children)[0] === held.lock.contender) return { ok: true, node: held };
+    } catch (error) {
+      await held.release();
+      throw error;
+    }
+    await held.release();
+    return refused('locked');
+  }
+
   /** Removes contender, lock directory and node together; with others in the lock, step by step until it is gone. */
   async finishDeleting(held: HeldNode): Promise<void> {
     const path = paths.node(held.id);
-    try {
-      await this.client.multi([
-        held.lock.releaseOperation(),
-        { type: 'delete', path: held.lock.directory },
-        { type: 'delete', path },
-      ]);
+    while (held.held) {
+      try {
+        await this.client.multi([
+          held.lock.releaseOperation(),
+          { type: 'delete', path: held.lock.directory },
+          { type: 'delete', path },
+        ]);
+        held.lock.forget();
+        return;
+      } catch (error) {
+        // Whoever holds the lock after our session goes on.
+        if (error instanceof SessionExpiredError) return;
+        if (isUncertain(error)) {
+          const found = await findContender(this.client, held.lock.directory, held.lock.contender);
+          if (found === 'session') return;
+          if (found.name !== null) continue;
+          held.lock.forget();
+          return;
+        }
+        if (!(error instanceof MultiError)) throw error;
+        if (error.index === 2 && error.error instanceof NoNodeError) return;
+      }
+      const written = await held.write({ state: 'deleted' });
+      if (!written.ok && written.reason !== 'changed') return;
+      await this.removeTree(path);
       held.lock.forget();
-      return;
-    } catch (error) {
-      if (!(error instanceof MultiError)) throw error;
-      if (error.index === 2 && error.error instanceof NoNodeError) return;
     }
-    await held.write({ state: 'deleted' });
-    await this.removeTree(path);
-    held.lock.forget();
   }
 
   /** A node znode without a usable document, with whatever hangs below it. */

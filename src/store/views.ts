@@ -55,6 +55,7 @@ export class NodeView {
     const before = this.entries.get(id);
     const after =
       slash < 0 ? this.withDocument(id, before, entry) : withContender(id, before, path, entry !== undefined);
+    if (before === after) return;
     if (after) this.entries.set(id, after);
     else this.entries.delete(id);
     if (before?.node !== after?.node) {
@@ -131,6 +132,8 @@ function withContender(
   const contenders = new Set(before?.contenders);
   if (present) contenders.add(name);
   else contenders.delete(name);
+  // Without document and contenders nothing is known of it: most likely it went before it could be read.
+  if (contenders.size === 0 && before?.node === null) return undefined;
   const base = before ?? { id, node: null, version: -1 };
   return { ...base, contenders, locked: contenders.size > 0 };
 }
