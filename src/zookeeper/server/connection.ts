@@ -59,6 +59,7 @@ export class Connection implements Peer {
   private readonly stream: Duplex;
   private readonly splitter: FrameSplitter;
   private readonly handshakeTimer: Timer;
+  private lingerTimer: Timer | null = null;
   /** What has come before the handshake is complete. */
   private greeting: Buffer | null = Buffer.alloc(0);
   private inbox: Buffer[] = [];
@@ -136,6 +137,7 @@ export class Connection implements Peer {
 
   private closed(): void {
     this.handshakeTimer.cancel();
+    this.lingerTimer?.cancel();
     this.ending = true;
     this.inbox = [];
     this.held = [];
@@ -147,6 +149,7 @@ export class Connection implements Peer {
   // --- in
 
   private onData(chunk: Buffer): void {
+    // What comes after the end is read and dropped, so that the client's own end is seen.
     if (this.ending) return;
     this.guard(() => {
       const bytes = this.greeting ? this.greet(Buffer.concat([this.greeting, chunk])) : chunk;
@@ -202,7 +205,8 @@ export class Connection implements Peer {
       work();
     } catch (error) {
       this.o.onProblem(error instanceof ProtocolError ? error.message : 'an error of the server', error);
-      this.destroy();
+      // What was asked before is still answered.
+      this.end();
     }
   }
 
@@ -224,6 +228,13 @@ export class Connection implements Peer {
     });
   }
 
+  /** A client that does not close its side, or does not read what is left, is not waited for. */
+  private finish(): void {
+    this.stream.end();
+    this.stream.resume();
+    this.lingerTimer ??= this.o.runtime.setBackgroundTimer(this.o.limits.handshakeTimeoutMs, () => this.destroy());
+  }
+
   private flush(): void {
     if (this.stream.destroyed || this.stream.writableEnded) return;
     if (this.out.length > 0) {
@@ -233,7 +244,7 @@ export class Connection implements Peer {
       this.keptBytes -= bytes.length;
       this.stream.write(bytes);
     }
-    if (this.ending && this.held.length === 0) this.stream.end();
+    if (this.ending && this.held.length === 0) this.finish();
     else if (this.inbox.length > 0 || this.stream.isPaused()) this.pump();
   }
 }
