@@ -1,5 +1,5 @@
 /** `up` as a whole with the fake driver: coordinator, launcher and the commands of an operator beside it. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { encodeNode, newNode } from '../records/node.ts';
@@ -74,7 +74,27 @@ it('serves requests and operators, and ends in order', async () => {
   expect(deleted).toMatchObject({ status: 0, stderr: '' });
   await expect.poll(async () => (await rows()).map((row) => row.id), { timeout: 20_000 }).not.toContain(stock!.id);
 
-  const waiting = await command('request', '-l', 'small', '-l', 'small', '-l', 'small', '-l', 'small');
+  await expect.poll(states, { timeout: 20_000 }).toEqual(['ready']);
+  const next = `${directory}/next.yaml`;
+  writeFileSync(
+    next,
+    readFileSync(file, 'utf8').replace('min-ready: 1', 'min-ready: 2').replace('max-servers: 3', 'max-servers: 4'),
+  );
+  const difference = await command('config-diff', next);
+  expect(difference.status).toBe(1);
+  expect(difference.stdout).toMatch(
+    /label small: changed[^]*provider cloud: replaced[^]*nodes of provider cloud: 1 ready/,
+  );
+  expect((await command('config-diff', file)).status).toBe(0);
+  writeFileSync(file, readFileSync(next));
+  await expect.poll(states, { timeout: 20_000 }).toEqual(['ready', 'ready']);
+  writeFileSync(file, 'labels: nonsense\n');
+  process.emit('SIGHUP');
+  writeFileSync(file, readFileSync(next, 'utf8').replace('min-ready: 2', 'min-ready: 3'));
+  process.emit('SIGHUP');
+  await expect.poll(states, { timeout: 20_000 }).toEqual(['ready', 'ready', 'ready']);
+
+  const waiting = await command('request', ...Array.from({ length: 5 }, () => ['-l', 'small']).flat());
   const id = waiting.stdout.trim();
   const state = async () => {
     const all = JSON.parse((await command('request-list', '--format', 'json')).stdout) as {

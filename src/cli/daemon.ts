@@ -1,24 +1,35 @@
 /** Runs coordinator and launcher as one process until a signal ends it. */
 import { hostname } from 'node:os';
+import { configDifference, describeDifference } from '../config/difference.ts';
 import type { NodepoolConfig } from '../config/model.ts';
 import { Launcher } from '../launcher/launcher.ts';
 import { systemRuntime } from '../runtime.ts';
 import { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type Coordinator, startCoordinator } from '../zookeeper/server/coordinator.ts';
+import { ConfigSource } from './config-source.ts';
 import { connect, connectedDaemon } from './connection.ts';
 import { daemonLog, type GlobalOptions, load } from './context.ts';
 import { createAdapter } from './drivers.ts';
-import { bounded, dumpOnSignal, endOnBugs, onStopSignal, type StopRequest, stopTimeoutMs } from './process.ts';
+import {
+  bounded,
+  daemonStopSignals,
+  dumpOnSignal,
+  endOnBugs,
+  onHangup,
+  onStopSignal,
+  type StopRequest,
+  stopTimeoutMs,
+} from './process.ts';
 import { version } from './version.ts';
 
 /** `nodepool up`: with the embedded coordinator where no zookeeper-servers are configured. */
 export async function up(o: GlobalOptions): Promise<void> {
-  await daemon(o, async (config, log, stop) => {
-    if (config.zookeeper.servers.length > 0) return runLauncher(config, log, stop, null);
-    const coordinator = await openCoordinator(config, log);
+  await daemon(o, async (source, log, stop) => {
+    if (source.current.zookeeper.servers.length > 0) return runLauncher(source, log, stop, null);
+    const coordinator = await openCoordinator(source.current, log);
     try {
-      await runLauncher(config, log, stop, coordinator);
+      await runLauncher(source, log, stop, coordinator);
     } finally {
       await coordinator.close();
     }
@@ -27,13 +38,13 @@ export async function up(o: GlobalOptions): Promise<void> {
 
 /** `nodepool launcher` and `nodepool-launcher`. */
 export async function launcher(o: GlobalOptions): Promise<void> {
-  await daemon(o, (config, log, stop) => runLauncher(config, log, stop, null));
+  await daemon(o, (source, log, stop) => runLauncher(source, log, stop, null));
 }
 
 /** `nodepool coordinator` */
 export async function coordinator(o: GlobalOptions): Promise<void> {
-  await daemon(o, async (config, log, stop) => {
-    const running = await openCoordinator(config, log);
+  await daemon(o, async (source, log, stop) => {
+    const running = await openCoordinator(source.current, log);
     await stop.received;
     await running.close();
   });
@@ -41,15 +52,23 @@ export async function coordinator(o: GlobalOptions): Promise<void> {
 
 async function daemon(
   o: GlobalOptions,
-  work: (config: NodepoolConfig, log: Log, stop: StopRequest) => Promise<void>,
+  work: (source: ConfigSource, log: Log, stop: StopRequest) => Promise<void>,
 ): Promise<void> {
   const log = daemonLog(o);
-  const config = load(o, log);
-  const stop = onStopSignal();
+  const source = new ConfigSource({
+    paths: [o.config, ...(o.secure === undefined ? [] : [o.secure])],
+    load: () => load(o, log),
+    runtime: systemRuntime,
+    log,
+  });
+  const stop = onStopSignal(daemonStopSignals);
+  const offHangup = onHangup(() => source.reload());
   const trustAgain = endOnBugs(log);
   try {
-    await work(config, log, stop);
+    await work(source, log, stop);
   } finally {
+    source.close();
+    offHangup();
     stop.dispose();
     trustAgain();
   }
@@ -68,11 +87,12 @@ async function openCoordinator(config: NodepoolConfig, log: Log): Promise<Coordi
 }
 
 async function runLauncher(
-  config: NodepoolConfig,
+  source: ConfigSource,
   log: Log,
   stop: StopRequest,
   embedded: Coordinator | null,
 ): Promise<void> {
+  const config = source.current;
   const client = connect(config, log, embedded?.connector);
   try {
     await connectedDaemon(client, config, log, stop.signal);
@@ -96,7 +116,17 @@ async function runLauncher(
   });
   const undump = dumpOnSignal(systemRuntime, log, () => summary(store, running));
   await running.start();
+  let applied = config;
+  const apply = (next: NodepoolConfig) => {
+    const changes = describeDifference(configDifference(applied, next));
+    applied = next;
+    log.info({ changes }, changes.length > 0 ? 'The configuration has changed' : 'The configuration is as before');
+    running.reload(next);
+  };
+  source.follow(apply);
+  if (source.current !== applied) apply(source.current);
   const signal = await stop.received;
+  source.close();
   const inTime = await bounded(systemRuntime, stopTimeoutMs[signal], async () => {
     await running.stop();
     await store.close();

@@ -25,12 +25,15 @@ export interface StopRequest {
   dispose(): void;
 }
 
+/** A daemon takes SIGHUP for a word about its configuration, a command for the end of its terminal. */
+export const daemonStopSignals: readonly StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGUSR1'];
+
 /** Listens from now on. The same signal a second time ends the process at once. */
-export function onStopSignal(): StopRequest {
+export function onStopSignal(signals: readonly StopSignal[] = stopSignals): StopRequest {
   const stop = new AbortController();
   let resolve: (signal: StopSignal) => void;
   const received = new Promise<StopSignal>((done) => (resolve = done));
-  const handlers = stopSignals.map((name) => {
+  const handlers = signals.map((name) => {
     const handler = () => {
       resolve(name);
       stop.abort(new Error(`stopped by ${name}`));
@@ -74,6 +77,11 @@ export function endOnBugs(log: Log): () => void {
     process.off('uncaughtException', end);
     process.off('unhandledRejection', end);
   };
+}
+
+export function onHangup(work: () => void): () => void {
+  process.on('SIGHUP', work);
+  return () => process.off('SIGHUP', work);
 }
 
 /** SIGUSR2 writes to the log what `summary` tells, and what the process itself uses. */

@@ -175,6 +175,15 @@ function addConfigCommands(program: Command, globals: () => GlobalOptions, resul
       result.status = (await import('./commands/config.ts')).configValidate(globals());
     });
   program
+    .command('config-diff <file>')
+    .description(
+      'show what a reload would change if <file> were the configuration; status 1 when there is a difference',
+    )
+    .addOption(format())
+    .action(async (file: string, o: { format: Format }) => {
+      result.status = await (await import('./commands/config.ts')).configDiff(globals(), file, o.format);
+    });
+  program
     .command('config-schema')
     .description('print the JSON Schema of the configuration, for editors')
     .action(async () => (await import('./commands/config.ts')).configSchema());

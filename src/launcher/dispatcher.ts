@@ -81,6 +81,7 @@ export class Dispatcher {
 
   removePool(pool: OwnPool): void {
     this.pools.delete(pool.id);
+    for (const handler of [...pool.handlers]) handler.retire();
     this.touchAll();
   }
 
@@ -281,7 +282,7 @@ export class Dispatcher {
       this.unpausing(choice);
       if (result.ok) {
         killPoint('after-accept');
-        if (this.stopped) return await this.giveBack(handler, result.request);
+        if (this.stopped || pool.retired) return await this.giveBack(handler, result.request);
         handler.begin(result.request, plan, reservations, result.nodes);
         if (!this.o.store.requests.get(request.id)) handler.requestGone();
         return;

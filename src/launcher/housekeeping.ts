@@ -1,5 +1,5 @@
 /** What time brings: nodes that are too old, lock directories that nobody needs, resources that the clouds leak. */
-import type { Adapter } from '../provider/adapter.ts';
+import type { CloudResource } from '../provider/adapter.ts';
 import { LeakDetector } from '../provider/leaks.ts';
 import type { Logger } from '../provider/logger.ts';
 import { isBroken } from '../records/broken.ts';
@@ -9,19 +9,23 @@ import type { Runtime, Timer } from '../runtime.ts';
 import type { Operations } from '../store/operations.ts';
 import type { Store } from '../store/store.ts';
 
+interface LeakyProvider {
+  readonly name: string;
+  listResources(signal: AbortSignal): Promise<readonly CloudResource[]>;
+  deleteResource(resource: CloudResource, signal: AbortSignal): Promise<void>;
+}
+
 export interface HousekeepingOptions {
   readonly store: Store;
   readonly operations: Operations;
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly config: () => NodepoolConfig;
-  readonly adapters: () => Iterable<readonly [provider: string, adapter: Adapter]>;
+  readonly providers: () => Iterable<LeakyProvider>;
   readonly evict: (nodeId: string) => void;
   readonly intervalMs: number;
   readonly requestLockAgeMs: number;
 }
-
-const callTimeoutMs = 60_000;
 
 export class Housekeeping {
   private readonly o: HousekeepingOptions;
@@ -51,8 +55,7 @@ export class Housekeeping {
   private round(): void {
     this.task('ages', async () => this.ages());
     this.task('request locks', () => this.o.operations.sweepRequestLocks(this.o.requestLockAgeMs));
-    for (const [provider, adapter] of this.o.adapters())
-      this.task(`leaks of ${provider}`, () => this.leaks(provider, adapter));
+    for (const provider of this.o.providers()) this.task(`leaks of ${provider.name}`, () => this.leaks(provider));
   }
 
   private task(name: string, work: () => Promise<void>): void {
@@ -79,17 +82,18 @@ export class Housekeeping {
     }
   }
 
-  private async leaks(provider: string, adapter: Adapter): Promise<void> {
-    let detector = this.detectors.get(provider);
-    if (!detector) this.detectors.set(provider, (detector = new LeakDetector(provider)));
-    const signal = () => AbortSignal.any([this.abort.signal, AbortSignal.timeout(callTimeoutMs)]);
-    const resources = await adapter.listResources(signal());
+  private async leaks(provider: LeakyProvider): Promise<void> {
+    const { name } = provider;
+    let detector = this.detectors.get(name);
+    if (!detector) this.detectors.set(name, (detector = new LeakDetector(name)));
+    const { signal } = this.abort;
+    const resources = await provider.listResources(signal);
     for (const leaked of detector.pass(resources, (id) => this.o.store.nodes.get(id) !== undefined)) {
       this.o.log.warn(
-        { provider, type: leaked.type, id: leaked.id, nodeId: leaked.metadata['nodepool_node_id'] },
+        { provider: name, type: leaked.type, id: leaked.id, nodeId: leaked.metadata['nodepool_node_id'] },
         'Removing a leaked resource',
       );
-      await adapter.deleteResource(leaked, signal());
+      await provider.deleteResource(leaked, signal);
     }
   }
 }

@@ -17,7 +17,8 @@ import { LaunchContext } from './launch-context.ts';
 import { LostRequestReconciler } from './lost-requests.ts';
 import { MinReadyReconciler } from './min-ready.ts';
 import { NodeBooks } from './node-books.ts';
-import { OwnPool } from './own-pool.ts';
+import { OwnPools } from './own-pools.ts';
+import { Providers } from './providers.ts';
 import { Registry } from './registry.ts';
 
 export interface LauncherOptions {
@@ -34,20 +35,14 @@ export interface LauncherOptions {
   readonly version: string;
 }
 
-interface PoolParts {
-  readonly pool: OwnPool;
-  component: ComponentHandle | null;
-}
-
 /** The registry hears of a pause only when it lasts: capacity comes and goes many times a second. */
 const pauseSettleMs = 150;
 
 export class Launcher {
   private readonly o: LauncherOptions;
   private readonly operations: Operations;
-  private readonly providers = new Map<string, Provider>();
-  private readonly pools: PoolParts[] = [];
-  private readonly inventories = new Map<string, InventoryReconciler>();
+  private readonly providers: Providers;
+  private readonly pools: OwnPools;
   private readonly books: NodeBooks;
   private readonly registry: Registry;
   private readonly dispatcher: Dispatcher;
@@ -57,17 +52,61 @@ export class Launcher {
   private readonly housekeeping: Housekeeping;
   private readonly eviction: Eviction;
   private readonly unfollow: (() => void)[] = [];
+  private config: NodepoolConfig;
   private component: ComponentHandle | null = null;
   private pauseTimer = false;
   private stopped = false;
 
   constructor(options: LauncherOptions) {
     this.o = options;
-    const { store, runtime, log, config } = options;
+    this.config = options.config;
+    const { store, runtime, log } = options;
     this.operations = new Operations(store);
-    this.books = new NodeBooks((provider, pool, label) => {
-      const config = options.config.providers.get(provider)?.pools.get(pool)?.labels.get(label);
-      return config ? (this.providers.get(provider)?.labelStatus(config).need ?? null) : null;
+    this.books = new NodeBooks((name, poolName, labelName) => {
+      const provider = this.providers.serving(name);
+      const label = provider?.config.pools.get(poolName)?.labels.get(labelName);
+      return provider && label ? provider.labelStatus(label).need : null;
+    });
+    this.providers = new Providers({
+      store,
+      log,
+      createProvider: (config) =>
+        new Provider({
+          config,
+          createAdapter: () => options.createAdapter(config),
+          runtime,
+          log,
+          isKnownNode: (id) => store.nodes.get(id) !== undefined,
+        }),
+      createInventory: (provider) =>
+        new InventoryReconciler({
+          provider,
+          store,
+          operations: this.operations,
+          runtime,
+          log,
+          retryMs: Math.min(5000, this.seconds('NODEPOOL_TEST_CLEANUP_INTERVAL', 60)),
+          evict,
+        }),
+      onServing: (provider) => {
+        this.pools.set(provider, provider.config.pools);
+        this.deletion.resync();
+      },
+      onRemoved: (name) => this.pools.retireAllOf(name),
+      onChange: () => this.settingsChanged(),
+    });
+    this.pools = new OwnPools({
+      store,
+      runtime,
+      log,
+      books: this.books,
+      fqdn: options.fqdn,
+      record: () => this.record('pool', 'running'),
+      onRegistered: (pool) => {
+        this.dispatcher.addPool(pool);
+        this.minReady.resync();
+      },
+      onRetired: (pool) => this.dispatcher.removePool(pool),
     });
     this.registry = new Registry(store, () => this.dispatcher.touchAll());
     const evict = (nodeId: string) => this.deletion.evict(nodeId);
@@ -86,11 +125,8 @@ export class Launcher {
       operations: this.operations,
       runtime,
       log,
-      provider: (name) => {
-        const provider = this.providers.get(name);
-        return provider?.running ? provider : undefined;
-      },
-      isOurs: (name) => config.providers.has(name),
+      provider: (name) => this.providers.forDeletion(name),
+      isOurs: (name) => this.providers.isOurs(name),
       onRemoved: () => undefined,
     });
     this.eviction = new Eviction(this.books, this.deletion, store);
@@ -106,17 +142,17 @@ export class Launcher {
       operations: this.operations,
       runtime,
       log,
-      labels: () => config.labels,
+      labels: () => this.config.labels,
       available: (label) =>
-        this.pools.some(({ pool }) => pool.label(label)?.available === true && !pool.disabled && pool.launches),
+        [...this.pools.all()].some((pool) => pool.label(label)?.available === true && !pool.disabled && pool.launches),
     });
     this.housekeeping = new Housekeeping({
       store,
       operations: this.operations,
       runtime,
       log,
-      config: () => config,
-      adapters: () => this.runningAdapters(),
+      config: () => this.config,
+      providers: () => this.providers.running(),
       evict,
       intervalMs: this.seconds('NODEPOOL_TEST_CLEANUP_INTERVAL', 60),
       requestLockAgeMs: this.seconds('NODEPOOL_TEST_LOCK_CLEANUP', 28_800),
@@ -125,9 +161,7 @@ export class Launcher {
 
   /** Ready: at least one pool is registered, or there is none to register. */
   get ready(): boolean {
-    return (
-      this.component !== null && (this.o.config.providers.size === 0 || this.pools.some((p) => p.component !== null))
-    );
+    return this.component !== null && (this.config.providers.size === 0 || this.pools.registered > 0);
   }
 
   async start(): Promise<void> {
@@ -141,12 +175,18 @@ export class Launcher {
       }),
     );
     this.component = await ComponentHandle.register(store, this.record('launcher', 'running'));
-    for (const config of this.o.config.providers.values()) this.addProvider(config);
+    this.providers.apply(this.config.providers);
     this.lostRequests.resync();
-    this.o.log.info(
-      { providers: [...this.o.config.providers.keys()], version: this.o.version },
-      'The launcher has started',
-    );
+    this.o.log.info({ providers: this.providers.names, version: this.o.version }, 'The launcher has started');
+  }
+
+  /** Works with another configuration from now on; what is under way goes on. */
+  reload(config: NodepoolConfig): void {
+    if (this.stopped) return;
+    this.config = config;
+    this.providers.apply(config.providers);
+    this.settingsChanged();
+    this.capacityChanged();
   }
 
   /** Takes nothing new, hands requests and nodes back, unregisters. */
@@ -157,94 +197,12 @@ export class Launcher {
     this.housekeeping.stop();
     for (const off of this.unfollow) off();
     await Promise.allSettled([this.dispatcher.stop(), this.minReady.stop(), this.lostRequests.stop()]);
-    await Promise.allSettled([...this.inventories.values()].map((inventory) => inventory.stop()));
+    await this.providers.stopInventories();
     await this.deletion.stop();
-    await Promise.allSettled(this.pools.flatMap((p) => (p.component ? [p.component.unregister()] : [])));
+    await this.pools.stop();
     await this.component?.unregister();
-    await Promise.allSettled([...this.providers.values()].map((provider) => provider.stop()));
+    await this.providers.stop();
     this.registry.close();
-  }
-
-  // --- providers and pools
-
-  private addProvider(config: ProviderConfig): void {
-    const provider = new Provider({
-      config,
-      createAdapter: () => this.o.createAdapter(config),
-      runtime: this.o.runtime,
-      log: this.o.log,
-      isKnownNode: (id) => this.o.store.nodes.get(id) !== undefined,
-    });
-    this.providers.set(config.name, provider);
-    let wasRunning = false;
-    provider.onChange(() => {
-      if (this.stopped) return;
-      if (provider.running && !wasRunning) {
-        wasRunning = true;
-        this.providerStarted(provider);
-      }
-      this.dispatcher.touchAll();
-      this.minReady.resync();
-    });
-    provider.start();
-  }
-
-  private providerStarted(provider: Provider): void {
-    for (const config of provider.config.pools.values()) {
-      const pool = new OwnPool({
-        id: `${this.o.fqdn}-PoolWorker.${provider.name}-${config.name}-${this.o.runtime.randomHex(32)}`,
-        provider,
-        config,
-        books: this.books,
-        diskImageReady: (image) => this.o.store.images.mostRecentUpload(provider.name, image) !== undefined,
-      });
-      void this.register(pool);
-    }
-    if (provider.inventory) {
-      this.inventories.set(
-        provider.name,
-        new InventoryReconciler({
-          provider,
-          store: this.o.store,
-          operations: this.operations,
-          runtime: this.o.runtime,
-          log: this.o.log,
-          retryMs: Math.min(5000, this.seconds('NODEPOOL_TEST_CLEANUP_INTERVAL', 60)),
-          evict: (id) => this.deletion.evict(id),
-        }),
-      );
-    }
-    this.deletion.resync();
-  }
-
-  private async register(pool: OwnPool): Promise<void> {
-    const parts: PoolParts = { pool, component: null };
-    this.pools.push(parts);
-    const record: ComponentRecord = {
-      ...this.record('pool', 'running'),
-      id: pool.id,
-      name: pool.poolName,
-      providerName: pool.providerName,
-      supportedLabels: [...pool.config.labels.keys()],
-      priority: pool.priority,
-    };
-    try {
-      parts.component = await ComponentHandle.register(this.o.store, record);
-      if (this.stopped) return await parts.component.unregister();
-      this.dispatcher.addPool(pool);
-      this.minReady.resync();
-    } catch (error) {
-      if (this.stopped) return;
-      this.o.log.warn({ pool: pool.id, err: error }, 'A pool could not be registered, trying again');
-      this.pools.splice(this.pools.indexOf(parts), 1);
-      this.o.runtime.setBackgroundTimer(1000, () => void this.register(pool));
-    }
-  }
-
-  private *runningAdapters(): Iterable<readonly [string, Adapter]> {
-    for (const provider of this.providers.values()) {
-      if (provider.state === 'running' && provider.adapter) yield [provider.name, provider.adapter];
-    }
   }
 
   private record(kind: ComponentRecord['kind'], state: string): ComponentRecord {
@@ -263,7 +221,10 @@ export class Launcher {
     };
   }
 
-  // --- capacity and pauses
+  private settingsChanged(): void {
+    this.dispatcher.touchAll();
+    this.minReady.resync();
+  }
 
   private capacityChanged(): void {
     this.dispatcher.touchCapacity();
@@ -275,10 +236,8 @@ export class Launcher {
     this.pauseTimer = true;
     this.o.runtime.setBackgroundTimer(pauseSettleMs, () => {
       this.pauseTimer = false;
-      for (const { pool, component } of this.pools) {
-        component?.update({ paused: pool.paused });
-        if (pool.paused) this.eviction.makeRoom(pool);
-      }
+      this.pools.publishPauses();
+      for (const pool of this.pools.all()) if (pool.paused) this.eviction.makeRoom(pool);
     });
   }
 

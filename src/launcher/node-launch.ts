@@ -40,6 +40,15 @@ const removalTimeoutMs = 600_000;
 class LockLostError extends Error {}
 
 export async function launchNode(o: NodeLaunch): Promise<LaunchOutcome> {
+  const release = o.provider.hold();
+  try {
+    return await launch(o);
+  } finally {
+    release();
+  }
+}
+
+async function launch(o: NodeLaunch): Promise<LaunchOutcome> {
   const attempts = Math.max(1, o.provider.config.launchRetries);
   for (let attempt = 1; ; attempt++) {
     try {

@@ -19,6 +19,8 @@ export interface ServedRequest {
   /** Labels that still need a node. */
   readonly openLabels: number;
   readonly request: RequestRecord;
+  /** Its pool has left the configuration. */
+  retire(): void;
   /** Capacity may have come free; false when it still waits. */
   fill(): boolean;
 }
@@ -35,8 +37,10 @@ export interface OwnPoolOptions {
 
 export class OwnPool implements RoutingPool, PlanPool {
   readonly id: string;
-  readonly provider: ProviderPort;
-  readonly config: PoolConfig;
+  /** It has left the configuration: takes nothing new, finishes or hands back what it has. */
+  retired = false;
+  private currentProvider: ProviderPort;
+  private currentConfig: PoolConfig;
   /** Accepted requests, in the order of acceptance. */
   readonly handlers = new Set<ServedRequest>();
   private readonly o: OwnPoolOptions;
@@ -44,8 +48,22 @@ export class OwnPool implements RoutingPool, PlanPool {
   constructor(options: OwnPoolOptions) {
     this.o = options;
     this.id = options.id;
-    this.provider = options.provider;
-    this.config = options.config;
+    this.currentProvider = options.provider;
+    this.currentConfig = options.config;
+  }
+
+  get provider(): ProviderPort {
+    return this.currentProvider;
+  }
+
+  get config(): PoolConfig {
+    return this.currentConfig;
+  }
+
+  /** From now on; launches under way stay with the provider that began them. */
+  serveWith(provider: ProviderPort, config: PoolConfig): void {
+    this.currentProvider = provider;
+    this.currentConfig = config;
   }
 
   get providerName(): string {

@@ -26,6 +26,8 @@ export interface ProviderPort {
   /** `available` speaks of cloud images only; disk images are the launcher's to look up. */
   labelStatus(label: PoolLabelConfig): LabelStatus;
   zones(): readonly (string | null)[] | null;
+  /** It does not stop before the returned function is called. */
+  hold(): () => void;
   launch(spec: LaunchSpec, options: LaunchOptions): Promise<Instance>;
   /** Not found is success. */
   remove(externalId: ExternalId, options: { timeoutMs: number; signal: AbortSignal }): Promise<void>;

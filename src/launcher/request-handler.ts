@@ -6,6 +6,7 @@ import type { Logger } from '../provider/logger.ts';
 import type { NodeFields } from '../records/node.ts';
 import type { RequestRecord } from '../records/request.ts';
 import type { Plan, PlannedSlot } from '../scheduling/plan.ts';
+import { refusal } from '../scheduling/routing.ts';
 import type { Runtime } from '../runtime.ts';
 import type { HeldNode, HeldRequest, Operations } from '../store/operations.ts';
 import type { NodeEntry } from '../store/store.ts';
@@ -119,6 +120,12 @@ export class RequestHandler {
     if (this.ending || this.gone || this.openLabels === 0) return true;
     const held = this.held;
     if (!held) return false;
+    // The configuration or the limits may have changed since it was accepted.
+    const never = refusal(this.request, this.pool);
+    if (never !== null) {
+      this.giveUp(never);
+      return true;
+    }
     const { plan, reservations } = this.o.context.planFor(
       this.pool,
       this.openSlots().map((s) => s.label),
@@ -151,6 +158,11 @@ export class RequestHandler {
     this.o.log.info({ requestId: this.id }, 'The request was deleted while it was being served');
     this.settle();
     this.o.onChange(this);
+  }
+
+  /** Its pool has left the configuration: launches under way are finished, what waits is handed back. */
+  retire(): void {
+    this.settle();
   }
 
   /** The session is lost or the lock broken: everything that was locked belongs to nobody now; nothing is written. */
@@ -325,6 +337,7 @@ export class RequestHandler {
     if (this.ending || !this.held) return;
     if (this.slots.some((slot) => slot.state === 'taking' || slot.state === 'launching')) return;
     if (this.gone) this.finish(this.returnNodes(), 'returning its nodes');
+    else if (this.pool.retired && this.openLabels > 0) void this.handBack('its pool has left the configuration');
     else if (this.giveUpReason !== null) this.finish(this.decline(this.giveUpReason), 'declining');
     else if (this.slots.some((slot) => slot.state === 'failed')) {
       const failed = this.slots

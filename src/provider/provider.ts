@@ -4,7 +4,7 @@
  */
 import type { PoolLabelConfig, ProviderConfig, Resources } from '../config/model.ts';
 import type { Runtime, Timer } from '../runtime.ts';
-import type { Adapter, ExternalId, Instance, Inventory, LaunchSpec } from './adapter.ts';
+import type { Adapter, CloudResource, ExternalId, Instance, Inventory, LaunchSpec } from './adapter.ts';
 import { Backoff } from './backoff.ts';
 import { withDeadline } from './deadline.ts';
 import { asProviderError, ProviderError } from './errors.ts';
@@ -33,6 +33,7 @@ interface Parts {
   readonly runner: MachineRunner;
   readonly listing: SharedListing;
   readonly facts: ProviderFacts;
+  readonly limiter: RateLimiter;
 }
 
 const callTimeoutMs = 60_000;
@@ -48,6 +49,8 @@ export class Provider {
   private readonly stopping = new AbortController();
   private readonly listeners = new Set<() => void>();
   private parts: Parts | null = null;
+  private holds = 0;
+  private readonly unheld: (() => void)[] = [];
   private retryTimer: Timer | null = null;
   private stopped: Promise<void> | null = null;
   private currentState: ProviderState = 'starting';
@@ -131,6 +134,17 @@ export class Provider {
 
   // --- machines
 
+  /** It does not stop before the returned function is called: a launch has several attempts. */
+  hold(): () => void {
+    this.holds++;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      if (--this.holds === 0) for (const resolve of this.unheld.splice(0)) resolve();
+    };
+  }
+
   get launching(): number {
     return this.parts?.runner.launching ?? 0;
   }
@@ -168,6 +182,22 @@ export class Provider {
     if (!adapter.consoleLog) return null;
     return withDeadline(this.o.runtime, callTimeoutMs, 'reading the console', signal, (s) =>
       adapter.consoleLog!(label, externalId, s),
+    );
+  }
+
+  // --- leaks
+
+  /** Everything in the cloud that carries this provider's mark, or might. */
+  listResources(signal: AbortSignal): Promise<readonly CloudResource[]> {
+    const { adapter } = this.need();
+    return withDeadline(this.o.runtime, callTimeoutMs, 'listing resources', signal, (s) => adapter.listResources(s));
+  }
+
+  async deleteResource(resource: CloudResource, signal: AbortSignal): Promise<void> {
+    const { adapter, limiter } = this.need();
+    await limiter.take(signal);
+    await withDeadline(this.o.runtime, callTimeoutMs, `deleting a leaked ${resource.type}`, signal, (s) =>
+      adapter.deleteResource(resource, s),
     );
   }
 
@@ -225,7 +255,7 @@ export class Provider {
     });
     const onChange = () => this.changed();
     const facts = new ProviderFacts({ config, adapter, runtime, log, isKnownNode, callTimeoutMs, onChange });
-    return { adapter, runner, listing, facts };
+    return { adapter, runner, listing, facts, limiter };
   }
 
   private async shutDown(): Promise<void> {
@@ -234,6 +264,7 @@ export class Provider {
     if (!parts) this.stopping.abort(new Error(`provider ${this.name} stops`));
     else {
       if (this.state === 'running') this.setState('idle', 'it is being stopped');
+      if (this.holds > 0) await new Promise<void>((resolve) => this.unheld.push(resolve));
       await parts.runner.drained();
       parts.listing.stop();
       parts.facts.stop();

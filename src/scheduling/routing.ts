@@ -123,6 +123,12 @@ function declineOrDefer(request: RequestRecord, pool: RoutingPool): Routing | nu
   return null;
 }
 
+/** Why the pool can never serve the request as things stand; null when it can, or when that is not known yet. */
+export function refusal(request: RequestRecord, pool: RoutingPool): string | null {
+  const routing = declineOrDefer(request, pool);
+  return routing?.kind === 'decline' ? routing.reason : null;
+}
+
 /** After this pool has declined: failed when no registered pool is left that has not, else requested again. */
 export function stateAfterDecline(
   declinedBy: readonly string[],

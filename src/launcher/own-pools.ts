@@ -1,0 +1,140 @@
+/**
+ * The pools of this launcher and their records in the component registry. A pool survives a change of its provider: same
+ * id, same registration; its labels and priority are published anew.
+ */
+import type { PoolConfig } from '../config/model.ts';
+import type { Logger } from '../provider/logger.ts';
+import type { ComponentRecord } from '../records/component.ts';
+import type { Runtime } from '../runtime.ts';
+import { ComponentHandle } from '../store/components.ts';
+import type { Store } from '../store/store.ts';
+import { OwnPool } from './own-pool.ts';
+import type { NodeBooks } from './node-books.ts';
+import type { ProviderPort } from './ports.ts';
+
+export interface OwnPoolsOptions {
+  readonly store: Store;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  readonly books: NodeBooks;
+  readonly fqdn: string;
+  /** The record of this process, to be completed with what the pool says. */
+  readonly record: () => ComponentRecord;
+  /** The pool is visible to all launchers: it may take requests. */
+  readonly onRegistered: (pool: OwnPool) => void;
+  readonly onRetired: (pool: OwnPool) => void;
+}
+
+interface Parts {
+  readonly pool: OwnPool;
+  component: ComponentHandle | null;
+}
+
+const registerRetryMs = 1000;
+
+export class OwnPools {
+  private readonly o: OwnPoolsOptions;
+  private readonly parts = new Map<string, Parts>();
+  private stopped = false;
+
+  constructor(options: OwnPoolsOptions) {
+    this.o = options;
+  }
+
+  *all(): Iterable<OwnPool> {
+    for (const { pool } of this.parts.values()) yield pool;
+  }
+
+  get registered(): number {
+    let count = 0;
+    for (const { component } of this.parts.values()) if (component) count++;
+    return count;
+  }
+
+  /** The provider runs with these pools from now on: new ones are registered, others change, the rest retires. */
+  set(provider: ProviderPort, configs: ReadonlyMap<string, PoolConfig>): void {
+    for (const { pool } of [...this.parts.values()]) {
+      if (pool.providerName === provider.name && !configs.has(pool.poolName)) this.retire(pool);
+    }
+    for (const config of configs.values()) {
+      const parts = this.parts.get(keyOf(provider.name, config.name));
+      if (parts) {
+        parts.pool.serveWith(provider, config);
+        this.publish(parts);
+      } else this.add(provider, config);
+    }
+  }
+
+  /** The provider has left the configuration. */
+  retireAllOf(providerName: string): void {
+    for (const { pool } of [...this.parts.values()]) if (pool.providerName === providerName) this.retire(pool);
+  }
+
+  publishPauses(): void {
+    for (const parts of this.parts.values()) this.publish(parts);
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await Promise.allSettled([...this.parts.values()].map(async ({ component }) => component?.unregister()));
+  }
+
+  private add(provider: ProviderPort, config: PoolConfig): void {
+    const pool = new OwnPool({
+      id: `${this.o.fqdn}-PoolWorker.${provider.name}-${config.name}-${this.o.runtime.randomHex(32)}`,
+      provider,
+      config,
+      books: this.o.books,
+      diskImageReady: (image) => this.o.store.images.mostRecentUpload(provider.name, image) !== undefined,
+    });
+    const parts: Parts = { pool, component: null };
+    this.parts.set(keyOf(provider.name, config.name), parts);
+    void this.register(parts);
+  }
+
+  private async register(parts: Parts): Promise<void> {
+    const { pool } = parts;
+    if (this.stopped || pool.retired) return;
+    try {
+      const component = await ComponentHandle.register(this.o.store, this.recordOf(pool));
+      if (this.stopped || pool.retired) return await component.unregister();
+      parts.component = component;
+      this.publish(parts);
+      this.o.onRegistered(pool);
+    } catch (error) {
+      if (this.stopped || pool.retired) return;
+      this.o.log.warn({ pool: pool.id, err: error }, 'A pool could not be registered, trying again');
+      this.o.runtime.setBackgroundTimer(registerRetryMs, () => void this.register(parts));
+    }
+  }
+
+  private retire(pool: OwnPool): void {
+    const key = keyOf(pool.providerName, pool.poolName);
+    const component = this.parts.get(key)?.component;
+    this.parts.delete(key);
+    pool.retired = true;
+    this.o.log.info({ pool: pool.id }, 'A pool has left the configuration');
+    component?.unregister().catch((error: unknown) => {
+      this.o.log.warn({ pool: pool.id, err: error }, 'A pool could not be taken from the registry');
+    });
+    this.o.onRetired(pool);
+  }
+
+  private publish(parts: Parts): void {
+    parts.component?.update(this.recordOf(parts.pool));
+  }
+
+  private recordOf(pool: OwnPool): ComponentRecord {
+    return {
+      ...this.o.record(),
+      id: pool.id,
+      name: pool.poolName,
+      providerName: pool.providerName,
+      supportedLabels: [...pool.config.labels.keys()],
+      priority: pool.priority,
+      paused: pool.paused,
+    };
+  }
+}
+
+const keyOf = (provider: string, pool: string) => `${provider}\n${pool}`;

@@ -1,0 +1,164 @@
+/** Launchers with the fake and static drivers on an embedded coordinator, all in the process of the test. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { loadConfig } from '../../config/load.ts';
+import type { NodepoolConfig, ProviderConfig } from '../../config/model.ts';
+import { fakeConfig } from '../../drivers/fake/config.ts';
+import { driver as fakeDriver } from '../../drivers/fake/index.ts';
+import { staticConfig } from '../../drivers/static/config.ts';
+import { driver as staticDriver } from '../../drivers/static/index.ts';
+import type { Adapter } from '../../provider/adapter.ts';
+import { isBroken } from '../../records/broken.ts';
+import type { NodeRecord } from '../../records/node.ts';
+import type { RequestFields, RequestRecord } from '../../records/request.ts';
+import { systemRuntime } from '../../runtime.ts';
+import { Operations } from '../../store/operations.ts';
+import { Store } from '../../store/store.ts';
+import { createZooKeeper } from '../../zookeeper/client/client.ts';
+import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import { type Coordinator, startCoordinator } from '../../zookeeper/server/coordinator.ts';
+import { Launcher } from '../launcher.ts';
+
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+const drivers = { fake: fakeDriver, static: staticDriver };
+const patience = { timeout: 15_000, interval: 5 };
+
+export type CreateAdapter = (config: ProviderConfig) => Promise<Adapter>;
+
+export const createAdapter: CreateAdapter = async (provider) =>
+  drivers[provider.driver as keyof typeof drivers].createAdapter({ provider, runtime: systemRuntime, log, env: {} });
+
+/** One provider of the fake driver; `pools` and `more` are YAML in flow style. */
+export function fakeProvider(name: string, pools: string, more = ''): string {
+  return `
+  - name: ${name}
+    driver: fake
+    cloud: fake
+    launch-retries: 1
+    ${more}
+    cloud-images: [{name: image, image-id: fake-image-id}]
+    pools: ${pools}`;
+}
+
+export class Cluster {
+  readonly directory: string;
+  private readonly clients: ZooKeeper[] = [];
+  private readonly stores: Store[] = [];
+  private readonly launchers: Launcher[] = [];
+  private readonly coordinator: Coordinator;
+  /** What a consumer sees and does. */
+  seen!: Store;
+  consumer!: Operations;
+
+  private constructor(coordinator: Coordinator, directory: string) {
+    this.coordinator = coordinator;
+    this.directory = directory;
+  }
+
+  static async start(): Promise<Cluster> {
+    const directory = mkdtempSync(join(tmpdir(), 'nodepool-launcher-'));
+    const coordinator = await startCoordinator({
+      dataDir: directory,
+      port: null,
+      runtime: systemRuntime,
+      log: () => undefined,
+    });
+    const cluster = new Cluster(coordinator, directory);
+    cluster.seen = await cluster.open();
+    cluster.consumer = new Operations(cluster.seen);
+    return cluster;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.launchers.map((launcher) => launcher.stop()));
+    await Promise.all(this.stores.map((store) => store.close()));
+    await Promise.all(this.clients.map((client) => client.close()));
+    await this.coordinator.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  config(text: string): NodepoolConfig {
+    const path = join(this.directory, 'nodepool.yaml');
+    writeFileSync(path, text);
+    const definitions = new Map([
+      ['fake', fakeConfig],
+      ['static', staticConfig],
+    ]);
+    return loadConfig({ path, env: {}, drivers: definitions }).config;
+  }
+
+  async launch(text: string, create: CreateAdapter = createAdapter): Promise<Launcher> {
+    const launcher = new Launcher({
+      config: this.config(text),
+      store: await this.open(),
+      createAdapter: create,
+      runtime: systemRuntime,
+      log,
+      env: {},
+      hostname: 'host',
+      fqdn: 'host.example',
+      version: 'test',
+    });
+    this.launchers.push(launcher);
+    await launcher.start();
+    return launcher;
+  }
+
+  async createRaw(path: string, text: string): Promise<void> {
+    await this.clients[0]!.create(path, Buffer.from(text), { mode: 'persistent-sequential' });
+  }
+
+  async submit(fields: RequestFields, priority = '200'): Promise<string> {
+    return (await this.consumer.createRequest({ requestor: 'test', ...fields }, priority, { ephemeral: false })).id;
+  }
+
+  request(id: string): RequestRecord | undefined {
+    const request = this.seen.requests.get(id)?.request;
+    return request && !isBroken(request) ? request : undefined;
+  }
+
+  nodes(): NodeRecord[] {
+    return [...this.seen.nodes.all()].flatMap(({ node }) => (node && !isBroken(node) ? [node] : []));
+  }
+
+  nodesOf(id: string): NodeRecord[] {
+    return this.request(id)!.nodes.map((nodeId) => this.nodes().find((node) => node.id === nodeId)!);
+  }
+
+  pools(): { provider: string | null; name: string | null; labels: readonly string[]; id: string | null }[] {
+    return [...this.seen.components.pools()].map((p) => ({
+      provider: p.providerName,
+      name: p.name,
+      labels: p.supportedLabels,
+      id: p.id,
+    }));
+  }
+
+  async untilState(id: string, wanted: string): Promise<void> {
+    await expect.poll(() => this.request(id)?.state, patience).toBe(wanted);
+  }
+
+  async untilNodes(count: number): Promise<void> {
+    await expect.poll(() => this.seen.nodes.size, patience).toBe(count);
+  }
+
+  async giveBack(id: string): Promise<void> {
+    for (const nodeId of this.request(id)!.nodes) {
+      const held = await this.consumer.lockNode(nodeId, { expect: (n) => n.state === 'ready' && n.allocatedTo === id });
+      if (!held.ok) throw new Error(held.reason);
+      await held.node.write({ state: 'used' });
+      await held.node.release();
+    }
+    await this.consumer.deleteRequest(id);
+  }
+
+  private async open(): Promise<Store> {
+    const client = createZooKeeper({ servers: [], connector: this.coordinator.connector, runtime: systemRuntime });
+    this.clients.push(client);
+    const store = await Store.open({ client, runtime: systemRuntime, log });
+    this.stores.push(store);
+    return store;
+  }
+}
