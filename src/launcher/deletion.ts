@@ -12,6 +12,7 @@ import type { NodeEntry, Store } from '../store/store.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { killPoint } from './kill-points.ts';
 import type { ProviderPort } from './ports.ts';
+import { awaitsTakeOver } from './stored-launch.ts';
 
 /** A node in one of these states that nobody has locked is deleted (spec: node life cycle). */
 const removableStates: readonly NodeState[] = [
@@ -26,6 +27,8 @@ const removableStates: readonly NodeState[] = [
 
 const removalTimeoutMs = 600_000;
 const unlockedInitGraceMs = 10_000;
+/** The request of an unfinished launch is taken over or reset before that, if any launcher is there. */
+const takeOverGraceMs = 15_000;
 const emptyNodeGraceMs = 5_000;
 const behindMs = 10;
 
@@ -62,8 +65,8 @@ export class DeletionReconciler {
     const { store } = options;
     this.unfollow = [
       store.nodes.onChange((id, _before, after) => {
-        if (!after) this.firstSeenMs.delete(id);
-        else if (this.concerns(after)) this.queue.add(id);
+        if (!after || after.locked) this.firstSeenMs.delete(id);
+        if (after && this.concerns(after)) this.queue.add(id);
       }),
       store.requests.onChange((id, _before, after) => {
         if (!after) for (const nodeId of store.nodes.byAllocatedTo(id)) this.queue.add(nodeId);
@@ -123,6 +126,7 @@ export class DeletionReconciler {
     const { node } = entry;
     if (node.state === 'ready' && !this.evicting.has(id)) return this.deallocate(node);
     if (node.state === 'init' && !this.isLongOrphaned(node)) return unlockedInitGraceMs;
+    if (awaitsTakeOver(this.o.store, entry) && this.seenForMs(id) < takeOverGraceMs) return takeOverGraceMs;
     return this.remove(node);
   }
 

@@ -8,8 +8,8 @@ import { compareRequests, type RequestRecord } from '../records/request.ts';
 import type { Runtime, Timer } from '../runtime.ts';
 import type { Plan } from '../scheduling/plan.ts';
 import { candidates, route, type Routing, stateAfterDecline } from '../scheduling/routing.ts';
-import type { Operations } from '../store/operations.ts';
-import type { Store } from '../store/store.ts';
+import type { HeldRequest, Operations } from '../store/operations.ts';
+import type { NodeEntry, Store } from '../store/store.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { killPoint } from './kill-points.ts';
 import type { LaunchContext } from './launch-context.ts';
@@ -257,18 +257,7 @@ export class Dispatcher {
   private async accept(request: RequestRecord, choice: Choice, reservations: Reservation[]): Promise<void> {
     const { pool, plan } = choice;
     const { operations, log } = this.o;
-    const handler = new RequestHandler({
-      request,
-      pool,
-      operations,
-      context: this.o.context,
-      runtime: this.o.runtime,
-      log,
-      onChange: (changed) => this.handlerChanged(changed),
-      declinedState: (declinedBy) => stateAfterDecline(declinedBy, this.o.registry.pools()),
-    });
-    this.handlers.set(request.id, handler);
-    pool.handlers.add(handler);
+    const handler = this.newHandler(request, pool);
     let why: string;
     try {
       const entry = this.o.store.requests.get(request.id);
@@ -298,6 +287,36 @@ export class Dispatcher {
     pool.handlers.delete(handler);
     if (why !== 'gone') this.o.runtime.setBackgroundTimer(lostRaceRetryMs, () => this.touchRequest(request.id));
     this.touchCapacity();
+  }
+
+  /** Serves a locked `pending` request of a launcher that has gone, with what that one had begun. */
+  takeOver(held: HeldRequest, pool: OwnPool, nodes: readonly NodeEntry[]): void {
+    const handler = this.newHandler(held.entry.request, pool);
+    handler.takeOver(held, nodes);
+    if (!this.o.store.requests.get(held.id)) handler.requestGone();
+    this.touchCapacity();
+  }
+
+  /** The own pool that could go on with launches there. */
+  poolNamed(provider: string | null, name: string | null): OwnPool | undefined {
+    for (const pool of this.pools.values()) if (pool.providerName === provider && pool.poolName === name) return pool;
+    return undefined;
+  }
+
+  private newHandler(request: RequestRecord, pool: OwnPool): RequestHandler {
+    const handler = new RequestHandler({
+      request,
+      pool,
+      operations: this.o.operations,
+      context: this.o.context,
+      runtime: this.o.runtime,
+      log: this.o.log,
+      onChange: (changed) => this.handlerChanged(changed),
+      declinedState: (declinedBy) => stateAfterDecline(declinedBy, this.o.registry.pools()),
+    });
+    this.handlers.set(request.id, handler);
+    pool.handlers.add(handler);
+    return handler;
   }
 
   private async giveBack(handler: RequestHandler, held: Parameters<RequestHandler['begin']>[0]): Promise<void> {

@@ -113,6 +113,12 @@ export class LaunchContext {
     };
   }
 
+  imageIfReady(pool: OwnPool, label: PoolLabelConfig): ResolvedImage | null {
+    if (label.image?.kind === 'diskimage' && !this.store.images.mostRecentUpload(pool.providerName, label.image.name))
+      return null;
+    return this.image(pool, label);
+  }
+
   chooseZone(pool: OwnPool): string | null {
     const zones = pool.config.availabilityZones ?? pool.provider.zones() ?? [null];
     return zones[Math.floor(this.runtime.random() * zones.length)] ?? null;

@@ -14,7 +14,7 @@ import { Eviction } from './eviction.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { InventoryReconciler } from './inventory.ts';
 import { LaunchContext } from './launch-context.ts';
-import { LostRequestReconciler } from './lost-requests.ts';
+import { LostRequestReconciler, type Successor } from './lost-requests.ts';
 import { MinReadyReconciler } from './min-ready.ts';
 import { NodeBooks } from './node-books.ts';
 import { OwnPools } from './own-pools.ts';
@@ -136,6 +136,8 @@ export class Launcher {
       runtime,
       log,
       isMine: (id) => this.dispatcher.handler(id) !== undefined,
+      successor: (provider, pool) => this.successor(provider, pool),
+      takeOver: (held, pool, nodes) => this.dispatcher.takeOver(held, pool, nodes),
     });
     this.minReady = new MinReadyReconciler({
       store,
@@ -219,6 +221,14 @@ export class Launcher {
       priority: 100,
       paused: false,
     };
+  }
+
+  private successor(provider: string | null, pool: string | null): Successor {
+    if (provider === null || pool === null) return null;
+    const own = this.dispatcher.poolNamed(provider, pool);
+    if (own) return own;
+    const coming = this.config.providers.get(provider)?.pools.has(pool) === true;
+    return coming || this.registry.pools().some((p) => p.providerName === provider && p.name === pool) ? 'soon' : null;
   }
 
   private settingsChanged(): void {

@@ -1,33 +1,50 @@
 /**
- * A pending request that nobody has locked has lost its launcher: it is reset to `requested` and its nodes are freed, so
- * that any launcher can take it. Woken by the lock's disappearance; every launcher does it for all.
+ * A pending request that nobody has locked has lost its launcher. With launches under way a launcher of the same pool goes
+ * on with it; else it is reset to `requested` and its nodes are freed, so that any launcher can take it. Woken by the lock's
+ * disappearance; every launcher does it for all.
  */
 import type { Logger } from '../provider/logger.ts';
 import { isBroken } from '../records/broken.ts';
 import type { Runtime } from '../runtime.ts';
-import type { Operations } from '../store/operations.ts';
-import type { Store } from '../store/store.ts';
+import type { HeldRequest, Operations } from '../store/operations.ts';
+import type { NodeEntry, Store } from '../store/store.ts';
 import { KeyedQueue } from './keyed-queue.ts';
+import type { OwnPool } from './own-pool.ts';
+import { awaitsTakeOver } from './stored-launch.ts';
 
 /** Mirrors of requests and locks are not in step to the moment; what lasts this long is real. */
 const settleMs = 500;
+/** So long a launcher that could go on with the launches has time to do so. */
+const takeOverPatienceMs = 5000;
+const takeOverRetryMs = 500;
+
+/** Who could go on with the launches of a pool: a pool of this launcher; soon, somebody; nobody. */
+export type Successor = OwnPool | 'soon' | null;
+
+export interface LostRequestOptions {
+  readonly store: Store;
+  readonly operations: Operations;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  /** Being served by this process: never lost. */
+  readonly isMine: (id: string) => boolean;
+  readonly successor: (provider: string | null, pool: string | null) => Successor;
+  readonly takeOver: (held: HeldRequest, pool: OwnPool, nodes: readonly NodeEntry[]) => void;
+}
 
 export class LostRequestReconciler {
+  private readonly o: LostRequestOptions;
   private readonly store: Store;
   private readonly operations: Operations;
   private readonly log: Logger;
   private readonly queue: KeyedQueue;
   private readonly isMine: (id: string) => boolean;
   private readonly unfollow: (() => void)[];
+  /** Since when a request waits for somebody who could go on with its launches. */
+  private readonly waitingSinceMs = new Map<string, number>();
 
-  constructor(o: {
-    store: Store;
-    operations: Operations;
-    runtime: Runtime;
-    log: Logger;
-    /** Being served by this process: never lost. */
-    isMine: (id: string) => boolean;
-  }) {
+  constructor(o: LostRequestOptions) {
+    this.o = o;
     this.store = o.store;
     this.operations = o.operations;
     this.log = o.log;
@@ -66,12 +83,23 @@ export class LostRequestReconciler {
   }
 
   private async reconcile(id: string): Promise<number | undefined> {
-    if (!this.seemsLost(id)) return undefined;
+    if (!this.seemsLost(id)) {
+      this.waitingSinceMs.delete(id);
+      return undefined;
+    }
+    const successor = this.successorOf(id);
+    if (successor === 'soon' && this.waitsMs(id) < takeOverPatienceMs) return takeOverRetryMs;
+    this.waitingSinceMs.delete(id);
     const locked = await this.operations.lockRequest(id, (request) => request.state === 'pending');
     if (!locked.ok) return undefined;
     const held = locked.request;
+    if (successor && successor !== 'soon' && !successor.retired && !this.isMine(id)) {
+      this.log.info({ requestId: id, pool: successor.id }, 'Taking over a request whose launcher is gone');
+      this.o.takeOver(held, successor, this.nodesOf(id));
+      return undefined;
+    }
     try {
-      for (const nodeId of [...this.store.nodes.byAllocatedTo(id)]) {
+      for (const { id: nodeId } of this.nodesOf(id)) {
         const node = await this.operations.lockNode(nodeId, { expect: (n) => n.allocatedTo === id });
         // Locked elsewhere: somebody is at work on it; this request is looked at again later.
         if (!node.ok && node.reason === 'locked') return 1000;
@@ -86,5 +114,25 @@ export class LostRequestReconciler {
       await held.release();
     }
     return undefined;
+  }
+
+  private nodesOf(id: string): NodeEntry[] {
+    return [...this.store.nodes.byAllocatedTo(id)].flatMap((nodeId) => this.store.nodes.get(nodeId) ?? []);
+  }
+
+  /** Only launches under way are worth it: everything else is quickly decided anew. */
+  private successorOf(id: string): Successor {
+    for (const entry of this.nodesOf(id)) {
+      if (!awaitsTakeOver(this.store, entry) || !entry.node || isBroken(entry.node)) continue;
+      return this.o.successor(entry.node.provider, entry.node.pool);
+    }
+    return null;
+  }
+
+  private waitsMs(id: string): number {
+    const now = this.o.runtime.monotonicMs();
+    const since = this.waitingSinceMs.get(id) ?? now;
+    this.waitingSinceMs.set(id, since);
+    return now - since;
   }
 }

@@ -11,6 +11,7 @@ import { type Runtime, sleep } from '../runtime.ts';
 import type { HeldNode } from '../store/operations.ts';
 import { killPoint } from './kill-points.ts';
 import type { ProviderPort } from './ports.ts';
+import type { ResumableLaunch, StoredLaunch } from './stored-launch.ts';
 
 export interface NodeLaunch {
   readonly node: HeldNode;
@@ -20,6 +21,8 @@ export interface NodeLaunch {
   readonly imageExternalId: string | null;
   readonly request: RequestView | null;
   readonly az: string | null;
+  /** A launch that another launcher began. */
+  readonly resume: ResumableLaunch | null;
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly signal: AbortSignal;
@@ -50,9 +53,12 @@ export async function launchNode(o: NodeLaunch): Promise<LaunchOutcome> {
 
 async function launch(o: NodeLaunch): Promise<LaunchOutcome> {
   const attempts = Math.max(1, o.provider.config.launchRetries);
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = o.resume?.attempt ?? 1; ; attempt++) {
     try {
-      return { kind: 'launched', fields: await attemptLaunch(o, attempt) };
+      return {
+        kind: 'launched',
+        fields: await attemptLaunch(o, attempt, attempt === o.resume?.attempt ? o.resume : null),
+      };
     } catch (error) {
       if (error instanceof LockLostError || o.signal.aborted || !o.node.held) {
         return { kind: 'lost', reason: 'the lock on the node is lost or the launcher stops' };
@@ -84,7 +90,7 @@ async function launch(o: NodeLaunch): Promise<LaunchOutcome> {
   }
 }
 
-async function attemptLaunch(o: NodeLaunch, attempt: number): Promise<NodeFields> {
+async function attemptLaunch(o: NodeLaunch, attempt: number, resume: ResumableLaunch | null): Promise<NodeFields> {
   const spec: LaunchSpec = {
     hostname: `np${o.node.id}`,
     nodeId: o.node.id,
@@ -100,14 +106,17 @@ async function attemptLaunch(o: NodeLaunch, attempt: number): Promise<NodeFields
     availabilityZone: o.az,
     attempt,
   };
-  o.onProgress(`launching, attempt ${attempt} of ${o.provider.config.launchRetries}`);
-  killPoint('before-create');
+  const doing = resume ? 'going on with the launch of a launcher that has gone' : 'launching';
+  o.onProgress(`${doing}, attempt ${attempt} of ${o.provider.config.launchRetries}`);
+  if (!resume) killPoint('before-create');
   const started = o.runtime.monotonicMs();
   const instance = await o.provider.launch(spec, {
     timeoutMs: o.provider.config.launchTimeoutMs,
     signal: o.signal,
-    onExternalId: async (externalId, machine) => {
+    ...(resume ? { resume: resume.state, resumeExternalId: resume.externalId } : {}),
+    onExternalId: async (externalId, state) => {
       killPoint('before-external-id');
+      const machine: StoredLaunch = { attempt, az: o.az, state };
       const written = await o.node.write({ externalId, machine });
       if (!written.ok) throw new LockLostError(`node ${o.node.id}: ${written.reason}`);
       killPoint('after-external-id');

@@ -10,6 +10,7 @@ interface LaunchOptions {
   readonly signal: AbortSignal;
   /** State of a machine to go on with, stored by another launcher. */
   readonly resume?: Json;
+  readonly resumeExternalId?: ExternalId;
   /** Awaited before the machine goes on, so that the id is stored before it can be lost. */
   readonly onExternalId: (id: ExternalId, state: Json) => Promise<void>;
 }

@@ -23,6 +23,7 @@ export class Registry {
             {
               id: record.id,
               providerName: record.providerName ?? '',
+              name: record.name ?? '',
               priority: record.priority,
               paused: record.paused,
               labels: new Set(record.supportedLabels),

@@ -3,6 +3,8 @@
  * nodes over, or gives everything back. Decisions come from scheduling/plan.ts; writes go through store/operations.ts.
  */
 import type { Logger } from '../provider/logger.ts';
+import type { PoolLabelConfig } from '../config/model.ts';
+import { isBroken } from '../records/broken.ts';
 import type { NodeFields } from '../records/node.ts';
 import type { RequestRecord } from '../records/request.ts';
 import type { Plan, PlannedSlot } from '../scheduling/plan.ts';
@@ -11,10 +13,11 @@ import type { Runtime } from '../runtime.ts';
 import type { HeldNode, HeldRequest, Operations } from '../store/operations.ts';
 import type { NodeEntry } from '../store/store.ts';
 import { killPoint } from './kill-points.ts';
-import type { LaunchContext } from './launch-context.ts';
+import type { LaunchContext, ResolvedImage } from './launch-context.ts';
 import type { Reservation } from './node-books.ts';
 import { launchNode } from './node-launch.ts';
 import type { OwnPool } from './own-pool.ts';
+import { type ResumableLaunch, resumableLaunch } from './stored-launch.ts';
 
 export interface HandlerOptions {
   readonly request: RequestRecord;
@@ -115,6 +118,31 @@ export class RequestHandler {
     this.settle();
   }
 
+  /**
+   * Goes on with a request whose launcher has gone: ready nodes of it count, launches under way are led to their end, what
+   * is missing is planned anew. Nodes that do not fit stay behind and are removed as orphans.
+   */
+  takeOver(held: HeldRequest, entries: readonly NodeEntry[]): void {
+    this.held = held;
+    for (const entry of [...entries].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+      const { node } = entry;
+      if (!node || isBroken(node)) continue;
+      const slot = this.openSlots().find(({ label }) => node.labels.includes(label));
+      if (!slot) continue;
+      const launch = resumableLaunch(node);
+      if (launch) this.az ??= launch.az;
+      if (launch || node.state === 'ready') {
+        slot.state = launch ? 'launching' : 'taking';
+        void this.guard(slot, this.takeBack(slot, entry.id));
+      } else if (node.state === 'init') {
+        slot.state = 'launching';
+        void this.guard(slot, this.launch(slot, entry));
+      }
+    }
+    this.fill();
+    this.settle();
+  }
+
   /** Capacity may have come free: tries to fill what is open. Returns false when it still waits. */
   fill(): boolean {
     if (this.ending || this.gone || this.openLabels === 0) return true;
@@ -177,8 +205,25 @@ export class RequestHandler {
 
   /** The launcher stops: nodes and request are given back so that another launcher can take them at once. */
   async handBackForStop(): Promise<void> {
+    const underWay = this.slots.some(
+      (slot) => slot.state === 'launching' && slot.node && resumableLaunch(slot.node.node),
+    );
     this.abort.abort(new Error('the launcher stops'));
-    await this.handBack('the launcher stops');
+    if (underWay && !this.gone && !this.ending) await this.leaveToSuccessor();
+    else await this.handBack('the launcher stops');
+  }
+
+  /** Unlocked as it is: another launcher of this pool takes it over, and without one it is reset as lost. */
+  private async leaveToSuccessor(): Promise<void> {
+    this.ending = true;
+    this.waitsFor = null;
+    for (const slot of this.slots) {
+      if (slot.node && slot.state === 'done' && slot.unwritten) {
+        await slot.node.write({ ...slot.fields, allocatedTo: this.id }).catch(() => undefined);
+      }
+    }
+    await this.releaseLocks();
+    this.end();
   }
 
   private openSlots(): Slot[] {
@@ -274,15 +319,50 @@ export class RequestHandler {
       return;
     }
     killPoint('after-building');
-    slot.node = building.node;
+    await this.runLaunch(slot, building.node, label, image, null);
+  }
+
+  private async takeBack(slot: Slot, nodeId: string): Promise<void> {
+    const label = this.pool.labelConfig(slot.label);
+    const locked = await this.o.operations.lockNode(nodeId, {
+      expect: (node) => node.allocatedTo === this.id && (node.state === 'ready' || resumableLaunch(node) !== null),
+    });
+    const launch = locked.ok ? resumableLaunch(locked.node.node) : null;
+    if (!locked.ok || (launch && !label)) {
+      if (locked.ok) await locked.node.release();
+      slot.state = this.gone ? 'failed' : 'open';
+      return;
+    }
+    if (launch && label) {
+      this.o.log.info({ nodeId, requestId: this.id, externalId: launch.externalId }, 'Taking over a launch');
+      // A later attempt fails without its image; this one needs it no more.
+      const image = this.o.context.imageIfReady(this.pool, label);
+      return this.runLaunch(slot, locked.node, label, image, launch);
+    }
+    slot.node = locked.node;
+    slot.state = 'done';
+    slot.fields = { state: 'ready' };
+    slot.unwritten = false;
+    slot.progress = 'ready, launched by a launcher that has gone';
+  }
+
+  private async runLaunch(
+    slot: Slot,
+    node: HeldNode,
+    label: PoolLabelConfig,
+    image: ResolvedImage | null,
+    resume: ResumableLaunch | null,
+  ): Promise<void> {
+    slot.node = node;
     const outcome = await launchNode({
-      node: building.node,
+      node,
+      resume,
       provider: this.pool.provider,
       pool: this.pool.config,
       label,
       imageExternalId: image?.externalId ?? null,
       request: this.o.context.requestView(this.request),
-      az: this.az,
+      az: resume ? resume.az : (this.az ?? null),
       runtime: this.o.runtime,
       log: this.o.log,
       signal: this.abort.signal,
@@ -292,21 +372,21 @@ export class RequestHandler {
     });
     switch (outcome.kind) {
       case 'launched':
-        slot.fields = { state: 'ready', ...outcome.fields };
+        slot.fields = { state: 'ready', ...outcome.fields, ...(resume ? { launcher: this.pool.id } : {}) };
         slot.progress = 'ready';
-        if (!this.gone && !this.isLast(slot)) await this.writeReady(slot, building.node);
+        if (!this.gone && !this.isLast(slot)) await this.writeReady(slot, node);
         slot.state = 'done';
         return;
       case 'aborted':
         slot.progress = `refused for quota: ${outcome.reason}`;
-        await this.letGo(building.node, { state: 'aborted' });
+        await this.letGo(node, { state: 'aborted' });
         slot.node = null;
         slot.state = this.gone ? 'failed' : 'open';
         this.waitsFor = `the cloud refused a launch for its quota: ${outcome.reason}`;
         return;
       case 'failed':
         slot.progress = outcome.reason;
-        await this.letGo(building.node, { state: 'failed' });
+        await this.letGo(node, { state: 'failed' });
         slot.node = null;
         slot.state = 'failed';
         return;

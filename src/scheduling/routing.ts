@@ -9,6 +9,8 @@ import { plus, type Resources, shortage } from '../records/resources.ts';
 export interface RegisteredPool {
   readonly id: string;
   readonly providerName: string;
+  /** As the configuration names it. */
+  readonly name: string;
   readonly priority: number;
   readonly paused: boolean;
   readonly labels: ReadonlySet<string>;

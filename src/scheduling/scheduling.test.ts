@@ -14,6 +14,7 @@ function request(fields: RequestFields) {
 const registered = (id: string, labels: string[], more: Partial<RegisteredPool> = {}): RegisteredPool => ({
   id,
   providerName: id,
+  name: 'main',
   priority: 100,
   paused: false,
   labels: new Set(labels),

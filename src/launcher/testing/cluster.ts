@@ -46,7 +46,7 @@ export class Cluster {
   readonly directory: string;
   private readonly clients: ZooKeeper[] = [];
   private readonly stores: Store[] = [];
-  private readonly launchers: Launcher[] = [];
+  private readonly launchers = new Map<Launcher, ZooKeeper>();
   private readonly coordinator: Coordinator;
   /** What a consumer sees and does. */
   seen!: Store;
@@ -72,7 +72,7 @@ export class Cluster {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.launchers.map((launcher) => launcher.stop()));
+    await Promise.all([...this.launchers.keys()].map((launcher) => launcher.stop()));
     await Promise.all(this.stores.map((store) => store.close()));
     await Promise.all(this.clients.map((client) => client.close()));
     await this.coordinator.close();
@@ -90,9 +90,10 @@ export class Cluster {
   }
 
   async launch(text: string, create: CreateAdapter = createAdapter): Promise<Launcher> {
+    const store = await this.open();
     const launcher = new Launcher({
       config: this.config(text),
-      store: await this.open(),
+      store,
       createAdapter: create,
       runtime: systemRuntime,
       log,
@@ -101,9 +102,14 @@ export class Cluster {
       fqdn: 'host.example',
       version: 'test',
     });
-    this.launchers.push(launcher);
+    this.launchers.set(launcher, store.client);
     await launcher.start();
     return launcher;
+  }
+
+  /** As by `kill -9`, with the session's time over: nothing is handed back, nothing is written any more. */
+  async kill(launcher: Launcher): Promise<void> {
+    await this.launchers.get(launcher)!.close();
   }
 
   async createRaw(path: string, text: string): Promise<void> {
