@@ -6,8 +6,10 @@ import type { Logger } from '../provider/logger.ts';
 import { isBroken } from '../records/broken.ts';
 import { compareRequests, type RequestRecord } from '../records/request.ts';
 import type { Runtime, Timer } from '../runtime.ts';
+import type { Resources } from '../records/resources.ts';
 import type { Plan } from '../scheduling/plan.ts';
 import { candidates, route, type Routing, stateAfterDecline } from '../scheduling/routing.ts';
+import { requestNeed, type TenantShortage, tenantShortage } from '../scheduling/tenants.ts';
 import type { HeldRequest, Operations } from '../store/operations.ts';
 import type { NodeEntry, Store } from '../store/store.ts';
 import { KeyedQueue } from './keyed-queue.ts';
@@ -18,6 +20,7 @@ import type { OwnPool } from './own-pool.ts';
 import type { Registry } from './registry.ts';
 import { minReadyRequestor, RequestHandler } from './request-handler.ts';
 import { SortedList } from './sorted-list.ts';
+import { TenantQueue } from './tenant-queue.ts';
 
 export interface DispatcherOptions {
   readonly store: Store;
@@ -26,7 +29,9 @@ export interface DispatcherOptions {
   readonly context: LaunchContext;
   readonly runtime: Runtime;
   readonly log: Logger;
-  readonly onHandlerEnd: (handler: RequestHandler) => void;
+  /** A request has begun or ended to wait, or has ended: its pool may have paused or go on. */
+  readonly tenantLimits: (tenant: string) => Resources | undefined;
+  readonly onHandlerChange: () => void;
 }
 
 interface Open {
@@ -39,15 +44,28 @@ interface Choice {
   readonly plan: Plan;
 }
 
+const byRequest = (a: Open, b: Open) => compareRequests(a.request, b.request);
+
+/** What is counted as used from the decision on. */
+interface Holds {
+  readonly capacity: readonly Reservation[];
+  /** One for each label of the request; none where it has no tenant. */
+  readonly tenant: readonly Reservation[];
+}
+
 /** After a lock attempt that somebody else won, the request is looked at again at its next change or after this. */
 const lostRaceRetryMs = 1000;
+
+/** Requests that can be served go before those that cannot. */
+const declineDelayMs = 5;
 
 export class Dispatcher {
   private readonly o: DispatcherOptions;
   private readonly pools = new Map<string, OwnPool>();
   private readonly handlers = new Map<string, RequestHandler>();
   private readonly open = new Map<string, Open>();
-  private readonly order = new SortedList<Open>((a, b) => compareRequests(a.request, b.request));
+  private readonly order = new SortedList<Open>(byRequest);
+  private readonly overTenantLimit = new TenantQueue<Open>(byRequest);
   private readonly dirty = new Set<string>();
   private readonly declines: KeyedQueue;
   private allDirty = true;
@@ -110,6 +128,11 @@ export class Dispatcher {
     this.schedule();
   }
 
+  /** Nodes of the tenant have gone. */
+  tenantFreed(tenant: string): void {
+    if (this.overTenantLimit.markFreed(tenant)) this.schedule();
+  }
+
   /** Nothing new is accepted; requests under way are handed back. */
   async stop(): Promise<void> {
     this.stopped = true;
@@ -162,6 +185,7 @@ export class Dispatcher {
     const before = this.open.get(id);
     if (before) {
       this.order.remove(before);
+      this.overTenantLimit.remove(before.request.tenantName, before);
       this.open.delete(id);
     }
     const request = this.o.store.requests.get(id)?.request;
@@ -175,7 +199,7 @@ export class Dispatcher {
       else if (routing.kind === 'decline') declines = true;
     }
     // Also when a pool that had not declined yet has gone: nobody else would bring the request to its end.
-    if (declines || this.isAbandoned(request)) this.declines.add(id);
+    if (declines || this.isAbandoned(request)) this.declines.add(id, declineDelayMs);
     if (pools.length === 0) return;
     pools.sort((a, b) => a.priority - b.priority);
     const open = { request, pools };
@@ -194,23 +218,44 @@ export class Dispatcher {
   }
 
   private acceptFromFront(): void {
+    for (const open of this.overTenantLimit.takeNext()) this.order.insert(open);
     let taking = 0;
     for (const pool of this.pools.values()) if (this.takesMore(pool)) taking++;
     if (taking === 0 || this.order.size === 0) return;
-    const accepted: [Open, Choice, Reservation[]][] = [];
+    const accepted: [Open, Choice, Holds][] = [];
+    const parked: [Open, TenantShortage][] = [];
     for (const open of this.order) {
       const pools = open.pools.filter((pool) => this.takesMore(pool));
       if (pools.length === 0) continue;
+      const short = this.tenantShortage(open.request, pools[0]!);
+      if (short) {
+        parked.push([open, short]);
+        continue;
+      }
       const choice = this.choose(open.request, pools);
       if (!choice) continue;
-      accepted.push([open, choice, this.prepare(open.request, choice)]);
+      const holds = this.prepare(open.request, choice);
+      accepted.push([open, choice, holds]);
       if (!this.takesMore(choice.pool) && --taking === 0) break;
     }
-    for (const [open, choice, reservations] of accepted) {
+    for (const [open, short] of parked) {
+      this.order.remove(open);
+      this.overTenantLimit.park(short.tenant, open, short.never);
+    }
+    for (const [open, choice, holds] of accepted) {
       this.order.remove(open);
       this.open.delete(open.request.id);
-      void this.accept(open.request, choice, reservations);
+      // There may be room for the next one of that tenant too.
+      if (open.request.tenantName !== null) this.tenantFreed(open.request.tenantName);
+      void this.accept(open.request, choice, holds);
     }
+  }
+
+  private tenantShortage(request: RequestRecord, pool: OwnPool): TenantShortage | null {
+    const tenant = request.tenantName;
+    const limits = tenant === null ? undefined : this.o.tenantLimits(tenant);
+    if (tenant === null || !limits) return null;
+    return tenantShortage(tenant, limits, this.o.context.usedByTenant(tenant), requestNeed(request, pool));
   }
 
   private takesMore(pool: OwnPool): boolean {
@@ -249,15 +294,19 @@ export class Dispatcher {
   /** Pools whose next waiting request is being accepted at this moment. */
   private readonly pausing = new Map<OwnPool, number>();
 
-  private prepare(_request: RequestRecord, choice: Choice): Reservation[] {
+  private prepare(request: RequestRecord, choice: Choice): Holds {
     if (choice.plan.waitsFor !== null) this.pausing.set(choice.pool, (this.pausing.get(choice.pool) ?? 0) + 1);
-    return this.o.context.reserveAll(choice.pool, choice.plan);
+    const { context } = this.o;
+    return {
+      capacity: context.reserveAll(choice.pool, choice.plan),
+      tenant: context.holdForTenant(choice.pool, request),
+    };
   }
 
-  private async accept(request: RequestRecord, choice: Choice, reservations: Reservation[]): Promise<void> {
+  private async accept(request: RequestRecord, choice: Choice, holds: Holds): Promise<void> {
     const { pool, plan } = choice;
     const { operations, log } = this.o;
-    const handler = this.newHandler(request, pool);
+    const handler = this.newHandler(request, pool, holds.tenant);
     let why: string;
     try {
       const entry = this.o.store.requests.get(request.id);
@@ -272,7 +321,7 @@ export class Dispatcher {
       if (result.ok) {
         killPoint('after-accept');
         if (this.stopped || pool.retired) return await this.giveBack(handler, result.request);
-        handler.begin(result.request, plan, reservations, result.nodes);
+        handler.begin(result.request, plan, holds.capacity, result.nodes);
         if (!this.o.store.requests.get(request.id)) handler.requestGone();
         return;
       }
@@ -282,7 +331,7 @@ export class Dispatcher {
       why = 'error';
       log.warn({ requestId: request.id, err: error }, 'Accepting a request failed');
     }
-    for (const reservation of reservations) reservation.release();
+    for (const reservation of [...holds.capacity, ...holds.tenant]) reservation.release();
     this.handlers.delete(request.id);
     pool.handlers.delete(handler);
     if (why !== 'gone') this.o.runtime.setBackgroundTimer(lostRaceRetryMs, () => this.touchRequest(request.id));
@@ -291,7 +340,8 @@ export class Dispatcher {
 
   /** Serves a locked `pending` request of a launcher that has gone, with what that one had begun. */
   takeOver(held: HeldRequest, pool: OwnPool, nodes: readonly NodeEntry[]): void {
-    const handler = this.newHandler(held.entry.request, pool);
+    const { request } = held.entry;
+    const handler = this.newHandler(request, pool, this.o.context.holdForTenant(pool, request));
     handler.takeOver(held, nodes);
     if (!this.o.store.requests.get(held.id)) handler.requestGone();
     this.touchCapacity();
@@ -303,10 +353,11 @@ export class Dispatcher {
     return undefined;
   }
 
-  private newHandler(request: RequestRecord, pool: OwnPool): RequestHandler {
+  private newHandler(request: RequestRecord, pool: OwnPool, tenantHolds: readonly Reservation[]): RequestHandler {
     const handler = new RequestHandler({
       request,
       pool,
+      tenantHolds,
       operations: this.o.operations,
       context: this.o.context,
       runtime: this.o.runtime,
@@ -337,8 +388,8 @@ export class Dispatcher {
     if (!handler.pool.handlers.has(handler)) {
       if (this.handlers.get(handler.id) === handler) this.handlers.delete(handler.id);
       this.touchRequest(handler.id);
-      this.o.onHandlerEnd(handler);
     }
+    this.o.onHandlerChange();
     this.touchCapacity();
   }
 

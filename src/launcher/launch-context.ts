@@ -5,6 +5,7 @@ import type { Logger } from '../provider/logger.ts';
 import { isBroken } from '../records/broken.ts';
 import { newNode, type NodeFields, type NodeRecord } from '../records/node.ts';
 import type { RequestRecord } from '../records/request.ts';
+import type { ResourceTotal } from '../records/resources.ts';
 import type { Runtime } from '../runtime.ts';
 import { plan, type Plan } from '../scheduling/plan.ts';
 import type { Store } from '../store/store.ts';
@@ -64,6 +65,17 @@ export class LaunchContext {
     if (slot.kind === 'stock') return this.books.reserveStock(slot.nodeId);
     if (slot.kind === 'launch') return this.books.reserve(pool.providerName, pool.poolName, slot.need);
     return { release: () => undefined };
+  }
+
+  usedByTenant(tenant: string): ResourceTotal {
+    return this.books.usedByTenant(tenant);
+  }
+
+  /** One for each label, until the node's own document counts for the tenant. */
+  holdForTenant(pool: OwnPool, request: RequestRecord, labels = request.nodeTypes): Reservation[] {
+    const { tenantName } = request;
+    if (tenantName === null) return [];
+    return labels.map((label) => this.books.reserveForTenant(tenantName, pool.need(label) ?? {}));
   }
 
   newNode(pool: OwnPool, label: string, request: RequestRecord): NodeRecord {

@@ -1,5 +1,5 @@
 /** A launcher with the fake driver on the embedded coordinator, all in this process. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { isBroken } from '../records/broken.ts';
 import type { Launcher } from './launcher.ts';
 import { Cluster, fakeProvider } from './testing/cluster.ts';
@@ -13,10 +13,11 @@ beforeEach(async () => {
 
 afterEach(() => cluster.stop());
 
-async function start(pool: string, labels = '[{name: a}, {name: b}]', options = ''): Promise<void> {
+async function start(pool: string, labels = '[{name: a}, {name: b}]', options = '', sections = ''): Promise<void> {
   const served = '[{name: a, cloud-image: image, min-ram: 1}, {name: b, cloud-image: image, min-ram: 1}]';
   launcher = await cluster.launch(`
 labels: ${labels}
+${sections}
 providers: ${fakeProvider('cloud', `[{name: main, ${pool}, labels: ${served}}]`, `fake-cloud: {boot-delay: 0.01${options}}`)}
 `);
 }
@@ -92,6 +93,17 @@ test('a stock node of another label makes way when the pool is full', async () =
   await cluster.untilState(id, 'fulfilled');
 });
 
+test('a stock node makes way also when nothing else happens any more', async () => {
+  await start('max-servers: 1', '[{name: a, min-ready: 1}, {name: b}]');
+  await cluster.untilNodes(1);
+  await expect.poll(() => cluster.nodes()[0], { timeout: 15_000 }).toMatchObject({ state: 'ready', allocatedTo: null });
+  let lastMs = performance.now();
+  onTestFinished(cluster.seen.nodes.onChange(() => (lastMs = performance.now())));
+  await expect.poll(() => performance.now() - lastMs, { timeout: 15_000 }).toBeGreaterThan(400);
+  const id = await cluster.submit({ nodeTypes: ['b'] });
+  await cluster.untilState(id, 'fulfilled');
+});
+
 test('a launch that fails for good fails the request and leaves nothing', async () => {
   await start('max-servers: 5', '[{name: a}, {name: b}]', ', failure-rate: 1');
   const id = await cluster.submit({ nodeTypes: ['a', 'b'] });
@@ -119,4 +131,44 @@ test('a broken document stops nothing', async () => {
   await cluster.untilState(id, 'fulfilled');
   await cluster.giveBack(id);
   await cluster.untilNodes(2);
+});
+
+test('a tenant at its limit waits without holding up others, and goes on in order', async () => {
+  await start(
+    'max-servers: 20',
+    '[{name: a, min-ready: 2}, {name: b}]',
+    '',
+    'tenant-resource-limits: [{tenant-name: t, max-servers: 3}]',
+  );
+  const mine = (...nodeTypes: string[]) => cluster.submit({ nodeTypes, tenantName: 't' });
+  const first = await mine('a', 'a');
+  const never = await mine('b', 'b', 'b', 'b');
+  const second = await mine('a', 'b');
+  const third = await mine('b', 'b', 'b');
+  const other = await cluster.submit({ nodeTypes: ['a', 'a', 'a'], tenantName: 'u' });
+  for (const id of [first, other]) await cluster.untilState(id, 'fulfilled');
+  for (const id of [never, second, third])
+    expect(cluster.request(id)).toMatchObject({ state: 'requested', declinedBy: [] });
+  await cluster.giveBack(first);
+  await cluster.untilState(second, 'fulfilled');
+  expect(cluster.request(third)!.state).toBe('requested');
+  await cluster.giveBack(second);
+  await cluster.untilState(third, 'fulfilled');
+  expect(cluster.request(never)!.state).toBe('requested');
+});
+
+test('requests that come together are held to the limit of their tenant as well', async () => {
+  await start('max-servers: 20', undefined, '', 'tenant-resource-limits: [{tenant-name: t, max-servers: 4}]');
+  const ids = await Promise.all(Array.from({ length: 8 }, () => cluster.submit({ nodeTypes: ['a'], tenantName: 't' })));
+  let most = 0;
+  onTestFinished(cluster.seen.nodes.onChange(() => (most = Math.max(most, cluster.seen.nodes.size))));
+  const open = new Set(ids);
+  while (open.size > 0) {
+    const done = () => [...open].find((id) => cluster.request(id)?.state === 'fulfilled');
+    await expect.poll(done, { timeout: 15_000, interval: 5 }).toBeDefined();
+    const id = done()!;
+    await cluster.giveBack(id);
+    open.delete(id);
+  }
+  expect(most).toBe(4);
 });

@@ -62,11 +62,14 @@ export class Launcher {
     this.config = options.config;
     const { store, runtime, log } = options;
     this.operations = new Operations(store);
-    this.books = new NodeBooks((name, poolName, labelName) => {
-      const provider = this.providers.serving(name);
-      const label = provider?.config.pools.get(poolName)?.labels.get(labelName);
-      return provider && label ? provider.labelStatus(label).need : null;
-    });
+    this.books = new NodeBooks(
+      (name, poolName, labelName) => {
+        const provider = this.providers.serving(name);
+        const label = provider?.config.pools.get(poolName)?.labels.get(labelName);
+        return provider && label ? provider.labelStatus(label).need : null;
+      },
+      (tenant) => this.dispatcher.tenantFreed(tenant),
+    );
     this.providers = new Providers({
       store,
       log,
@@ -118,7 +121,8 @@ export class Launcher {
       context,
       runtime,
       log,
-      onHandlerEnd: () => this.publishPauseSoon(),
+      tenantLimits: (tenant) => this.config.tenantLimits.get(tenant),
+      onHandlerChange: () => this.publishPauseSoon(),
     });
     this.deletion = new DeletionReconciler({
       store,

@@ -20,6 +20,7 @@ export type NeedOf = (provider: string, pool: string, label: string) => Resource
 interface Counted {
   readonly provider: string;
   readonly pool: string;
+  readonly tenant: string | null;
   readonly resources: Resources;
 }
 
@@ -36,6 +37,7 @@ export class NodeBooks {
   private readonly needOf: NeedOf;
   private readonly byProvider = new Map<string, ResourceTotal>();
   private readonly byPool = new Map<string, ResourceTotal>();
+  private readonly byTenant = new Map<string, ResourceTotal>();
   private readonly counted = new Map<string, Counted>();
   private readonly stockByLabel = new Map<string, SortedList<StockNode>>();
   private readonly stocked = new Map<string, Stocked>();
@@ -43,8 +45,12 @@ export class NodeBooks {
   private readonly reserved = new Set<string>();
   private readonly leaving = new Map<string, Set<string>>();
 
-  constructor(needOf: NeedOf) {
+  /** Nodes of the tenant have gone: it has room for more. */
+  private readonly onTenantFreed: (tenant: string) => void;
+
+  constructor(needOf: NeedOf, onTenantFreed: (tenant: string) => void = () => undefined) {
     this.needOf = needOf;
+    this.onTenantFreed = onTenantFreed;
   }
 
   /** Takes in what is there and follows the changes; returns the function that ends it. */
@@ -61,17 +67,26 @@ export class NodeBooks {
     return total(this.byPool, poolKey(provider, pool));
   }
 
+  /** On all providers, whoever launched them. */
+  usedByTenant(tenant: string): ResourceTotal {
+    return total(this.byTenant, tenant);
+  }
+
   /** Counts `resources` as used until released. */
   reserve(provider: string, pool: string, resources: Resources): Reservation {
-    const counted = { provider, pool, resources };
+    const counted = { provider, pool, tenant: null, resources };
     this.count(counted, 1);
-    let open = true;
-    return {
-      release: () => {
-        if (open) this.count(counted, -1);
-        open = false;
-      },
-    };
+    return once(() => this.count(counted, -1));
+  }
+
+  /** Counts `resources` as the tenant's until released: for nodes that are not yet its own by their documents. */
+  reserveForTenant(tenant: string, resources: Resources): Reservation {
+    const use = total(this.byTenant, tenant);
+    use.add(resources, 1);
+    return once(() => {
+      use.add(resources, -1);
+      this.onTenantFreed(tenant);
+    });
   }
 
   /** Free nodes of the pool with the label, oldest first. */
@@ -102,7 +117,8 @@ export class NodeBooks {
   private updateUse(id: string, node: NodeRecord | null): void {
     const before = this.counted.get(id);
     const now = node ? this.useOf(node) : null;
-    if (before && now && before.resources === now.resources && before.pool === now.pool) return;
+    if (before && now && before.resources === now.resources && before.pool === now.pool && before.tenant === now.tenant)
+      return;
     if (before) this.count(before, -1);
     if (now) {
       this.count(now, 1);
@@ -113,12 +129,15 @@ export class NodeBooks {
   private useOf(node: NodeRecord): Counted | null {
     if (node.provider === null || node.pool === null) return null;
     const resources = node.resources ?? this.needOf(node.provider, node.pool, node.labels[0] ?? '') ?? { instances: 1 };
-    return { provider: node.provider, pool: node.pool, resources };
+    return { provider: node.provider, pool: node.pool, tenant: node.tenantName, resources };
   }
 
   private count(counted: Counted, sign: 1 | -1): void {
     total(this.byProvider, counted.provider).add(counted.resources, sign);
     total(this.byPool, poolKey(counted.provider, counted.pool)).add(counted.resources, sign);
+    if (counted.tenant === null) return;
+    total(this.byTenant, counted.tenant).add(counted.resources, sign);
+    if (sign < 0) this.onTenantFreed(counted.tenant);
   }
 
   private updateStock(id: string, entry: NodeEntry | undefined, node: NodeRecord | null): void {
@@ -155,6 +174,16 @@ export class NodeBooks {
     if (!ids) this.leaving.set(key, (ids = new Set()));
     ids.add(id);
   }
+}
+
+function once(release: () => void): Reservation {
+  let open = true;
+  return {
+    release: () => {
+      if (open) release();
+      open = false;
+    },
+  };
 }
 
 function total(map: Map<string, ResourceTotal>, key: string): ResourceTotal {

@@ -22,6 +22,8 @@ import { type ResumableLaunch, resumableLaunch } from './stored-launch.ts';
 export interface HandlerOptions {
   readonly request: RequestRecord;
   readonly pool: OwnPool;
+  /** For each label; see Holds. */
+  readonly tenantHolds: readonly Reservation[];
   readonly operations: Operations;
   readonly context: LaunchContext;
   readonly runtime: Runtime;
@@ -43,6 +45,7 @@ interface Slot {
   /** False when `fields` have been written already. */
   unwritten: boolean;
   reservation: Reservation | null;
+  tenantHold: Reservation | null;
   progress: string;
 }
 
@@ -67,13 +70,14 @@ export class RequestHandler {
     this.o = options;
     this.id = options.request.id;
     this.pool = options.pool;
-    this.slots = options.request.nodeTypes.map((label) => ({
+    this.slots = options.request.nodeTypes.map((label, index) => ({
       label,
       state: 'open',
       node: null,
       fields: {},
       unwritten: true,
       reservation: null,
+      tenantHold: options.tenantHolds[index] ?? null,
       progress: '',
     }));
   }
@@ -130,6 +134,7 @@ export class RequestHandler {
       const slot = this.openSlots().find(({ label }) => node.labels.includes(label));
       if (!slot) continue;
       const launch = resumableLaunch(node);
+      slot.tenantHold?.release();
       if (launch) this.az ??= launch.az;
       if (launch || node.state === 'ready') {
         slot.state = launch ? 'launching' : 'taking';
@@ -199,7 +204,6 @@ export class RequestHandler {
     this.dropped = true;
     this.ending = true;
     this.abort.abort(new Error(reason));
-    for (const slot of this.slots) slot.reservation?.release();
     this.end();
   }
 
@@ -304,6 +308,8 @@ export class RequestHandler {
   }
 
   private async launch(slot: Slot, entry: NodeEntry): Promise<void> {
+    // The node's document counts for the tenant.
+    slot.tenantHold?.release();
     const label = this.pool.labelConfig(slot.label);
     if (!label) throw new Error(`label ${slot.label} has left the configuration`);
     if (this.az === undefined) this.az = this.o.context.chooseZone(this.pool);
@@ -382,6 +388,7 @@ export class RequestHandler {
         await this.letGo(node, { state: 'aborted' });
         slot.node = null;
         slot.state = this.gone ? 'failed' : 'open';
+        slot.tenantHold = this.o.context.holdForTenant(this.pool, this.request, [slot.label])[0] ?? null;
         this.waitsFor = `the cloud refused a launch for its quota: ${outcome.reason}`;
         return;
       case 'failed':
@@ -527,7 +534,10 @@ export class RequestHandler {
   }
 
   private end(): void {
-    for (const slot of this.slots) slot.reservation?.release();
+    for (const slot of this.slots) {
+      slot.reservation?.release();
+      slot.tenantHold?.release();
+    }
     this.pool.handlers.delete(this);
     this.o.onChange(this);
   }

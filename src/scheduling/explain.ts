@@ -4,6 +4,7 @@ import type { ComponentRecord } from '../records/component.ts';
 import type { NodeRecord } from '../records/node.ts';
 import type { RequestRecord } from '../records/request.ts';
 import { plus, type Resources, shortage } from '../records/resources.ts';
+import { describeTenantShortage, tenantShortage } from './tenants.ts';
 
 export interface RequestSurroundings {
   /** Registered pools of all launchers. */
@@ -31,8 +32,21 @@ export function explainRequest(request: RequestRecord, s: RequestSurroundings): 
       return [`${head}: a launcher is at work on it`, ...states, ...wait];
     }
     case 'requested':
-      return [head, ...poolLines(request, s).map((line) => `  ${line}`)];
+      return [head, ...[...tenantLines(request, s), ...poolLines(request, s)].map((line) => `  ${line}`)];
   }
+}
+
+/** By what the documents say; what a label takes beyond one instance only its launcher knows. */
+function tenantLines(request: RequestRecord, s: RequestSurroundings): string[] {
+  const tenant = request.tenantName;
+  const limits = tenant === null ? undefined : s.config.tenantLimits.get(tenant);
+  if (tenant === null || !limits) return [];
+  const own = s.nodes.filter(({ node }) => node.tenantName === tenant);
+  const used = own.reduce<Resources>((sum, { node }) => plus(sum, node.resources ?? { instances: 1 }), {});
+  const short = tenantShortage(tenant, limits, used, { instances: request.nodeTypes.length });
+  if (short) return [describeTenantShortage(short)];
+  const parts = Object.entries(limits).map(([name, limit]) => `${used[name] ?? 0} of ${limit} ${name}`);
+  return [`tenant ${tenant} uses ${parts.join(', ')}`];
 }
 
 function poolLines(request: RequestRecord, s: RequestSurroundings): string[] {
