@@ -56,9 +56,6 @@ interface Holds {
 /** After a lock attempt that somebody else won, the request is looked at again at its next change or after this. */
 const lostRaceRetryMs = 1000;
 
-/** Requests that can be served go before those that cannot. */
-const declineDelayMs = 5;
-
 export class Dispatcher {
   private readonly o: DispatcherOptions;
   private readonly pools = new Map<string, OwnPool>();
@@ -199,7 +196,7 @@ export class Dispatcher {
       else if (routing.kind === 'decline') declines = true;
     }
     // Also when a pool that had not declined yet has gone: nobody else would bring the request to its end.
-    if (declines || this.isAbandoned(request)) this.declines.add(id, declineDelayMs);
+    if (declines || this.isAbandoned(request)) this.declines.add(id);
     if (pools.length === 0) return;
     pools.sort((a, b) => a.priority - b.priority);
     const open = { request, pools };

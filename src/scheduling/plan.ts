@@ -70,7 +70,44 @@ export function plan(labels: readonly string[], pool: PlanPool, options: PlanOpt
     launching = plus(launching, need);
     slots.push({ kind: 'launch', label, need });
   }
+  if (waitsFor !== null && !pool.launches) return matchWhole(labels, pool) ?? { slots, waitsFor };
   return { slots, waitsFor };
+}
+
+/**
+ * A host often has several labels: what was taken for the first label of a request may be the only one for its last. Tries
+ * all ways (augmenting paths) to give each label a node of its own.
+ */
+function matchWhole(labels: readonly string[], pool: PlanPool): Plan | null {
+  // More choices for a label than there are labels can never be needed.
+  const choices = labels.map((label) => firstOf(pool.stock(label), labels.length));
+  const ownerOf = new Map<string, { readonly index: number; readonly node: StockNode }>();
+  const place = (index: number, tried: Set<string>): boolean => {
+    for (const node of choices[index]!) {
+      if (tried.has(node.id)) continue;
+      tried.add(node.id);
+      const owner = ownerOf.get(node.id);
+      if (owner && !place(owner.index, tried)) continue;
+      ownerOf.set(node.id, { index, node });
+      return true;
+    }
+    return false;
+  };
+  if (!labels.every((_, index) => place(index, new Set()))) return null;
+  const slots: PlannedSlot[] = [];
+  for (const { index, node } of ownerOf.values()) {
+    slots[index] = { kind: 'stock', label: labels[index]!, nodeId: node.id, az: node.az };
+  }
+  return { slots, waitsFor: null };
+}
+
+function firstOf<T>(items: Iterable<T>, count: number): T[] {
+  const first: T[] = [];
+  for (const item of items) {
+    if (first.length >= count) break;
+    first.push(item);
+  }
+  return first;
 }
 
 /** Oldest first, but a host that this request uses already comes last. */

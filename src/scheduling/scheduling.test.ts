@@ -139,4 +139,15 @@ describe('plan', () => {
     });
     expect(kinds(['a', 'a', 'a', 'a'], inventory)).toEqual(['1', '3', '2', 'wait']);
   });
+
+  test('an inventory finds the one way to serve all labels', () => {
+    const byLabel: Record<string, StockNode[]> = {
+      any: [node('1', null, 'h1'), node('2', null, 'h2'), node('3', null, 'h3')],
+      some: [node('1', null, 'h1'), node('2', null, 'h2')],
+      special: [node('1', null, 'h1')],
+    };
+    const inventory = planPool(0, [], { launches: false, stock: (label) => byLabel[label]! });
+    expect(kinds(['any', 'some', 'special'], inventory)).toEqual(['3', '2', '1']);
+    expect(kinds(['special', 'any', 'special'], inventory)).toEqual(['1', '2', 'wait']);
+  });
 });
