@@ -9,6 +9,7 @@ import { lockDataDirectory } from './directory-lock.ts';
 import { Engine, type EngineLimits } from './engine.ts';
 import { answerWord, type WordContext } from './four-letter-words.ts';
 import { isLoopback, type Listener, type ListenerOptions, listenPlain, listenTls, type TlsFiles } from './listener.ts';
+import { Storage } from './storage.ts';
 import { Traffic } from './traffic.ts';
 
 export type CoordinatorLimits = EngineLimits & ConnectionLimits & { readonly maxConnections: number };
@@ -98,7 +99,7 @@ class RunningCoordinator implements Coordinator {
     this.unlock = unlock;
     this.limits = { ...defaults, ...o.limits };
     this.engine = new Engine({
-      file: dataFile(o.dataDir),
+      openStorage: (hooks) => new Storage({ ...hooks, file: dataFile(o.dataDir) }),
       runtime: o.runtime,
       limits: this.limits,
       onFailure: (reason) => this.failed(reason),

@@ -10,10 +10,10 @@ import { isAllowed, itself } from './acl.ts';
 import { Database, type Transaction } from './database.ts';
 import { dueForRemoval } from './mortality.ts';
 import type { Peer, Session } from './peer.ts';
+import type { Persistence, PersistenceHooks } from './persistence.ts';
 import { Refusal } from './refusal.ts';
 import { type Body, Requests } from './requests.ts';
 import { type SessionLimits, Sessions } from './sessions.ts';
-import { Storage } from './storage.ts';
 import { WatchRequests } from './watch-requests.ts';
 import { WatchTable } from './watch-table.ts';
 
@@ -25,7 +25,7 @@ export interface EngineLimits extends SessionLimits {
 }
 
 export interface EngineOptions {
-  readonly file: string;
+  readonly openStorage: (hooks: PersistenceHooks) => Persistence;
   readonly runtime: Runtime;
   readonly limits: EngineLimits;
   /** Nothing can be written any more: called once, until `onRecovery`. */
@@ -40,7 +40,7 @@ export class Engine {
   readonly database: Database;
   readonly watches = new WatchTable<Peer>((peer, acl) => isAllowed(acl, permission.read, peer.identities));
   readonly sessions: Sessions;
-  readonly storage: Storage;
+  readonly storage: Persistence;
   private readonly requests: Requests;
   private readonly runtime: Runtime;
   private readonly limits: EngineLimits;
@@ -55,8 +55,7 @@ export class Engine {
     this.limits = limits;
     this.database = new Database(limits.maxDataBytes);
     this.sessions = new Sessions(runtime, limits);
-    this.storage = new Storage({
-      file: o.file,
+    this.storage = o.openStorage({
       database: this.database,
       runtime,
       onDurable: (zxid) => this.release(zxid),
@@ -154,6 +153,16 @@ export class Engine {
     if (op === opCode.closeSession || error === errorCode.authFailed) peer.end();
   }
 
+  /** Ends a session as if its time were up. False when there is none of that id. */
+  expire(sessionId: bigint): boolean {
+    const session = this.sessions.byId.get(sessionId);
+    if (!session) return false;
+    const { peer } = session;
+    this.endSession(session);
+    peer?.end();
+    return true;
+  }
+
   // --- what happens by itself
 
   private release(durable: bigint): void {
@@ -190,11 +199,7 @@ export class Engine {
   private checkSessions(): void {
     // While nothing can be written nobody can be heard, and no end of a session could be told.
     if (this.storage.failure === null) {
-      for (const session of this.sessions.overdue(sessionCheckMs)) {
-        const { peer } = session;
-        this.endSession(session);
-        peer?.end();
-      }
+      for (const { id } of this.sessions.overdue(sessionCheckMs)) this.expire(id);
     }
     if (!this.closed) this.sessionTimer = this.runtime.setBackgroundTimer(sessionCheckMs, () => this.checkSessions());
   }

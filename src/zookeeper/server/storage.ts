@@ -6,9 +6,10 @@
 import { chmodSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import type { Runtime, Timer } from '../../runtime.ts';
+import type { Timer } from '../../runtime.ts';
 import { CoordinatorError, reasonOf } from './coordinator-error.ts';
-import { builtIn, type Database, type Transaction } from './database.ts';
+import { builtIn, type Transaction } from './database.ts';
+import type { Persistence, PersistenceHooks } from './persistence.ts';
 import {
   decodeHeader,
   decodeSession,
@@ -24,22 +25,14 @@ import {
 } from './stored-records.ts';
 import type { Znode } from './znode.ts';
 
-export interface StorageOptions {
+export interface StorageOptions extends PersistenceHooks {
   readonly file: string;
-  readonly database: Database;
-  readonly runtime: Runtime;
-  /** Everything up to this zxid is on the disk. */
-  readonly onDurable: (zxid: bigint) => void;
-  /** Writing has failed; `reason` is for people. Called once, until onRecovery. */
-  readonly onFailure: (reason: string) => void;
-  readonly onRecovery: () => void;
 }
 
 const retryMs = 1000;
 
-export class Storage {
+export class Storage implements Persistence {
   durableZxid = 0n;
-  /** Why nothing can be written at the moment. */
   failure: string | null = null;
   commits = 0;
   slowestCommitMs = 0;
@@ -70,7 +63,7 @@ export class Storage {
     for (const file of [options.file, `${options.file}-lock`]) chmodSync(file, 0o600);
   }
 
-  /** Fills the database; returns the sessions that were alive. Throws CoordinatorError for a file that is not sound. */
+  /** Throws CoordinatorError for a file that is not sound. */
   load(): StoredSession[] {
     try {
       return this.readAll();
