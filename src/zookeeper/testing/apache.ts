@@ -37,7 +37,8 @@ export interface Apache {
   close(): Promise<void>;
 }
 
-export async function startApache(count: 1 | 3): Promise<Apache> {
+/** `containerCheckMs`: how often empty containers and old TTL znodes are removed. */
+export async function startApache(count: 1 | 3, { containerCheckMs = 500 } = {}): Promise<Apache> {
   const dir = mkdtempSync(join(tmpdir(), 'apache-zookeeper-'));
   const tls = makeCertificates(dir);
   const ports = await freePorts(count * 4);
@@ -49,7 +50,7 @@ export async function startApache(count: 1 | 3): Promise<Apache> {
           (_, i) => `server.${i + 1}=127.0.0.1:${ports[i * 4 + 2]}:${ports[i * 4 + 3]}\n`,
         ).join('');
   const servers = Array.from({ length: count }, (_, i) =>
-    makeServer(dir, i + 1, ports[i * 4]!, ports[i * 4 + 1]!, quorum),
+    makeServer(dir, i + 1, ports[i * 4]!, ports[i * 4 + 1]!, quorum, containerCheckMs),
   );
   const close = async () => {
     await Promise.all(servers.map((server) => server.kill()));
@@ -70,7 +71,14 @@ export async function startApache(count: 1 | 3): Promise<Apache> {
   return { servers, tls, leader, close };
 }
 
-function makeServer(root: string, id: number, plainPort: number, securePort: number, quorum: string): ApacheServer {
+function makeServer(
+  root: string,
+  id: number,
+  plainPort: number,
+  securePort: number,
+  quorum: string,
+  containerCheckMs: number,
+): ApacheServer {
   const dir = join(root, `server-${id}`);
   const config = join(dir, 'zoo.cfg');
   mkdirSync(join(dir, 'data'), { recursive: true });
@@ -105,7 +113,7 @@ ${quorum}`,
       const started = spawn(
         'java',
         ['-Xmx256m', '-XX:+UseSerialGC', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn']
-          .concat(['-Dzookeeper.extendedTypesEnabled=true', '-Dznode.container.checkIntervalMs=500'])
+          .concat(['-Dzookeeper.extendedTypesEnabled=true', `-Dznode.container.checkIntervalMs=${containerCheckMs}`])
           .concat(['-cp', jars, 'org.apache.zookeeper.server.quorum.QuorumPeerMain', config]),
         { stdio: ['ignore', 'pipe', 'pipe'] },
       );

@@ -319,16 +319,24 @@ async function run(step: Step, index: number, side: Side): Promise<string> {
   return JSON.stringify({ error: answer.error, body, events, left: body ? answer.body.remaining : 0 }, plain);
 }
 
+/** Opens a connection without a session. */
+export type Opener = () => Promise<RawClient>;
+
+/** Returns how many answers differed; gives up after ten. */
 export async function compare(
-  ports: readonly [number, number],
+  servers: readonly [Opener, Opener],
   operations: number,
   seed: number,
   report: (text: string) => void,
 ): Promise<number> {
   const sides: Side[] = [];
-  for (const port of ports) {
+  for (const open of servers) {
     const clients: RawClient[] = [];
-    for (let i = 0; i < 3; i++) clients.push(await RawClient.open(port, { timeoutMs: 30_000 }));
+    for (let i = 0; i < 3; i++) {
+      const client = await open();
+      await client.handshake({ timeoutMs: 30_000 });
+      clients.push(client);
+    }
     await clients[0]!.request(opCode.auth, (w) => w.int(0).string('digest').buffer(Buffer.from('u:p')), -4);
     sides.push(new Side(clients));
   }
@@ -348,7 +356,11 @@ export async function compare(
 
 if (process.argv[1]?.endsWith('differential.ts') || process.argv[1]?.endsWith('differential.js')) {
   const [a, b, operations = '2000', seed = '1'] = process.argv.slice(2);
-  const differences = await compare([Number(a), Number(b)], Number(operations), Number(seed), console.log);
+  const tcp =
+    (port: string | undefined): Opener =>
+    () =>
+      RawClient.tcp(Number(port));
+  const differences = await compare([tcp(a), tcp(b)], Number(operations), Number(seed), console.log);
   console.log(`${differences} differences`);
   process.exitCode = differences === 0 ? 0 : 1;
 }
