@@ -2,7 +2,7 @@
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { ProviderConfig } from '../config/model.ts';
-import { Cluster, createAdapter, fakeProvider } from './testing/cluster.ts';
+import { adaptersWith, CloudClock, Cluster, createAdapter, fakeProvider } from './testing/cluster.ts';
 
 let cluster: Cluster;
 const patience = { timeout: 15_000, interval: 5 };
@@ -40,8 +40,12 @@ test('labels, pools and limits change while the pool keeps its id', async () => 
 });
 
 test('a launch under way is finished by the provider that began it', async () => {
-  const slow = 'fake-cloud: {boot-delay: 1.5}';
-  const launcher = await cluster.launch(file([fakeProvider('cloud', `[${pool('main', ['a'])}]`, slow)]));
+  const clock = new CloudClock();
+  clock.standsStill = true;
+  const slow = adaptersWith(clock.runtime);
+  const launcher = await cluster.launch(file([fakeProvider('cloud', `[${pool('main', ['a'])}]`, quick)]), (config) =>
+    config.pools.get('main')!.labels.has('b') ? createAdapter(config) : slow(config),
+  );
   const id = await cluster.submit({ nodeTypes: ['a'] });
   await expect.poll(() => cluster.nodes()[0]?.externalId ?? null, patience).not.toBeNull();
   const [node] = cluster.nodes();
@@ -49,26 +53,30 @@ test('a launch under way is finished by the provider that began it', async () =>
   const later = await cluster.submit({ nodeTypes: ['b'] });
   await cluster.untilState(later, 'fulfilled');
   expect(cluster.request(id)!.state).toBe('pending');
+  clock.standsStill = false;
   await cluster.untilState(id, 'fulfilled');
   expect(cluster.nodesOf(id)).toMatchObject([{ id: node!.id, externalId: node!.externalId }]);
 });
 
 test('a removed provider finishes its launch, deletes what comes back, and leaves its stock alone', async () => {
   const keeps = fakeProvider('keeps', `[${pool('main', ['b'])}]`, quick);
-  const goes = fakeProvider('goes', `[${pool('main', ['a'])}]`, 'fake-cloud: {boot-delay: 1}');
-  const launcher = await cluster.launch(file([keeps, goes]));
+  const goes = fakeProvider('goes', `[${pool('main', ['a'])}]`, quick);
+  const clock = new CloudClock();
+  const launcher = await cluster.launch(file([keeps, goes]), adaptersWith(clock.runtime));
   const stock = await cluster.submit({ nodeTypes: ['a'] });
   await cluster.untilState(stock, 'fulfilled');
   const [free] = cluster.nodesOf(stock);
   await cluster.consumer.deleteRequest(stock);
   await expect.poll(() => cluster.nodes()[0]?.allocatedTo, patience).toBeNull();
 
+  clock.standsStill = true;
   const id = await cluster.submit({ nodeTypes: ['a'], reuse: false });
   await expect
     .poll(() => cluster.nodes().some((n) => n.state === 'building' && n.externalId !== null), patience)
     .toBe(true);
   launcher.reload(cluster.config(file([keeps])));
   await expect.poll(() => cluster.pools().map((p) => p.provider), patience).toEqual(['keeps']);
+  clock.standsStill = false;
   await cluster.untilState(id, 'fulfilled');
   await cluster.giveBack(id);
   await cluster.untilNodes(1);

@@ -1,15 +1,18 @@
 /** Launches under way when their launcher goes: another launcher of the same pool leads them to their end. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
-import { systemRuntime } from '../runtime.ts';
-import { Cluster, fakeProvider } from './testing/cluster.ts';
+import { CloudClock, Cluster, fakeProvider } from './testing/cluster.ts';
 
 let cluster: Cluster;
 let cloud: FakeCloudServer;
 const patience = { timeout: 15_000, interval: 5 };
 
+let clock: CloudClock;
+
 beforeEach(async () => {
-  cloud = await startFakeCloudServer({ port: 0, runtime: systemRuntime });
+  clock = new CloudClock();
+  clock.standsStill = true;
+  cloud = await startFakeCloudServer({ port: 0, runtime: clock.runtime });
   cluster = await Cluster.start();
 });
 
@@ -18,11 +21,11 @@ afterEach(async () => {
   await cloud.close();
 });
 
-const provider = (name = 'cloud', bootDelay = 1) =>
+const provider = (name = 'cloud') =>
   fakeProvider(
     name,
     '[{name: main, max-servers: 3, labels: [{name: a, cloud-image: image, min-ram: 1}]}]',
-    `fake-cloud: {address: 'http://127.0.0.1:${cloud.port}', boot-delay: ${bootDelay}}`,
+    `fake-cloud: {address: 'http://127.0.0.1:${cloud.port}', boot-delay: 0.05}`,
   );
 const file = (...providers: string[]) => `labels: [{name: a}]\nproviders: ${providers.join('')}\n`;
 
@@ -46,6 +49,7 @@ test.each(['killed', 'stopped'])('a launcher is %s in the middle of launches, an
   const second = await cluster.launch(file(provider()));
   await expect.poll(() => cluster.pools().length, patience).toBe(2);
   await (how === 'killed' ? cluster.kill(first) : first.stop());
+  clock.standsStill = false;
   await cluster.untilState(id, 'fulfilled');
   expect(instances()).toEqual(before);
   expect(new Set(await servers())).toEqual(new Set(before.values()));
@@ -63,20 +67,24 @@ test('a launcher that starts later finds the launch and goes on', async () => {
   await launched(1);
   const before = instances();
   await cluster.kill(first);
+  clock.standsStill = false;
   await cluster.launch(file(provider()));
   await cluster.untilState(id, 'fulfilled');
   expect(instances()).toEqual(before);
 });
 
 test('nodes that are ready already count, and what is missing is planned anew', async () => {
+  clock.standsStill = false;
   const first = await cluster.launch(file(provider()));
   const busy = await cluster.submit({ nodeTypes: ['a'] });
   await cluster.untilState(busy, 'fulfilled');
+  clock.standsStill = true;
   const id = await cluster.submit({ nodeTypes: ['a', 'a', 'a'] });
   await cluster.untilState(id, 'pending');
   await launched(2);
   const before = [...instances().values()];
   await cluster.kill(first);
+  clock.standsStill = false;
   await cluster.launch(file(provider()));
   await expect.poll(() => cluster.nodes().filter((n) => n.state === 'ready').length, patience).toBe(3);
   expect(cluster.request(id)!.state).toBe('pending');
@@ -91,9 +99,10 @@ test('without a launcher of that pool the request is decided anew', async () => 
   const first = await cluster.launch(file(provider()));
   const id = await cluster.submit({ nodeTypes: ['a'] });
   await launched(1);
-  await cluster.launch(file(provider('other', 0.01)));
+  await cluster.launch(file(provider('other')));
   await expect.poll(() => cluster.pools().length, patience).toBe(2);
   await cluster.kill(first);
+  clock.standsStill = false;
   await cluster.untilState(id, 'fulfilled');
   expect(cluster.nodesOf(id)).toMatchObject([{ provider: 'other' }]);
 });
@@ -104,6 +113,7 @@ test('a stored state that makes no sense leads to a launch from the start', asyn
   await launched(1);
   const [node] = cluster.nodes();
   await cluster.kill(first);
+  clock.standsStill = false;
   await expect.poll(() => cluster.seen.nodes.get(node!.id)?.locked, patience).toBe(false);
   const held = await cluster.consumer.lockNode(node!.id);
   if (!held.ok) throw new Error(held.reason);
@@ -125,6 +135,7 @@ test('an instance that has vanished meanwhile is launched again within the same 
   await fetch(`http://127.0.0.1:${cloud.port}/accounts/cloud/servers/${String(node!.externalId)}`, {
     method: 'DELETE',
   });
+  clock.standsStill = false;
   await cluster.launch(file(provider()).replace('launch-retries: 1', 'launch-retries: 3'));
   await cluster.untilState(id, 'fulfilled');
   expect(cluster.nodesOf(id)).toMatchObject([{ id: node!.id }]);

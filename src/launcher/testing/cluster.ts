@@ -13,7 +13,7 @@ import type { Adapter } from '../../provider/adapter.ts';
 import { isBroken } from '../../records/broken.ts';
 import type { NodeRecord } from '../../records/node.ts';
 import type { RequestFields, RequestRecord } from '../../records/request.ts';
-import { systemRuntime } from '../../runtime.ts';
+import { type Runtime, systemRuntime } from '../../runtime.ts';
 import { Operations } from '../../store/operations.ts';
 import { Store } from '../../store/store.ts';
 import { createZooKeeper } from '../../zookeeper/client/client.ts';
@@ -27,8 +27,21 @@ const patience = { timeout: 15_000, interval: 5 };
 
 export type CreateAdapter = (config: ProviderConfig) => Promise<Adapter>;
 
-export const createAdapter: CreateAdapter = async (provider) =>
-  drivers[provider.driver as keyof typeof drivers].createAdapter({ provider, runtime: systemRuntime, log, env: {} });
+export const adaptersWith =
+  (runtime: Runtime): CreateAdapter =>
+  async (provider) =>
+    drivers[provider.driver as keyof typeof drivers].createAdapter({ provider, runtime, log, env: {} });
+
+export const createAdapter = adaptersWith(systemRuntime);
+
+/** The clock of a fake cloud that can stand still: nothing that is booting becomes active then. */
+export class CloudClock {
+  standsStill = false;
+  readonly runtime: Runtime = {
+    ...systemRuntime,
+    monotonicMs: () => (this.standsStill ? 0 : 1e6 + systemRuntime.monotonicMs()),
+  };
+}
 
 /** One provider of the fake driver; `pools` and `more` are YAML in flow style. */
 export function fakeProvider(name: string, pools: string, more = ''): string {
