@@ -248,7 +248,9 @@ export async function killRounds(o: KillOptions): Promise<KillResult> {
   let keptName = '';
   try {
     for (let index = 0; index <= o.rounds && violations.length < 10; index++) {
-      server = await spawnCoordinator({ dataDir, limits: { minSessionTimeoutMs: 100 } }, undefined, o.plant);
+      // A small journal, so that kills meet the data file while it takes over, too.
+      const limits = { minSessionTimeoutMs: 100, journalBytes: 200_000 };
+      server = await spawnCoordinator({ dataDir, limits }, undefined, o.plant);
       const port = server.address.port!;
       const client = await RawClient.open(port, { timeoutMs: 30_000 });
       if (index === 0)

@@ -12,7 +12,12 @@ import { isLoopback, type Listener, type ListenerOptions, listenPlain, listenTls
 import { Storage } from './storage.ts';
 import { Traffic } from './traffic.ts';
 
-export type CoordinatorLimits = EngineLimits & ConnectionLimits & { readonly maxConnections: number };
+export type CoordinatorLimits = EngineLimits &
+  ConnectionLimits & {
+    readonly maxConnections: number;
+    /** The data file takes over from the journal when this has grown so far. */
+    readonly journalBytes: number;
+  };
 
 export interface CoordinatorOptions {
   readonly dataDir: string;
@@ -51,6 +56,7 @@ const defaults: CoordinatorLimits = {
   maxQueuedBytes: 64 * 1024 * 1024,
   handshakeTimeoutMs: 10_000,
   maxConnections: 2000,
+  journalBytes: 16 * 1024 * 1024,
 };
 
 export async function startCoordinator(o: CoordinatorOptions): Promise<Coordinator> {
@@ -99,7 +105,8 @@ class RunningCoordinator implements Coordinator {
     this.unlock = unlock;
     this.limits = { ...defaults, ...o.limits };
     this.engine = new Engine({
-      openStorage: (hooks) => new Storage({ ...hooks, file: dataFile(o.dataDir) }),
+      openStorage: (hooks) =>
+        new Storage({ ...hooks, file: dataFile(o.dataDir), journalBytes: this.limits.journalBytes }),
       runtime: o.runtime,
       limits: this.limits,
       onFailure: (reason) => this.failed(reason),

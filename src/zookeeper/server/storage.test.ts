@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { open } from 'lmdb';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemRuntime } from '../../runtime.ts';
 import { createFlags } from '../protocol/constants.ts';
 import type { WireOperation } from '../protocol/multi.ts';
@@ -25,9 +25,10 @@ class Open {
   readonly database = new Database(1 << 20);
   readonly durable: bigint[] = [];
   readonly storage: Storage;
-  constructor() {
+  constructor(journalBytes = 1 << 24) {
     this.storage = new Storage({
       file,
+      journalBytes,
       database: this.database,
       runtime: systemRuntime,
       onDurable: (zxid) => this.durable.push(zxid),
@@ -151,6 +152,25 @@ test('changes that arrive during a commit share the next one, and durability is 
   expect(one.durable).toEqual([...one.durable].sort((a, b) => Number(a - b)));
   expect(one.durable.at(-1)).toBe(200n);
   expect(one.storage.commits).toBeLessThan(200);
+});
+
+test('the data file takes over while writes go on, and the journals go', async () => {
+  const one = new Open(20_000);
+  const journals = () => readdirSync(directory).filter((name) => name.includes('-journal-'));
+  const seen = new Set<string>();
+  for (let i = 0; i < 300; i++) {
+    one.apply(create(`/n${i}`), ...(i > 50 ? [{ type: 'delete', path: `/n${i - 50}`, version: -1 } as const] : []));
+    const { zxid } = one.database;
+    await vi.waitUntil(() => one.durable.at(-1) === zxid, { interval: 1, timeout: 10_000 });
+    for (const name of journals()) seen.add(name);
+  }
+  expect(seen.size).toBeGreaterThan(2);
+  await one.storage.close();
+  expect(journals()).toEqual([]);
+  const two = new Open();
+  two.storage.load();
+  expect(picture(two.database)).toEqual(picture(one.database));
+  await two.storage.close();
 });
 
 test('the files are for their owner alone', async () => {

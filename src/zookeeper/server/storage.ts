@@ -1,7 +1,8 @@
 /**
- * What must survive: znodes, sessions and the last zxid, in LMDB. Changes gather while a commit is under way and go into the
- * next one (group commit); a commit counts when it has been flushed to the disk. One that fails is tried again, with
- * everything that it was to write, until it succeeds: what is in memory is never acknowledged before.
+ * What must survive: znodes, sessions and the last zxid. Changes gather while a commit is under way and go into the next one
+ * (group commit); a commit counts when its record in the journal is on the disk. The data file (LMDB) takes over what the
+ * journals hold from time to time, after which they go. A commit that fails is tried again, with everything that it was to
+ * write, until it succeeds: what is in memory is never acknowledged before.
  */
 import { chmodSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -10,10 +11,14 @@ import type { Timer } from '../../runtime.ts';
 import { CoordinatorError, reasonOf } from './coordinator-error.ts';
 import { builtIn, type Transaction } from './database.ts';
 import type { Persistence, PersistenceHooks } from './persistence.ts';
+import { type Journal, JournalFiles, readJournal, removeJournals } from './journal.ts';
 import {
+  type Change,
+  decodeChanges,
   decodeHeader,
   decodeSession,
   decodeZnode,
+  encodeChanges,
   encodeHeader,
   encodeSession,
   encodeZnode,
@@ -27,9 +32,13 @@ import type { Znode } from './znode.ts';
 
 export interface StorageOptions extends PersistenceHooks {
   readonly file: string;
+  /** The data file takes over when the journal has grown so far. A start reads no more than twice that. */
+  readonly journalBytes: number;
 }
 
 const retryMs = 1000;
+/** So many changes at a time go into the data file, so that nobody waits long for the event loop. */
+const changesAtOnce = 1000;
 
 export class Storage implements Persistence {
   durableZxid = 0n;
@@ -44,12 +53,20 @@ export class Storage implements Persistence {
   private running: Promise<void> | null = null;
   private retryTimer: Timer | null = null;
   private closed = false;
+  private readonly journalFiles: JournalFiles;
+  private journal: Journal | null = null;
+  /** Journals whose changes are not all in the data file, but for the one that is written. */
+  private oldJournals: string[] = [];
+  /** In journals only. */
+  private unsettled = new Map<StoredKey, Buffer | null>();
+  private settling: Promise<void> | null = null;
 
   constructor(options: StorageOptions) {
     this.o = options;
+    this.journalFiles = new JournalFiles(options.file);
     try {
       // Without overlapping sync a commit is reported after both the pages and the root are flushed. Batches are made
-      // here; LMDB's own batching by event turn would cost a second commit each and reports failures to nobody.
+      // here; LMDB's own batching by event turn reports failures to nobody.
       this.db = open<Buffer, StoredKey>({
         path: options.file,
         encoding: 'binary',
@@ -66,11 +83,31 @@ export class Storage implements Persistence {
   /** Throws CoordinatorError for a file that is not sound. */
   load(): StoredSession[] {
     try {
+      this.replay();
       return this.readAll();
     } catch (error) {
       if (error instanceof CoordinatorError) throw error;
       throw new CoordinatorError('data-dir', `the data file ${this.o.file} is damaged: ${reasonOf(error)}`, error);
     }
+  }
+
+  /** After a stop without close: the data file takes over what the journals hold. Doing so twice changes nothing. */
+  private replay(): void {
+    const files = this.journalFiles.existing();
+    if (files.length === 0) return;
+    const changes = files.flatMap((file) => readJournal(file).flatMap(decodeChanges));
+    try {
+      this.db.transactionSync(() => {
+        for (const [key, value] of changes) {
+          if (value) this.db.putSync(key, value);
+          else this.db.removeSync(key);
+        }
+      });
+    } catch (error) {
+      const why = this.isFull() ? 'the disk is full' : reasonOf(error);
+      throw new CoordinatorError('disk', `${this.o.file} can't take over its journals: ${why}`, error);
+    }
+    removeJournals(files);
   }
 
   private readAll(): StoredSession[] {
@@ -123,6 +160,8 @@ export class Storage implements Persistence {
     this.closed = true;
     this.retryTimer?.cancel();
     while (this.running) await this.running;
+    await this.settling;
+    if (this.unsettled.size > 0 || this.journal) await this.settle();
     await this.db.close();
   }
 
@@ -153,18 +192,24 @@ export class Storage implements Persistence {
     this.dirtySessions = new Map();
     const startMs = this.o.runtime.monotonicMs();
     try {
-      await this.write(dirty, dirtySessions, pendingZxid);
+      this.journal ??= this.journalFiles.create(this.o.runtime);
+      const changes = changesOf(dirty, dirtySessions, pendingZxid);
+      await this.journal.append(encodeChanges(changes));
+      for (const [key, value] of changes) this.unsettled.set(key, value);
     } catch (error) {
       // Newer changes win over those of the batch.
       this.dirty = new Map([...dirty, ...this.dirty]);
       this.dirtySessions = new Map([...dirtySessions, ...this.dirtySessions]);
-      this.failed(await causeOf(error));
+      this.failed(reasonOf(error));
       return false;
     }
     this.commits++;
     this.slowestCommitMs = Math.max(this.slowestCommitMs, this.o.runtime.monotonicMs() - startMs);
     this.durableZxid = pendingZxid;
     this.o.onDurable(pendingZxid);
+    if (this.journal.position > this.o.journalBytes && !this.settling) {
+      this.settling = this.settle().finally(() => (this.settling = null));
+    }
     if (this.failure !== null && this.dirty.size === 0 && this.dirtySessions.size === 0) {
       this.failure = null;
       this.o.onRecovery();
@@ -172,23 +217,38 @@ export class Storage implements Persistence {
     return true;
   }
 
-  private write(
-    znodes: ReadonlyMap<number, Znode | null>,
-    sessions: ReadonlyMap<bigint, StoredSession | null>,
-    zxid: bigint,
-  ): Promise<unknown> {
-    // Values are encoded now: the znodes may change again while the commit is under way.
-    return this.db.batch(() => {
-      for (const [id, node] of znodes) this.putOrRemove(id, node && encodeZnode(node));
-      for (const [id, session] of sessions) this.putOrRemove(sessionKey(id), session && encodeSession(session));
-      this.putOrRemove(headerKey, encodeHeader(zxid));
-    });
+  /** Brings what is in the journals only into the data file. Where that fails they stay, and the next time takes it along. */
+  private async settle(): Promise<void> {
+    const { journal, unsettled } = this;
+    this.journal = null;
+    this.unsettled = new Map();
+    if (journal) this.oldJournals.push(journal.file);
+    const files = this.oldJournals;
+    this.oldJournals = [];
+    try {
+      await journal?.close();
+      const changes = [...unsettled];
+      for (let at = 0; at < changes.length; at += changesAtOnce) {
+        await this.putAll(changes.slice(at, at + changesAtOnce));
+      }
+      removeJournals(files);
+    } catch (error) {
+      // LMDB says why in a second promise; unheard, it would end the process.
+      (error as { commitError?: Promise<unknown> }).commitError?.catch(() => undefined);
+      // Nothing is lost; when the journal can't be written either, that is told.
+      this.unsettled = new Map([...unsettled, ...this.unsettled]);
+      this.oldJournals = [...files, ...this.oldJournals];
+    }
   }
 
-  /** Within a batch; its promise tells about all of them. */
-  private putOrRemove(key: StoredKey, value: Buffer | null): void {
-    if (value) void this.db.put(key, value);
-    else void this.db.remove(key);
+  private putAll(changes: readonly Change[]): Promise<unknown> {
+    // Within a batch; its promise tells about all of them.
+    return this.db.batch(() => {
+      for (const [key, value] of changes) {
+        if (value) void this.db.put(key, value);
+        else void this.db.remove(key);
+      }
+    });
   }
 
   private failed(problem: string): void {
@@ -207,12 +267,14 @@ export class Storage implements Persistence {
   }
 }
 
-/** LMDB says why in a second promise. */
-async function causeOf(error: unknown): Promise<string> {
-  const { commitError } = error as { commitError?: Promise<unknown> };
-  if (!(commitError instanceof Promise)) return reasonOf(error);
-  return commitError.then(
-    () => reasonOf(error),
-    (cause: unknown) => reasonOf(cause),
-  );
+/** Encoded now: the znodes may change again while the commit is under way. */
+function changesOf(
+  znodes: ReadonlyMap<number, Znode | null>,
+  sessions: ReadonlyMap<bigint, StoredSession | null>,
+  zxid: bigint,
+): Change[] {
+  const changes: Change[] = [[headerKey, encodeHeader(zxid)]];
+  for (const [id, node] of znodes) changes.push([id, node && encodeZnode(node)]);
+  for (const [id, session] of sessions) changes.push([sessionKey(id), session && encodeSession(session)]);
+  return changes;
 }

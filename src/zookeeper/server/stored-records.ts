@@ -79,3 +79,20 @@ export function decodeSession(key: string, value: Buffer): StoredSession | null 
     password: Buffer.from(r.buffer() ?? ''),
   };
 }
+
+/** null removes what is stored under the key. */
+export type Change = readonly [key: StoredKey, value: Buffer | null];
+
+export function encodeChanges(changes: readonly Change[]): Buffer {
+  const bytes = changes.reduce((sum, [key, value]) => sum + 16 + String(key).length + (value?.length ?? 0), 4);
+  const w = new JuteWriter(bytes).vector(changes, (v, [key, value]) => {
+    if (typeof key === 'number') v.bool(true).long(BigInt(key));
+    else v.bool(false).string(key);
+    v.buffer(value);
+  });
+  return w.payload();
+}
+
+export function decodeChanges(bytes: Buffer): Change[] {
+  return new JuteReader(bytes).vector((r): Change => [r.bool() ? Number(r.long()) : r.string(), r.buffer()]);
+}
