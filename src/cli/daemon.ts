@@ -6,6 +6,7 @@ import { Launcher } from '../launcher/launcher.ts';
 import { systemRuntime } from '../runtime.ts';
 import { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
+import { statsdFromEnvironment } from '../telemetry/statsd.ts';
 import { type Coordinator, startCoordinator } from '../zookeeper/server/coordinator.ts';
 import { ConfigSource } from './config-source.ts';
 import { connect, connectedDaemon } from './connection.ts';
@@ -103,6 +104,7 @@ async function runLauncher(
   }
   const store = await Store.open({ client, runtime: systemRuntime, log });
   const fqdn = hostname();
+  const statsd = statsdFromEnvironment(process.env, systemRuntime);
   const running = new Launcher({
     config,
     store,
@@ -113,6 +115,8 @@ async function runLauncher(
     hostname: fqdn.split('.')[0] ?? fqdn,
     fqdn,
     version,
+    stats: statsd,
+    processId: process.pid,
   });
   const undump = dumpOnSignal(systemRuntime, log, () => summary(store, running));
   await running.start();
@@ -133,6 +137,7 @@ async function runLauncher(
     await client.close();
   });
   if (!inTime) log.warn({ signal }, 'Stopping takes too long, leaving what is under way to the next launcher');
+  statsd?.close();
   undump();
 }
 

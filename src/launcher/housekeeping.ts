@@ -22,6 +22,7 @@ export interface HousekeepingOptions {
   readonly log: Logger;
   readonly config: () => NodepoolConfig;
   readonly providers: () => Iterable<LeakyProvider>;
+  readonly onLeak: (provider: string, type: string) => void;
   readonly evict: (nodeId: string) => void;
   readonly intervalMs: number;
   readonly requestLockAgeMs: number;
@@ -94,6 +95,7 @@ export class Housekeeping {
         'Removing a leaked resource',
       );
       await provider.deleteResource(leaked, signal);
+      this.o.onLeak(name, leaked.type);
     }
   }
 }

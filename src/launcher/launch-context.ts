@@ -11,6 +11,7 @@ import { plan, type Plan } from '../scheduling/plan.ts';
 import type { Store } from '../store/store.ts';
 import type { NodeBooks, Reservation } from './node-books.ts';
 import type { OwnPool } from './own-pool.ts';
+import type { AttemptResult, Statistics } from './statistics.ts';
 
 export interface ResolvedImage {
   /** What the node's `image_id` says. */
@@ -25,6 +26,7 @@ export class LaunchContext {
   private readonly books: NodeBooks;
   private readonly runtime: Runtime;
   private readonly log: Logger;
+  private readonly statistics: Pick<Statistics, 'attempted'> | null;
   /** Has a node of an inventory removed whose host does not answer. */
   private readonly onDeadHost: (nodeId: string) => void;
 
@@ -33,12 +35,14 @@ export class LaunchContext {
     books: NodeBooks;
     runtime: Runtime;
     log: Logger;
+    statistics: Pick<Statistics, 'attempted'> | null;
     onDeadHost: (nodeId: string) => void;
   }) {
     this.store = o.store;
     this.books = o.books;
     this.runtime = o.runtime;
     this.log = o.log;
+    this.statistics = o.statistics;
     this.onDeadHost = o.onDeadHost;
   }
 
@@ -76,6 +80,10 @@ export class LaunchContext {
     const { tenantName } = request;
     if (tenantName === null) return [];
     return labels.map((label) => this.books.reserveForTenant(tenantName, pool.need(label) ?? {}));
+  }
+
+  attempted(pool: OwnPool, request: RequestRecord, az: string | null, result: AttemptResult, ms: number): void {
+    this.statistics?.attempted(result, { provider: pool.providerName, az, requestor: request.requestor }, ms);
   }
 
   newNode(pool: OwnPool, label: string, request: RequestRecord): NodeRecord {

@@ -8,6 +8,7 @@ import type { Runtime } from '../runtime.ts';
 import { ComponentHandle } from '../store/components.ts';
 import { Operations } from '../store/operations.ts';
 import type { Store } from '../store/store.ts';
+import type { StatsSink } from '../telemetry/statsd.ts';
 import { DeletionReconciler } from './deletion.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Eviction } from './eviction.ts';
@@ -20,6 +21,7 @@ import { NodeBooks } from './node-books.ts';
 import { OwnPools } from './own-pools.ts';
 import { Providers } from './providers.ts';
 import { Registry } from './registry.ts';
+import { Statistics } from './statistics.ts';
 
 export interface LauncherOptions {
   readonly config: NodepoolConfig;
@@ -33,6 +35,9 @@ export interface LauncherOptions {
   readonly hostname: string;
   readonly fqdn: string;
   readonly version: string;
+  /** Where to report figures; null: nowhere. */
+  readonly stats: StatsSink | null;
+  readonly processId: number;
 }
 
 /** The registry hears of a pause only when it lasts: capacity comes and goes many times a second. */
@@ -51,6 +56,7 @@ export class Launcher {
   private readonly minReady: MinReadyReconciler;
   private readonly housekeeping: Housekeeping;
   private readonly eviction: Eviction;
+  private readonly statistics: Statistics | null;
   private readonly unfollow: (() => void)[] = [];
   private config: NodepoolConfig;
   private component: ComponentHandle | null = null;
@@ -62,6 +68,17 @@ export class Launcher {
     this.config = options.config;
     const { store, runtime, log } = options;
     this.operations = new Operations(store);
+    this.statistics = options.stats
+      ? new Statistics({
+          sink: options.stats,
+          store,
+          runtime,
+          log,
+          config: () => this.config,
+          hostname: options.fqdn,
+          processId: options.processId,
+        })
+      : null;
     this.books = new NodeBooks(
       (name, poolName, labelName) => {
         const provider = this.providers.serving(name);
@@ -113,7 +130,14 @@ export class Launcher {
     });
     this.registry = new Registry(store, () => this.dispatcher.touchAll());
     const evict = (nodeId: string) => this.deletion.evict(nodeId);
-    const context = new LaunchContext({ store, books: this.books, runtime, log, onDeadHost: evict });
+    const context = new LaunchContext({
+      store,
+      books: this.books,
+      runtime,
+      log,
+      statistics: this.statistics,
+      onDeadHost: evict,
+    });
     this.dispatcher = new Dispatcher({
       store,
       operations: this.operations,
@@ -159,6 +183,7 @@ export class Launcher {
       log,
       config: () => this.config,
       providers: () => this.providers.running(),
+      onLeak: (provider, type) => this.statistics?.leaked(provider, type),
       evict,
       intervalMs: this.seconds('NODEPOOL_TEST_CLEANUP_INTERVAL', 60),
       requestLockAgeMs: this.seconds('NODEPOOL_TEST_LOCK_CLEANUP', 28_800),
@@ -191,6 +216,7 @@ export class Launcher {
     if (this.stopped) return;
     this.config = config;
     this.providers.apply(config.providers);
+    this.statistics?.limits();
     this.settingsChanged();
     this.capacityChanged();
   }
@@ -201,6 +227,7 @@ export class Launcher {
     this.stopped = true;
     this.o.log.info({}, 'The launcher stops');
     this.housekeeping.stop();
+    await this.statistics?.stop();
     for (const off of this.unfollow) off();
     await Promise.allSettled([this.dispatcher.stop(), this.minReady.stop(), this.lostRequests.stop()]);
     await this.providers.stopInventories();

@@ -11,6 +11,7 @@ import { type Runtime, sleep } from '../runtime.ts';
 import type { HeldNode } from '../store/operations.ts';
 import { killPoint } from './kill-points.ts';
 import type { ProviderPort } from './ports.ts';
+import type { AttemptResult } from './statistics.ts';
 import type { ResumableLaunch, StoredLaunch } from './stored-launch.ts';
 
 export interface NodeLaunch {
@@ -26,6 +27,8 @@ export interface NodeLaunch {
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** Told of the end of each attempt, for statistics. */
+  readonly onAttempt: (result: AttemptResult, ms: number) => void;
   /** Told of each step in words, for `explain`. */
   readonly onProgress: (text: string) => void;
 }
@@ -54,16 +57,19 @@ export async function launchNode(o: NodeLaunch): Promise<LaunchOutcome> {
 async function launch(o: NodeLaunch): Promise<LaunchOutcome> {
   const attempts = Math.max(1, o.provider.config.launchRetries);
   for (let attempt = o.resume?.attempt ?? 1; ; attempt++) {
+    const startedMs = o.runtime.monotonicMs();
+    const report = (result: AttemptResult) => o.onAttempt(result, o.runtime.monotonicMs() - startedMs);
     try {
-      return {
-        kind: 'launched',
-        fields: await attemptLaunch(o, attempt, attempt === o.resume?.attempt ? o.resume : null),
-      };
+      const fields = await attemptLaunch(o, attempt, attempt === o.resume?.attempt ? o.resume : null);
+      report('ready');
+      return { kind: 'launched', fields };
     } catch (error) {
       if (error instanceof LockLostError || o.signal.aborted || !o.node.held) {
+        if (!o.signal.aborted) report('session');
         return { kind: 'lost', reason: 'the lock on the node is lost or the launcher stops' };
       }
       const failure = asProviderError(error);
+      report(failure.code);
       o.log.warn(
         {
           nodeId: o.node.id,

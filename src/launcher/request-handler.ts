@@ -360,6 +360,7 @@ export class RequestHandler {
     resume: ResumableLaunch | null,
   ): Promise<void> {
     slot.node = node;
+    const az = resume ? resume.az : (this.az ?? null);
     const outcome = await launchNode({
       node,
       resume,
@@ -368,7 +369,8 @@ export class RequestHandler {
       label,
       imageExternalId: image?.externalId ?? null,
       request: this.o.context.requestView(this.request),
-      az: resume ? resume.az : (this.az ?? null),
+      az,
+      onAttempt: (result, ms) => this.o.context.attempted(this.pool, this.request, az, result, ms),
       runtime: this.o.runtime,
       log: this.o.log,
       signal: this.abort.signal,

@@ -4,7 +4,7 @@ import { number, object, seconds, text, textList } from './fields.ts';
 import { JsonDocument } from './json-document.ts';
 import type { Resources } from './resources.ts';
 
-const nodeStates = [
+export const nodeStates = [
   'init',
   'building',
   'ready',

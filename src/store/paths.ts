@@ -5,6 +5,7 @@ export const paths = {
   requestLocks: '/nodepool/requests-lock',
   nodes: '/nodepool/nodes',
   images: '/nodepool/images',
+  statsElection: '/nodepool/elections/stats',
   components: '/nodepool/components',
   request: (id: string) => `/nodepool/requests/${id}`,
   requestLock: (id: string) => `/nodepool/requests-lock/${id}`,

@@ -16,6 +16,7 @@ import type { RequestFields, RequestRecord } from '../../records/request.ts';
 import { type Runtime, systemRuntime } from '../../runtime.ts';
 import { Operations } from '../../store/operations.ts';
 import { Store } from '../../store/store.ts';
+import type { StatsSink } from '../../telemetry/statsd.ts';
 import { createZooKeeper } from '../../zookeeper/client/client.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { type Coordinator, startCoordinator } from '../../zookeeper/server/coordinator.ts';
@@ -61,6 +62,8 @@ export class Cluster {
   private readonly stores: Store[] = [];
   private readonly launchers = new Map<Launcher, ZooKeeper>();
   private readonly coordinator: Coordinator;
+  /** What launchers started from now on report to. */
+  stats: StatsSink | null = null;
   /** What a consumer sees and does. */
   seen!: Store;
   consumer!: Operations;
@@ -114,6 +117,8 @@ export class Cluster {
       hostname: 'host',
       fqdn: 'host.example',
       version: 'test',
+      stats: this.stats,
+      processId: 1,
     });
     this.launchers.set(launcher, store.client);
     await launcher.start();

@@ -126,6 +126,10 @@ class ZooKeeperClient implements ZooKeeper {
     return this.session.sessionTimeoutMs;
   }
 
+  get outstanding(): number {
+    return this.session.outstanding;
+  }
+
   create(path: string, data: Uint8Array, options: CreateOptions = {}): Promise<{ path: string; stat: Stat }> {
     const mode = options.mode ?? 'persistent';
     this.check(path, mode.includes('sequential'));

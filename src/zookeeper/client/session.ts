@@ -86,6 +86,10 @@ export class Session {
     void this.run();
   }
 
+  get outstanding(): number {
+    return this.inFlight.length + this.waiting.length;
+  }
+
   submit(call: Call): void {
     if (this.stop.signal.aborted) return call.fail(new ClosedError(call.path));
     if (this.waiting.length >= this.o.maxWaiting) return call.fail(new OverloadError(this.o.maxWaiting));

@@ -113,6 +113,8 @@ export interface ZooKeeper {
   readonly sessionId: bigint;
   /** Negotiated with the server; what was asked for before the first connection. */
   readonly sessionTimeoutMs: number;
+  /** Requests that wait for their answer or for their turn. */
+  readonly outstanding: number;
 
   create(path: string, data: Uint8Array, options?: CreateOptions): Promise<{ path: string; stat: Stat }>;
   /** Creates the missing persistent ancestors and the node itself; existing ones are fine. */

@@ -1,0 +1,34 @@
+import { createSocket } from 'node:dgram';
+import { expect, it, onTestFinished } from 'vitest';
+import { systemRuntime } from '../runtime.ts';
+import { statsdFromEnvironment, statsName } from './statsd.ts';
+
+async function receiver() {
+  const socket = createSocket('udp4');
+  const datagrams: string[] = [];
+  socket.on('message', (message) => datagrams.push(message.toString()));
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  onTestFinished(() => void socket.close());
+  return { port: String(socket.address().port), datagrams };
+}
+
+it('sends gauges, counters and timers, several in a datagram of bounded size', async () => {
+  const { port, datagrams } = await receiver();
+  const statsd = statsdFromEnvironment({ STATSD_HOST: '127.0.0.1', STATSD_PORT: port }, systemRuntime)!;
+  onTestFinished(() => statsd.close());
+  statsd.gauge('a', 3);
+  statsd.count('b');
+  statsd.timing('c', 12.6);
+  for (let i = 0; i < 200; i++) statsd.gauge(`name-${i}`, i);
+  await expect.poll(() => datagrams.join('\n').split('\n').length).toBe(203);
+  expect(datagrams[0]).toMatch(/^a:3\|g\nb:1\|c\nc:13\|ms\n/);
+  expect(Math.max(...datagrams.map((d) => d.length))).toBeLessThanOrEqual(1000);
+});
+
+it('is silent unless asked for', () => {
+  expect(statsdFromEnvironment({}, systemRuntime)).toBeNull();
+});
+
+it('keeps foreign text within its part of a name', () => {
+  expect(statsName('NodePool:min-ready v1.2|x\n')).toBe('NodePool_min-ready_v1_2_x_');
+});

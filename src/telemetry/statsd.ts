@@ -1,0 +1,67 @@
+/**
+ * Metrics by the statsd protocol over UDP: lines `name:value|type`, several in one datagram. Nobody answers and nothing is
+ * lost when nobody listens, so failures are ignored.
+ */
+import { createSocket } from 'node:dgram';
+import type { Runtime } from '../runtime.ts';
+
+export interface StatsSink {
+  gauge(name: string, value: number): void;
+  count(name: string, value?: number): void;
+  timing(name: string, ms: number): void;
+}
+
+export interface Statsd extends StatsSink {
+  close(): void;
+}
+
+/** Below what receivers read of a datagram and what passes every network unfragmented. */
+const mostBytes = 1000;
+const gatherMs = 20;
+
+/** A part of a name that comes from outside must not look like several. */
+export const statsName = (text: string): string => text.replaceAll(/[.:|@\s]/g, '_');
+
+/** null unless STATSD_HOST or STATSD_PORT is set. */
+export function statsdFromEnvironment(env: NodeJS.ProcessEnv, runtime: Runtime): Statsd | null {
+  const { STATSD_HOST: host, STATSD_PORT: port } = env;
+  if (host === undefined && port === undefined) return null;
+  return createStatsd(host || 'localhost', Number(port ?? 8125) || 8125, runtime);
+}
+
+export function createStatsd(host: string, port: number, runtime: Runtime): Statsd {
+  const socket = createSocket('udp4');
+  socket.unref();
+  socket.on('error', () => undefined);
+  let lines: string[] = [];
+  let bytes = 0;
+  let timer: { cancel(): void } | null = null;
+  let closed = false;
+
+  const flush = () => {
+    timer?.cancel();
+    timer = null;
+    if (lines.length === 0) return;
+    const datagram = lines.join('\n');
+    lines = [];
+    bytes = 0;
+    if (!closed) socket.send(datagram, port, host, () => undefined);
+  };
+  const send = (line: string) => {
+    const size = Buffer.byteLength(line) + 1;
+    if (bytes + size > mostBytes) flush();
+    lines.push(line);
+    bytes += size;
+    timer ??= runtime.setBackgroundTimer(gatherMs, flush);
+  };
+  return {
+    gauge: (name, value) => send(`${name}:${value}|g`),
+    count: (name, value = 1) => send(`${name}:${value}|c`),
+    timing: (name, ms) => send(`${name}:${Math.round(ms)}|ms`),
+    close: () => {
+      flush();
+      closed = true;
+      socket.close();
+    },
+  };
+}
