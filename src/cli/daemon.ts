@@ -108,7 +108,7 @@ async function runLauncher(
   const running = new Launcher({
     config,
     store,
-    createAdapter: (provider) => createAdapter(provider, systemRuntime, log),
+    createAdapter: (provider, backing) => createAdapter(provider, systemRuntime, log, backing),
     runtime: systemRuntime,
     log,
     env: process.env,

@@ -1,6 +1,6 @@
 /** The launcher as a whole: providers, their pools, and the reconcilers that bring requests and nodes on. */
 import type { NodepoolConfig, ProviderConfig } from '../config/model.ts';
-import type { Adapter } from '../provider/adapter.ts';
+import type { Adapter, BackingNodes } from '../provider/adapter.ts';
 import type { Logger } from '../provider/logger.ts';
 import { Provider } from '../provider/provider.ts';
 import type { ComponentRecord } from '../records/component.ts';
@@ -8,6 +8,7 @@ import type { Runtime } from '../runtime.ts';
 import { ComponentHandle } from '../store/components.ts';
 import { Operations } from '../store/operations.ts';
 import type { Store } from '../store/store.ts';
+import { BackingBrokers } from './backing-brokers.ts';
 import type { StatsSink } from '../telemetry/statsd.ts';
 import { DeletionReconciler } from './deletion.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -27,7 +28,7 @@ export interface LauncherOptions {
   readonly config: NodepoolConfig;
   readonly store: Store;
   /** Makes the adapter of a provider; a rejection is a failed start of that provider alone. */
-  readonly createAdapter: (config: ProviderConfig) => Promise<Adapter>;
+  readonly createAdapter: (config: ProviderConfig, backing: () => BackingNodes) => Promise<Adapter>;
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -56,6 +57,7 @@ export class Launcher {
   private readonly minReady: MinReadyReconciler;
   private readonly housekeeping: Housekeeping;
   private readonly eviction: Eviction;
+  private readonly backing: BackingBrokers;
   private readonly statistics: Statistics | null;
   private readonly unfollow: (() => void)[] = [];
   private config: NodepoolConfig;
@@ -93,7 +95,7 @@ export class Launcher {
       createProvider: (config) =>
         new Provider({
           config,
-          createAdapter: () => options.createAdapter(config),
+          createAdapter: () => options.createAdapter(config, () => this.backing.of(config.name)),
           runtime,
           log,
           isKnownNode: (id) => store.nodes.get(id) !== undefined,
@@ -112,7 +114,10 @@ export class Launcher {
         this.pools.set(provider, provider.config.pools);
         this.deletion.resync();
       },
-      onRemoved: (name) => this.pools.retireAllOf(name),
+      onRemoved: (name) => {
+        this.pools.retireAllOf(name);
+        this.backing.removed(name);
+      },
       onChange: () => this.settingsChanged(),
     });
     this.pools = new OwnPools({
@@ -157,6 +162,7 @@ export class Launcher {
       isOurs: (name) => this.providers.isOurs(name),
       onRemoved: () => undefined,
     });
+    this.backing = new BackingBrokers({ store, operations: this.operations, runtime, log, evict });
     this.eviction = new Eviction(this.books, this.deletion, store);
     this.lostRequests = new LostRequestReconciler({
       store,
@@ -231,6 +237,7 @@ export class Launcher {
     for (const off of this.unfollow) off();
     await Promise.allSettled([this.dispatcher.stop(), this.minReady.stop(), this.lostRequests.stop()]);
     await this.providers.stopInventories();
+    await this.backing.stop();
     await this.deletion.stop();
     await this.pools.stop();
     await this.component?.unregister();

@@ -62,11 +62,11 @@ export interface Instance {
   readonly nodeProperties?: { readonly [key: string]: Json };
   readonly nodeAttributes?: { readonly [key: string]: Json };
   /** Only where the instance knows better than the configuration. */
-  readonly username?: string;
-  readonly pythonPath?: string;
-  readonly shellType?: string;
+  readonly username?: string | null;
+  readonly pythonPath?: string | null;
+  readonly shellType?: string | null;
   readonly connectionPort?: number | { readonly [key: string]: Json };
-  readonly connectionType?: string;
+  readonly connectionType?: string | null;
   readonly hostKeys?: readonly string[];
   /** Quota use; becomes the node's `resources`. */
   readonly resources: Resources;
@@ -153,6 +153,9 @@ export interface Adapter<S extends Json = Json> {
   labelReady(label: PoolLabelConfig, signal: AbortSignal): Promise<boolean>;
   consoleLog?(label: PoolLabelConfig, externalId: ExternalId, signal: AbortSignal): Promise<string | null>;
 
+  /** The host keys of a new instance could not be read; for drivers whose instances share a machine. */
+  unreachable?(externalId: ExternalId): Promise<void>;
+
   /** Present where nodes are registered, not launched (static). */
   readonly inventory?: Inventory;
 }
@@ -186,11 +189,77 @@ export interface Inventory {
   alive(host: InventoryHost, signal: AbortSignal): Promise<void>;
 }
 
+/** What a node in a slot takes over from the node under it. */
+export type BackingInstance = Omit<
+  Instance,
+  'externalId' | 'metadata' | 'driverData' | 'slot' | 'resources' | 'hostId' | 'nodeAttributes'
+> & { readonly nodeAttributes: { readonly [key: string]: Json } };
+
+/** A node of another provider that this one owns and hands out in slots. */
+export interface BackingNode {
+  readonly id: string;
+  /** Requested label that its slots are for. */
+  readonly label: string;
+  readonly slots: number;
+  /** Takes no new nodes. */
+  readonly failed: boolean;
+  readonly launchedMs: number;
+  /** How many slots are taken. */
+  readonly taken: number;
+}
+
+export type BackingEnd =
+  | { readonly kind: 'bound' }
+  /** The node was gone before it could be put to use: ask again. */
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+/** A request for a backing node that is under way. */
+export interface BackingRequest {
+  readonly id: string;
+  readonly label: string;
+  readonly slots: number;
+  /** Ids of the nodes that count on it; without any it is withdrawn after a while. */
+  readonly waiters: Set<string>;
+  readonly ended: Promise<BackingEnd>;
+}
+
+/** How long an empty backing node is kept. */
+export interface KeepRule {
+  readonly graceMs: number;
+  readonly retentionMs: number;
+  readonly maxAgeMs: number | null;
+}
+
+/**
+ * Nodes to carve slots out of, asked for by a driver that has no cloud of its own (metastatic). One for each provider
+ * name, whatever becomes of its configuration: what it owns outlives adapters and processes.
+ */
+export interface BackingNodes {
+  /** From now on; null: the label is not configured any more, nothing is kept for it. */
+  keep(rule: (label: string) => KeepRule | null): void;
+  /** Resolves when what is owned from before is known. */
+  settled(signal: AbortSignal): Promise<void>;
+  /** Oldest first. */
+  nodes(): readonly BackingNode[];
+  requests(): readonly BackingRequest[];
+  request(backingLabel: string, label: string, slots: number): Promise<BackingRequest>;
+  /** The lowest free slot; the one that the node has already, if it has one. null: nothing free, or the node has vanished. */
+  claim(
+    backingId: string,
+    nodeId: string,
+  ): Promise<{ readonly slot: number; readonly instance: BackingInstance } | null>;
+  free(nodeId: string): Promise<void>;
+  /** The backing node under this node can't be reached: it takes no new nodes and goes when it is empty. */
+  fail(nodeId: string): Promise<void>;
+}
+
 export interface AdapterContext {
   readonly provider: ProviderConfig;
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly backing?: () => BackingNodes;
 }
 
 /** What a driver's index.ts exports as `driver`, next to its configuration definition. */

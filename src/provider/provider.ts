@@ -177,6 +177,11 @@ export class Provider {
     return this.scanner.scan(target, o);
   }
 
+  /** The host keys of an instance that was just launched could not be read. */
+  async unreachable(externalId: ExternalId): Promise<void> {
+    await this.parts?.adapter.unreachable?.(externalId);
+  }
+
   async consoleLog(label: PoolLabelConfig, externalId: ExternalId, signal: AbortSignal): Promise<string | null> {
     const { adapter } = this.need();
     if (!adapter.consoleLog) return null;

@@ -112,11 +112,11 @@ describe.each(Object.keys(kinds) as (keyof typeof kinds)[])('%s', (kind) => {
 
     const one = await run(config, 'request', '-l', 'host', '--exec', ssh('echo logged in to "$SSH_CONNECTION"'));
     expect(one.output).toMatch(/logged in to 127\.0\.0\.1 \d+ 127\.0\.0\.1 \d+/);
-    expect(one.status).toBe(0);
+    expect(one).toMatchObject({ status: 0 });
     // All three at once, and each of them reached by what its own document says.
     const each = `echo "$NODEPOOL_NODES_JSON" | node -e 'for (const n of JSON.parse(require("fs").readFileSync(0))) console.log(n.connection_port)' | while read NODEPOOL_NODE_PORT; do export NODEPOOL_NODE_PORT; ${ssh('echo port "${SSH_CONNECTION##* }"')} < /dev/null || exit 1; done`;
     const three = await run(config, 'request', '-l', 'host', '-l', 'first', '-l', 'host', '--exec', each);
-    expect(three.status).toBe(0);
+    expect(three).toMatchObject({ status: 0 });
     const ports = [...three.output.matchAll(/^port (\d+)/gm)].map(([, port]) => Number(port)).sort();
     expect(ports).toEqual(hosts.map((host) => host.port).sort());
     const failing = await run(config, 'request', '-l', 'first', '--exec', ssh('exit 7'));

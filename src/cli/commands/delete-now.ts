@@ -62,7 +62,8 @@ async function removeInstance(config: ProviderConfig, store: Store, held: HeldNo
   const written = await held.write({ state: 'deleting' });
   if (!written.ok) throw new UserError(`node ${held.id} could not be marked as deleting: ${written.reason}`);
   const { externalId } = held.node;
-  if (externalId === null) return;
+  // A slot of another node is free as soon as the record of the node in it has gone.
+  if (externalId === null || config.driver === 'metastatic') return;
   const provider = new Provider({
     config,
     createAdapter: () => createAdapter(config, systemRuntime, log),

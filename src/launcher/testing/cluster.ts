@@ -7,9 +7,11 @@ import { loadConfig } from '../../config/load.ts';
 import type { NodepoolConfig, ProviderConfig } from '../../config/model.ts';
 import { fakeConfig } from '../../drivers/fake/config.ts';
 import { driver as fakeDriver } from '../../drivers/fake/index.ts';
+import { metastaticConfig } from '../../drivers/metastatic/config.ts';
+import { driver as metastaticDriver } from '../../drivers/metastatic/index.ts';
 import { staticConfig } from '../../drivers/static/config.ts';
 import { driver as staticDriver } from '../../drivers/static/index.ts';
-import type { Adapter } from '../../provider/adapter.ts';
+import type { Adapter, BackingNodes } from '../../provider/adapter.ts';
 import { isBroken } from '../../records/broken.ts';
 import type { NodeRecord } from '../../records/node.ts';
 import type { RequestFields, RequestRecord } from '../../records/request.ts';
@@ -23,15 +25,21 @@ import { type Coordinator, startCoordinator } from '../../zookeeper/server/coord
 import { Launcher } from '../launcher.ts';
 
 const log = { debug() {}, info() {}, warn() {}, error() {} };
-const drivers = { fake: fakeDriver, static: staticDriver };
+const drivers = { fake: fakeDriver, metastatic: metastaticDriver, static: staticDriver };
 const patience = { timeout: 15_000, interval: 5 };
 
-export type CreateAdapter = (config: ProviderConfig) => Promise<Adapter>;
+export type CreateAdapter = (config: ProviderConfig, backing?: () => BackingNodes) => Promise<Adapter>;
 
 export const adaptersWith =
   (runtime: Runtime): CreateAdapter =>
-  async (provider) =>
-    drivers[provider.driver as keyof typeof drivers].createAdapter({ provider, runtime, log, env: {} });
+  async (provider, backing) =>
+    drivers[provider.driver as keyof typeof drivers].createAdapter({
+      provider,
+      runtime,
+      log,
+      env: {},
+      ...(backing ? { backing } : {}),
+    });
 
 export const createAdapter = adaptersWith(systemRuntime);
 
@@ -100,6 +108,7 @@ export class Cluster {
     writeFileSync(path, text);
     const definitions = new Map([
       ['fake', fakeConfig],
+      ['metastatic', metastaticConfig],
       ['static', staticConfig],
     ]);
     return loadConfig({ path, env: {}, drivers: definitions }).config;

@@ -1,0 +1,147 @@
+/** Configuration of the metastatic driver: nodes in the slots of bigger nodes that other providers launch. */
+import { z } from 'zod';
+import { ConfigReferenceError } from '../../config/errors.ts';
+import { commonPoolKeys, commonProviderKeys } from '../../config/global-schema.ts';
+import { fingerprint } from '../../config/load.ts';
+import type {
+  DriverConfigDefinition,
+  DriverLoadContext,
+  PoolConfig,
+  PoolLabelConfig,
+  ProviderConfig,
+} from '../../config/model.ts';
+import { asInt, bool, closed, didYouMean, int, list, str } from '../../config/schema.ts';
+import { unwrap } from '../../config/yaml.ts';
+
+const label = closed({
+  name: str(),
+  'backing-label': str().describe('label of the nodes that the slots are on; another provider launches them'),
+  'max-parallel-jobs': int().optional().describe('slots of a backing node, default 1'),
+  'grace-time': int().optional().describe('seconds that an empty backing node is kept, default 60'),
+  'min-retention-time': int().optional().describe('seconds that a backing node is kept at least, default 0'),
+  'max-age': int().optional().describe('seconds after which a backing node takes no new nodes, default: none'),
+  'host-key-checking': bool().optional().describe("default: the pool's"),
+});
+
+const pool = closed({
+  name: str(),
+  ...commonPoolKeys,
+  'host-key-checking': bool().optional().describe('scan the host keys for each slot anew, default false'),
+  labels: list(label),
+});
+
+const provider = closed({
+  ...commonProviderKeys,
+  'boot-timeout': int().optional().describe('seconds for the host key scan, default 120'),
+  'launch-timeout': int().optional().describe('seconds to wait for a backing node, default 3600'),
+  'launch-retries': int().optional().describe('attempts, default 3'),
+  pools: list(pool),
+});
+
+type Provider = z.infer<typeof provider>;
+type Pool = z.infer<typeof pool>;
+type Label = z.infer<typeof label>;
+
+export interface MetastaticLabelSettings {
+  readonly backingLabel: string;
+  readonly slots: number;
+  readonly graceMs: number;
+  readonly retentionMs: number;
+  /** null: none. */
+  readonly maxAgeMs: number | null;
+}
+
+export const metastaticConfig: DriverConfigDefinition = { name: 'metastatic', schema: provider, load };
+
+function load(raw: unknown, context: DriverLoadContext): ProviderConfig {
+  const p = raw as Provider;
+  const priority = asInt(p.priority, 100);
+  const byBackingLabel = new Map<string, MetastaticLabelSettings>();
+  const pools = p.pools.map((one, index) => loadPool(one, index, p.name, priority, context, byBackingLabel));
+  const concurrency = asInt(p['max-concurrency'], -1);
+  return {
+    name: p.name,
+    driver: 'metastatic',
+    maxConcurrency: concurrency < 0 ? Number.POSITIVE_INFINITY : concurrency,
+    priority,
+    launchRetries: asInt(p['launch-retries'], 3),
+    launchTimeoutMs: asInt(p['launch-timeout'], 3600) * 1000,
+    bootTimeoutMs: asInt(p['boot-timeout'], 120) * 1000,
+    ratePerSecond: Number.POSITIVE_INFINITY,
+    pools: new Map(pools.map((one) => [one.name, one])),
+    settings: null,
+    fingerprint: fingerprint(raw),
+  };
+}
+
+function loadPool(
+  one: Pool,
+  index: number,
+  providerName: string,
+  priority: number,
+  context: DriverLoadContext,
+  byBackingLabel: Map<string, MetastaticLabelSettings>,
+): PoolConfig {
+  const maxServers = asInt(one['max-servers'], Number.POSITIVE_INFINITY);
+  const labels = one.labels.map((l, at) => loadLabel(l, ['pools', index, 'labels', at], one, context, byBackingLabel));
+  return {
+    name: one.name,
+    providerName,
+    maxServers,
+    limits: Number.isFinite(maxServers) ? { instances: maxServers } : {},
+    priority: asInt(one.priority, priority),
+    nodeAttributes: (unwrap(one['node-attributes']) as Record<string, unknown> | undefined) ?? null,
+    ignoreProviderQuota: true,
+    availabilityZones: null,
+    useInternalIp: false,
+    labels: new Map(labels.map((l) => [l.name, l])),
+    settings: null,
+  };
+}
+
+function loadLabel(
+  l: Label,
+  path: readonly PropertyKey[],
+  one: Pool,
+  context: DriverLoadContext,
+  byBackingLabel: Map<string, MetastaticLabelSettings>,
+): PoolLabelConfig {
+  if (!context.labels.has(l.name)) {
+    const hint = didYouMean(l.name, [...context.labels.keys()]);
+    throw new ConfigReferenceError([...path, 'name'], `there is no top-level label ${l.name}${hint}`);
+  }
+  const maxAge = asInt(l['max-age'], 0);
+  const settings: MetastaticLabelSettings = {
+    backingLabel: l['backing-label'],
+    slots: asInt(l['max-parallel-jobs'], 1),
+    graceMs: asInt(l['grace-time'], 60) * 1000,
+    retentionMs: asInt(l['min-retention-time'], 0) * 1000,
+    maxAgeMs: maxAge === 0 ? null : maxAge * 1000,
+  };
+  if (settings.maxAgeMs !== null && settings.maxAgeMs < settings.retentionMs) {
+    throw new ConfigReferenceError([...path, 'max-age'], 'is less than min-retention-time');
+  }
+  const other = byBackingLabel.get(settings.backingLabel);
+  if (other && JSON.stringify(other) !== JSON.stringify(settings)) {
+    throw new ConfigReferenceError(
+      [...path, 'backing-label'],
+      `another label with backing-label ${settings.backingLabel} has other values for max-parallel-jobs, grace-time, min-retention-time or max-age`,
+    );
+  }
+  byBackingLabel.set(settings.backingLabel, settings);
+  return {
+    name: l.name,
+    image: { kind: 'cloud', name: 'unused' },
+    hostKeyChecking: l['host-key-checking'] ?? one['host-key-checking'] ?? false,
+    consoleLog: false,
+    // Until the backing node is known.
+    connection: {
+      username: 'unknown',
+      connectionType: 'unknown',
+      connectionPort: 22,
+      pythonPath: 'unknown',
+      shellType: 'unknown',
+    },
+    settings,
+  };
+}
