@@ -1,4 +1,4 @@
-/** A TCP proxy that misbehaves on demand: stalls, resets, cuts in the middle of a frame. For tests. */
+/** A TCP proxy that misbehaves on demand: delays, stalls, freezes, resets, cuts in the middle of a frame. For tests. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { ServerAddress } from '../client/connect-string.ts';
 
@@ -8,6 +8,7 @@ export class FaultProxy {
   private readonly pairs = new Set<[Socket, Socket]>();
   private stalled = false;
   private refusing = false;
+  private frozen = false;
   private cutAfterBytes: number | null = null;
   private delayMs = 0;
 
@@ -47,6 +48,17 @@ export class FaultProxy {
     this.stalled = true;
   }
 
+  /** Nothing passes until `thaw`, then everything does: a network that stands still for a while. */
+  freeze(): void {
+    this.frozen = true;
+    for (const socket of [...this.pairs].flat()) socket.pause();
+  }
+
+  thaw(): void {
+    this.frozen = false;
+    for (const socket of [...this.pairs].flat()) socket.resume();
+  }
+
   /** New connections are reset. */
   refuse(): void {
     this.refusing = true;
@@ -58,6 +70,7 @@ export class FaultProxy {
     this.refusing = false;
     this.delayMs = 0;
     this.cutAfterBytes = null;
+    this.thaw();
   }
 
   /** Passes that many bytes from the server, then resets: in the middle of a frame, most likely. */
@@ -90,18 +103,31 @@ export class FaultProxy {
     near.on('data', (chunk: Buffer) => {
       if (!this.stalled) far.write(chunk);
     });
+    // In order, also when the delay changes.
+    const late: (() => void)[] = [];
+    let lastAtMs = 0;
+    const pass = (send: () => void) => {
+      const nowMs = performance.now();
+      lastAtMs = Math.max(lastAtMs, nowMs + this.delayMs);
+      if (late.length === 0 && this.delayMs === 0) return send();
+      late.push(send);
+      setTimeout(() => late.shift()!(), lastAtMs - nowMs);
+    };
     far.on('data', (chunk: Buffer) => {
       if (this.stalled) return;
       if (this.cutAfterBytes !== null) {
         if (chunk.length >= this.cutAfterBytes) {
-          near.write(chunk.subarray(0, this.cutAfterBytes), () => near.resetAndDestroy());
+          const part = chunk.subarray(0, this.cutAfterBytes);
+          pass(() => near.write(part, () => near.resetAndDestroy()));
           this.cutAfterBytes = null;
+          // Nothing may come after the cut.
+          far.pause();
           return;
         }
         this.cutAfterBytes -= chunk.length;
       }
-      if (this.delayMs === 0) near.write(chunk);
-      else setTimeout(() => near.write(chunk), this.delayMs);
+      pass(() => near.write(chunk));
     });
+    if (this.frozen) for (const socket of pair) socket.pause();
   }
 }

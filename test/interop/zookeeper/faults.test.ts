@@ -12,24 +12,7 @@ import { lock, newContenderPrefix } from '../../../src/zookeeper/recipes/lock.ts
 import { Mirror } from '../../../src/zookeeper/recipes/mirror.ts';
 import { type Apache, startApache } from '../../../src/zookeeper/testing/apache.ts';
 import { FaultProxy } from '../../../src/zookeeper/testing/fault-proxy.ts';
-
-interface Held {
-  readonly who: string;
-  readonly from: bigint;
-  readonly to: bigint;
-}
-
-/** Pairs of holders at one time. */
-function overlaps(history: readonly Held[]): [Held, Held][] {
-  const sorted = [...history].sort((a, b) => (a.from < b.from ? -1 : 1));
-  const found: [Held, Held][] = [];
-  let latest: Held | undefined;
-  for (const held of sorted) {
-    if (latest && held.from < latest.to) found.push([latest, held]);
-    if (!latest || held.to > latest.to) latest = held;
-  }
-  return found;
-}
+import { type Held, overlaps } from './lock-history.ts';
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
