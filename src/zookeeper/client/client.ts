@@ -1,24 +1,18 @@
 /** The client as its users see it (types.ts): turns operations into calls of a session, paths through the chroot. */
-import { addWatchMode, createFlags, errorCode, opCode, watcherType, xid } from '../protocol/constants.ts';
+import { addWatchMode, errorCode, opCode, watcherType } from '../protocol/constants.ts';
 import { type JuteReader, JuteWriter } from '../protocol/jute.ts';
-import {
-  createOpCode,
-  readMultiResults,
-  type WireOperation,
-  type WireResult,
-  writeCreate,
-  writeMulti,
-} from '../protocol/multi.ts';
-import { openAcl, pathProblem, readAcl, readStat, type WireEvent, writeAcl } from '../protocol/records.ts';
+import { createOpCode, readMultiResults, writeCreate, writeMulti } from '../protocol/multi.ts';
+import { readAcl, readStat, type WireEvent, writeAcl } from '../protocol/records.ts';
 import { type Runtime, systemRuntime } from '../../runtime.ts';
 import { type Call, requestFrame } from './call.ts';
+import { Chroot } from './chroot.ts';
 import type { ServerAddress } from './connect-string.ts';
+import { Credentials } from './credentials.ts';
 import {
   BadArgumentsError,
   ClosedError,
   DeadlineExceededError,
   errorOf,
-  MultiError,
   NodeExistsError,
   NoNodeError,
   SessionExpiredError,
@@ -41,6 +35,7 @@ import type {
   ZooKeeper,
 } from './types.ts';
 import { type OneShotKind, type PersistentKind, Watches } from './watches.ts';
+import { multiResults, wireCreate, wireOperation } from './wire-operations.ts';
 
 export interface ZooKeeperOptions {
   readonly servers: readonly ServerAddress[];
@@ -67,33 +62,18 @@ export function createZooKeeper(options: ZooKeeperOptions): ZooKeeper {
   return new ZooKeeperClient(options);
 }
 
-interface Credentials {
-  readonly scheme: string;
-  readonly auth: Uint8Array;
-  readonly settle: (error?: Error) => void;
-}
-
-function authFrame({ scheme, auth }: Credentials): Buffer {
-  return new JuteWriter().int(xid.auth).int(opCode.auth).int(0).string(scheme).buffer(auth).frame();
-}
-
 class ZooKeeperClient implements ZooKeeper {
   private readonly session: Session;
-  private readonly chroot: string;
+  private readonly chroot: Chroot;
   private readonly runtime: Runtime;
   private readonly callTimeoutMs: number;
   private readonly watches = new Watches();
   private readonly stateListeners = new Set<(state: SessionState, reason: string) => void>();
-  private auths: Credentials[] = [];
-  /** Sent on this connection and not answered yet. */
-  private unansweredAuths: Credentials[] = [];
+  private readonly credentials: Credentials;
   private readonly onError: (error: unknown) => void;
 
   constructor(o: ZooKeeperOptions) {
-    this.chroot = o.chroot ?? '';
-    if (this.chroot !== '' && pathProblem(this.chroot) !== null) {
-      throw new BadArgumentsError('bad-arguments', `chroot ${this.chroot}: ${pathProblem(this.chroot)}`);
-    }
+    this.chroot = new Chroot(o.chroot ?? '');
     if (o.servers.length === 0 && !o.connector) throw new BadArgumentsError('bad-arguments', 'no servers given');
     this.runtime = o.runtime ?? systemRuntime;
     this.callTimeoutMs = o.callTimeoutMs ?? 30_000;
@@ -110,7 +90,15 @@ class ZooKeeperClient implements ZooKeeper {
       onState: (state, reason) => this.stateChanged(state, reason),
       onEvent: (event) => this.eventArrived(event),
       onConnect: (fresh, lastZxid) => this.firstFrames(fresh, lastZxid),
-      onAuth: (error) => this.authAnswered(error),
+      onAuth: (error) => this.credentials.answered(error),
+    });
+    this.credentials = new Credentials({
+      runtime: this.runtime,
+      state: () => this.state,
+      onState: (listener) => this.onState(listener),
+      lastProblem: () => this.session.lastProblem,
+      send: (frame) => this.session.sendAhead(frame),
+      onError: this.onError,
     });
   }
 
@@ -132,8 +120,8 @@ class ZooKeeperClient implements ZooKeeper {
 
   create(path: string, data: Uint8Array, options: CreateOptions = {}): Promise<{ path: string; stat: Stat }> {
     const mode = options.mode ?? 'persistent';
-    this.check(path, mode.includes('sequential'));
-    const operation = this.wireCreate(path, data, mode, options.acl, options.ttlMs);
+    this.chroot.check(path, mode.includes('sequential'));
+    const operation = wireCreate(this.chroot.full(path), data, mode, options.acl, options.ttlMs);
     const op = createOpCode(operation.flags, true);
     return this.call(
       op,
@@ -141,7 +129,7 @@ class ZooKeeperClient implements ZooKeeper {
       (w) => writeCreate(w, operation),
       options,
       (body) => ({
-        path: this.strip(body.string()),
+        path: this.chroot.strip(body.string()),
         stat: readStat(body),
       }),
       false,
@@ -186,17 +174,17 @@ class ZooKeeperClient implements ZooKeeper {
   }
 
   set(path: string, data: Uint8Array, version = -1, options: CallOptions = {}): Promise<Stat> {
-    this.check(path);
-    const write = (w: JuteWriter) => w.string(this.full(path)).buffer(data).int(version);
+    this.chroot.check(path);
+    const write = (w: JuteWriter) => w.string(this.chroot.full(path)).buffer(data).int(version);
     return this.call(opCode.setData, path, write, options, readStat, false, data.length + path.length + 64);
   }
 
   delete(path: string, version = -1, options: CallOptions = {}): Promise<void> {
-    this.check(path);
+    this.chroot.check(path);
     return this.call(
       opCode.delete,
       path,
-      (w) => w.string(this.full(path)).int(version),
+      (w) => w.string(this.chroot.full(path)).int(version),
       options,
       () => undefined,
       false,
@@ -204,11 +192,11 @@ class ZooKeeperClient implements ZooKeeper {
   }
 
   sync(path: string, options: CallOptions = {}): Promise<void> {
-    this.check(path);
+    this.chroot.check(path);
     return this.call(
       opCode.sync,
       path,
-      (w) => w.string(this.full(path)),
+      (w) => w.string(this.chroot.full(path)),
       options,
       () => undefined,
       true,
@@ -217,7 +205,7 @@ class ZooKeeperClient implements ZooKeeper {
 
   async multi(operations: readonly MultiOperation[], options: CallOptions = {}): Promise<MultiResult[]> {
     if (operations.length === 0) return [];
-    const wire = operations.map((o) => this.wireOperation(o));
+    const wire = operations.map((o) => wireOperation(o, this.chroot));
     const size = wire.reduce((sum, o) => sum + 96 + o.path.length + ('data' in o ? (o.data?.length ?? 0) : 0), 0);
     let zxid = 0n;
     const decode = (body: JuteReader, at: bigint) => {
@@ -233,31 +221,7 @@ class ZooKeeperClient implements ZooKeeper {
       false,
       size,
     );
-    const failed = results.findIndex(
-      (r) => r.type === 'error' && r.error !== 0 && r.error !== errorCode.runtimeInconsistency,
-    );
-    const index = failed >= 0 ? failed : results.findIndex((r) => r.type === 'error');
-    if (index >= 0) {
-      const result = results[index] as Extract<WireResult, { type: 'error' }>;
-      throw new MultiError(index, errorOf(result.error, operations[index]?.path));
-    }
-    return results.map((result, at): MultiResult => {
-      switch (result.type) {
-        case 'create':
-          return {
-            type: 'create',
-            path: this.strip(result.path),
-            stat: result.stat ?? statOfNew(zxid, operations[at]!),
-          };
-        case 'set':
-          return { type: 'set', stat: result.stat };
-        case 'delete':
-        case 'check':
-          return { type: result.type };
-        default:
-          throw new BadArgumentsError('bad-arguments', `the server answered a multi with ${result.type}`);
-      }
-    });
+    return multiResults(results, operations, zxid, this.chroot);
   }
 
   async multiRead(
@@ -265,8 +229,8 @@ class ZooKeeperClient implements ZooKeeper {
     options: CallOptions = {},
   ): Promise<(NodeData | { readonly children: readonly string[] } | Error)[]> {
     if (reads.length === 0) return [];
-    for (const read of reads) this.check(read.path);
-    const wire = reads.map((r) => ({ type: r.type, path: this.full(r.path) }));
+    for (const read of reads) this.chroot.check(read.path);
+    const wire = reads.map((r) => ({ type: r.type, path: this.chroot.full(r.path) }));
     const results = await this.call(
       opCode.multiRead,
       reads[0]!.path,
@@ -283,11 +247,11 @@ class ZooKeeperClient implements ZooKeeper {
   }
 
   getAcl(path: string, options: CallOptions = {}): Promise<{ acl: Acl[]; stat: Stat }> {
-    this.check(path);
+    this.chroot.check(path);
     return this.call(
       opCode.getAcl,
       path,
-      (w) => w.string(this.full(path)),
+      (w) => w.string(this.chroot.full(path)),
       options,
       (body) => {
         const acl = body.vector(readAcl);
@@ -298,48 +262,19 @@ class ZooKeeperClient implements ZooKeeper {
   }
 
   setAcl(path: string, acl: readonly Acl[], aversion = -1, options: CallOptions = {}): Promise<Stat> {
-    this.check(path);
-    const write = (w: JuteWriter) => w.string(this.full(path)).vector(acl, writeAcl).int(aversion);
+    this.chroot.check(path);
+    const write = (w: JuteWriter) => w.string(this.chroot.full(path)).vector(acl, writeAcl).int(aversion);
     return this.call(opCode.setAcl, path, write, options, readStat, false);
   }
 
   /** The credentials are sent again on each connection. Rejects with AuthFailedError when the server refuses them. */
-  async addAuth(scheme: string, auth: Uint8Array, options: CallOptions = {}): Promise<void> {
-    const { signal } = options;
-    const timeoutMs = options.timeoutMs ?? this.callTimeoutMs;
-    if (this.state === 'closed') throw new ClosedError();
-    signal?.throwIfAborted();
-    await new Promise<void>((resolve, reject) => {
-      const settle = (error?: Error) => {
-        timer.cancel();
-        off();
-        signal?.removeEventListener('abort', onAbort);
-        if (error === undefined) resolve();
-        else reject(error);
-      };
-      const credentials: Credentials = { scheme, auth, settle };
-      const giveUp = (error: Error) => {
-        this.auths = this.auths.filter((a) => a !== credentials);
-        settle(error);
-      };
-      const onAbort = () => giveUp(signal!.reason as Error);
-      const off = this.onState((state) => {
-        if (state === 'closed') giveUp(new ClosedError());
-      });
-      const timer = this.runtime.setTimer(timeoutMs, () =>
-        giveUp(new DeadlineExceededError(timeoutMs, undefined, this.session.lastProblem)),
-      );
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.auths.push(credentials);
-      if (this.state !== 'connected') return;
-      this.unansweredAuths.push(credentials);
-      this.session.sendAhead(authFrame(credentials));
-    });
+  addAuth(scheme: string, auth: Uint8Array, options: CallOptions = {}): Promise<void> {
+    return this.credentials.add(scheme, auth, options.timeoutMs ?? this.callTimeoutMs, options.signal);
   }
 
   getEphemerals(prefix = '/', options: CallOptions = {}): Promise<string[]> {
-    const write = (w: JuteWriter) => w.string(this.full(prefix));
-    const answer = (body: JuteReader) => body.vector((r) => this.strip(r.string()));
+    const write = (w: JuteWriter) => w.string(this.chroot.full(prefix));
+    const answer = (body: JuteReader) => body.vector((r) => this.chroot.strip(r.string()));
     return this.call(opCode.getEphemerals, prefix, write, options, answer, true);
   }
 
@@ -349,7 +284,7 @@ class ZooKeeperClient implements ZooKeeper {
     listener: WatchListener,
     options: CallOptions = {},
   ): Promise<WatchHandle> {
-    this.check(path);
+    this.chroot.check(path);
     this.watches.add(mode, path, listener);
     try {
       await this.sendAddWatch(mode, path, options);
@@ -360,7 +295,7 @@ class ZooKeeperClient implements ZooKeeper {
     return {
       close: async () => {
         if (!this.watches.remove(mode, path, listener) || this.state === 'closed') return;
-        const write = (w: JuteWriter) => w.string(this.full(path)).int(watcherType[mode]);
+        const write = (w: JuteWriter) => w.string(this.chroot.full(path)).int(watcherType[mode]);
         // Older servers know only "any"; that the watch is gone already is as good.
         await this.call(opCode.removeWatches, path, write, {}, () => undefined, true).catch(() => undefined);
       },
@@ -412,9 +347,9 @@ class ZooKeeperClient implements ZooKeeper {
     options: CallOptions & { watch?: WatchListener },
     decode: (body: JuteReader) => T,
   ): Promise<T> {
-    this.check(path);
+    this.chroot.check(path);
     const { watch } = options;
-    const write = (w: JuteWriter) => w.string(this.full(path)).bool(watch !== undefined);
+    const write = (w: JuteWriter) => w.string(this.chroot.full(path)).bool(watch !== undefined);
     const answer = (body: JuteReader) => {
       // Registered while the answer is handled: the event can only come after it.
       if (watch) this.watches.add(kind, path, watch);
@@ -478,14 +413,13 @@ class ZooKeeperClient implements ZooKeeper {
   }
 
   private async sendAddWatch(mode: PersistentKind, path: string, options: CallOptions = {}): Promise<void> {
-    const write = (w: JuteWriter) => w.string(this.full(path)).int(addWatchMode[mode]);
+    const write = (w: JuteWriter) => w.string(this.chroot.full(path)).int(addWatchMode[mode]);
     await this.call(opCode.addWatch, path, write, options, () => undefined, true);
   }
 
   private firstFrames(fresh: boolean, lastZxid: bigint): Buffer[] {
-    const frames = this.auths.map(authFrame);
-    this.unansweredAuths = [...this.auths];
-    if (!fresh) return [...frames, ...this.watches.rearmFrames(lastZxid, (path) => this.full(path))];
+    const frames = this.credentials.frames();
+    if (!fresh) return [...frames, ...this.watches.rearmFrames(lastZxid, (path) => this.chroot.full(path))];
     this.watches.forgetOneShot();
     for (const [mode, path] of this.watches.persistentPaths()) {
       this.sendAddWatch(mode, path).catch((error: unknown) => {
@@ -493,17 +427,6 @@ class ZooKeeperClient implements ZooKeeper {
       });
     }
     return frames;
-  }
-
-  private authAnswered(error: number): void {
-    const credentials = this.unansweredAuths.shift();
-    if (!credentials) return;
-    if (error === 0) return credentials.settle();
-    const refused = errorOf(error);
-    // Kept, they would end every further connection.
-    this.auths = this.auths.filter((a) => a !== credentials);
-    credentials.settle(refused);
-    this.onError(refused);
   }
 
   private stateChanged(state: SessionState, reason: string): void {
@@ -517,71 +440,6 @@ class ZooKeeperClient implements ZooKeeper {
   }
 
   private eventArrived(event: WireEvent): void {
-    this.watches.dispatch({ type: event.type, path: this.strip(event.path) }, this.onError);
+    this.watches.dispatch({ type: event.type, path: this.chroot.strip(event.path) }, this.onError);
   }
-
-  private wireCreate(
-    path: string,
-    data: Uint8Array,
-    mode: keyof typeof createFlags,
-    acl?: readonly Acl[],
-    ttlMs?: number,
-  ) {
-    const base = {
-      type: 'create' as const,
-      path: this.full(path),
-      data,
-      acl: acl ?? openAcl,
-      flags: createFlags[mode],
-      withStat: true,
-    };
-    return ttlMs === undefined ? base : { ...base, ttlMs: BigInt(ttlMs) };
-  }
-
-  private wireOperation(o: MultiOperation): WireOperation {
-    this.check(o.path, o.type === 'create' && (o.mode ?? '').includes('sequential'));
-    switch (o.type) {
-      case 'create':
-        return this.wireCreate(o.path, o.data, o.mode ?? 'persistent', o.acl, o.ttlMs);
-      case 'set':
-        return { type: 'set', path: this.full(o.path), data: o.data, version: o.version ?? -1 };
-      case 'delete':
-        return { type: 'delete', path: this.full(o.path), version: o.version ?? -1 };
-      case 'check':
-        return { type: 'check', path: this.full(o.path), version: o.version };
-    }
-  }
-
-  private check(path: string, sequential = false): void {
-    const problem = pathProblem(path, sequential);
-    if (problem !== null)
-      throw new BadArgumentsError('bad-arguments', `path ${JSON.stringify(path)}: ${problem}`, { path });
-  }
-
-  private full(path: string): string {
-    if (this.chroot === '') return path;
-    return path === '/' ? this.chroot : this.chroot + path;
-  }
-
-  private strip(path: string): string {
-    if (this.chroot === '' || !path.startsWith(this.chroot)) return path;
-    return path.slice(this.chroot.length) || '/';
-  }
-}
-
-/** Apache ZooKeeper 3.8 answers a create within a multi without its stat: what a new node's stat must be. */
-function statOfNew(zxid: bigint, operation: MultiOperation): Stat {
-  return {
-    czxid: zxid,
-    mzxid: zxid,
-    pzxid: zxid,
-    ctime: 0n,
-    mtime: 0n,
-    version: 0,
-    cversion: 0,
-    aversion: 0,
-    ephemeralOwner: 0n,
-    dataLength: 'data' in operation ? operation.data.length : 0,
-    numChildren: 0,
-  };
 }
