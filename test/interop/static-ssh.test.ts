@@ -116,7 +116,7 @@ describe.each(Object.keys(kinds) as (keyof typeof kinds)[])('%s', (kind) => {
     // All three at once, and each of them reached by what its own document says.
     const each = `echo "$NODEPOOL_NODES_JSON" | node -e 'for (const n of JSON.parse(require("fs").readFileSync(0))) console.log(n.connection_port)' | while read NODEPOOL_NODE_PORT; do export NODEPOOL_NODE_PORT; ${ssh('echo port "${SSH_CONNECTION##* }"')} < /dev/null || exit 1; done`;
     const three = await run(config, 'request', '-l', 'host', '-l', 'first', '-l', 'host', '--exec', each);
-    expect(three).toMatchObject({ status: 0 });
+    expect(three.status, `${three.output}\n${daemon.output().slice(-6000)}`).toBe(0);
     const ports = [...three.output.matchAll(/^port (\d+)/gm)].map(([, port]) => Number(port)).sort();
     expect(ports).toEqual(hosts.map((host) => host.port).sort());
     const failing = await run(config, 'request', '-l', 'first', '--exec', ssh('exit 7'));

@@ -66,6 +66,13 @@ export function fakeProvider(name: string, pools: string, more = ''): string {
 
 export class Cluster {
   readonly directory: string;
+  /** Warnings and errors of launchers and stores. */
+  readonly logged: { readonly fields: object; readonly message: string }[] = [];
+  private readonly log = {
+    ...log,
+    warn: (fields: object, message: string) => void this.logged.push({ fields, message }),
+    error: (fields: object, message: string) => void this.logged.push({ fields, message }),
+  };
   private readonly clients: ZooKeeper[] = [];
   private readonly stores: Store[] = [];
   private readonly launchers = new Map<Launcher, ZooKeeper>();
@@ -121,7 +128,7 @@ export class Cluster {
       store,
       createAdapter: create,
       runtime: systemRuntime,
-      log,
+      log: this.log,
       env: {},
       hostname: 'host',
       fqdn: 'host.example',
@@ -140,6 +147,7 @@ export class Cluster {
   }
 
   async createRaw(path: string, text: string): Promise<void> {
+    await this.clients[0]!.ensurePath(path.slice(0, path.lastIndexOf('/')));
     await this.clients[0]!.create(path, Buffer.from(text), { mode: 'persistent-sequential' });
   }
 
@@ -190,7 +198,7 @@ export class Cluster {
   private async open(): Promise<Store> {
     const client = createZooKeeper({ servers: [], connector: this.coordinator.connector, runtime: systemRuntime });
     this.clients.push(client);
-    const store = await Store.open({ client, runtime: systemRuntime, log });
+    const store = await Store.open({ client, runtime: systemRuntime, log: this.log });
     this.stores.push(store);
     return store;
   }
