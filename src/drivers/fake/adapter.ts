@@ -31,6 +31,9 @@ type State = { readonly token: string } | { readonly id: string };
 const lookAgainMs = 1000;
 const defaultZone = 'az1';
 
+/** Whoever steers the cloud through files needs this long for a change to be in force; a creation must not overtake it. */
+const steeringDelayMs = 200;
+
 export class FakeAdapter implements Adapter<State> {
   readonly createIsIdempotent = true;
   private readonly context: AdapterContext;
@@ -78,7 +81,8 @@ export class FakeAdapter implements Adapter<State> {
 
   async advanceCreate(state: State, spec: LaunchSpec, { signal }: StepContext): Promise<CreateStep<State>> {
     if ('token' in state) {
-      if (this.settings.createDelayMs > 0) await sleep(this.context.runtime, this.settings.createDelayMs, signal);
+      const delayMs = Math.max(this.settings.createDelayMs, this.sideChannel ? steeringDelayMs : 0);
+      if (delayMs > 0) await sleep(this.context.runtime, delayMs, signal);
       const { id, activeInMs } = await this.cloud.create(this.serverSpec(state.token, spec), signal);
       return { done: false, state: { id }, externalId: id, wait: this.due(activeInMs) };
     }
