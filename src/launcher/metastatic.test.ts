@@ -231,3 +231,46 @@ test('a host whose keys cannot be scanned takes no more nodes; jobs on it go on,
     Provider.prototype.scanHostKeys = scan;
   }
 });
+
+test('two launchers, one replaced on the way: no slot is used twice, no node goes with a job on it, none is left', async () => {
+  const text = config('grace-time: 0').replace('max-parallel-jobs: 2', 'max-parallel-jobs: 4');
+  const first = await cluster.launch(text);
+  await cluster.launch(text);
+  await until(() => cluster.pools().filter((pool) => pool.provider === 'slots').length, 2);
+  const wrong: string[] = [];
+  let seen = 0;
+  const off = cluster.seen.nodes.onChange(() => {
+    const users = new Map<string, string>();
+    for (const node of cluster.nodes()) {
+      const use = node.state === 'ready' ? parseBackingUse(node.driverData) : null;
+      if (!use) continue;
+      seen++;
+      const key = `${use.backingNode}/${use.slot}`;
+      if (users.has(key)) wrong.push(`nodes ${users.get(key)} and ${node.id} share slot ${key}`);
+      users.set(key, node.id);
+      const below = cluster.nodes().find((one) => one.id === use.backingNode);
+      if (below?.state !== 'in-use') wrong.push(`node ${use.backingNode} below ${node.id} is ${below?.state}`);
+    }
+  });
+  const job = async () => {
+    const id = await cluster.submit({ nodeTypes: ['small'] });
+    await expect.poll(() => cluster.request(id)?.state, { ...patience, timeout: 60_000 }).toBe('fulfilled');
+    await cluster.giveBack(id);
+  };
+  await Promise.all(
+    Array.from({ length: 10 }, async (_, worker) => {
+      for (let i = 0; i < 4; i++) {
+        await job();
+        if (worker === 0 && i === 1) {
+          await cluster.launch(text);
+          await first.stop();
+        }
+      }
+    }),
+  );
+  // What a stopping launcher leaves half-made is given time to be taken over.
+  await expect.poll(() => cluster.seen.nodes.size, { ...patience, timeout: 60_000 }).toBe(0);
+  off();
+  expect(wrong).toEqual([]);
+  expect(seen).toBeGreaterThan(40);
+}, 120_000);

@@ -1,5 +1,5 @@
 /** What concerns the process and its surroundings: data directory, ports, certificates, kill -9, a full disk. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -26,6 +26,8 @@ import { type Coordinator, type CoordinatorOptions, startCoordinator } from './c
 import { readAddress } from './data-directory.ts';
 import { RawClient } from './testing/raw-client.ts';
 import { type Spawned, spawnCoordinator } from './testing/spawn.ts';
+
+const haveOpenssl = spawnSync('openssl', ['version']).status === 0;
 
 let directory: string;
 let dataDir: string;
@@ -226,7 +228,8 @@ describe('TLS', () => {
     plain.stream.destroy();
   });
 
-  test('the certificates hold the names, verify, and are not overwritten', async () => {
+  // The judge is openssl, where there is one.
+  test.skipIf(!haveOpenssl)('the certificates hold the names, verify, and are not overwritten', async () => {
     const certs = join(directory, 'certs');
     await makeCertificates(certs, ['zk.example.org', '192.0.2.7', '2001:db8::1']);
     for (const name of readdirSync(certs)) expect(statSync(join(certs, name)).mode & 0o777).toBe(0o600);
