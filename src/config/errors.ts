@@ -13,8 +13,8 @@ export class ConfigError extends Error {
   readonly code = 'config';
   readonly issues: readonly ConfigIssue[];
 
-  constructor(issues: readonly ConfigIssue[]) {
-    super(issues.map(formatIssue).join('\n'));
+  constructor(issues: readonly ConfigIssue[], options?: ErrorOptions) {
+    super(issues.map(formatIssue).join('\n'), options);
     this.name = 'ConfigError';
     this.issues = issues;
   }

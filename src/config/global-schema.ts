@@ -1,6 +1,6 @@
 /** The schema of everything but the drivers' parts; each key once, with what it means. */
 import { z } from 'zod';
-import { bool, closed, dict, float, int, list, str } from './schema.ts';
+import { bool, closed, dict, float, int, list, mapping, str } from './schema.ts';
 
 const tlsFiles = closed({
   cert: str().optional().describe('PEM file of the certificate'),
@@ -19,7 +19,7 @@ const diskimage = closed({
   abstract: bool().optional(),
   parent: str().optional(),
   elements: list(str()).optional(),
-  'env-vars': z.record(z.string(), str()).optional(),
+  'env-vars': mapping(str()).optional(),
   metadata: dict().optional(),
   formats: list(str()).optional(),
   'keep-formats': list(str()).optional(),

@@ -60,6 +60,18 @@ describe('findings', () => {
       ["nodepool.yaml:1:31: providers[0].driver: unknown driver 'statik', did you mean 'static'?"],
     ],
     [
+      'keys that are no strings where names must stand',
+      'diskimages: [{name: x, env-vars: {1: "a"}}]\n',
+      [
+        'nodepool.yaml:1:34: diskimages[0].env-vars: must have only strings as keys: put numbers and words such as yes in quotes',
+      ],
+    ],
+    [
+      'each unknown key on its own, whatever it is called',
+      '"a; b": 1\nqqqqqqqq: 2\n',
+      ["nodepool.yaml:1:1: a; b: unknown key 'a; b'", "nodepool.yaml:2:1: qqqqqqqq: unknown key 'qqqqqqqq'"],
+    ],
+    [
       'all of them in one run',
       'webap: {}\nlabels: 5\n',
       [
@@ -84,6 +96,13 @@ describe('findings', () => {
 
   test('a file that is not there', () => {
     expect(() => validate({ path: join(directory, 'none.yaml'), env: {}, drivers })).toThrow(/there is no such file/);
+  });
+
+  test('a directory, and a file that is not UTF-8', () => {
+    expect(() => validate({ path: directory, env: {}, drivers })).toThrow(/it is a directory/);
+    const path = join(directory, 'latin1.yaml');
+    writeFileSync(path, Buffer.from([0x61, 0x3a, 0x20, 0xff]));
+    expect(() => validate({ path, env: {}, drivers })).toThrow(/the file is not UTF-8/);
   });
 });
 

@@ -1,5 +1,4 @@
 /** From files to a configuration: read, substitute, parse, check, resolve. The validator and the daemons' loader share it. */
-import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { z } from 'zod';
@@ -14,8 +13,10 @@ import type {
   Resources,
   TlsFiles,
 } from './model.ts';
-import { asInt, didYouMean, isMapping, toJsonSchema } from './schema.ts';
-import { parseYaml, unwrap, type YamlSource } from './yaml.ts';
+import { asInt, findingSeparator, toJsonSchema } from './schema.ts';
+import { readSource } from './source-text.ts';
+import { didYouMean } from './suggest.ts';
+import { isMapping, parseYaml, unwrap, type YamlSource } from './yaml.ts';
 
 export type DriverDefinitions = ReadonlyMap<string, DriverConfigDefinition>;
 
@@ -52,25 +53,9 @@ export interface Validated {
   readonly warnings: readonly ConfigIssue[];
 }
 
-/** The text with `%(NODEPOOL_X)` replaced; names that are not set stay as they are. */
-function substitute(text: string, env: Readonly<Record<string, string | undefined>>): string {
-  return text.replace(/%\((NODEPOOL_[^)]*)\)/g, (whole, name: string) => env[name] ?? whole);
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
-  } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : String(error);
-    throw new ConfigError([
-      { file: path, line: 1, column: 1, path: '', message: `the configuration can't be read: ${why}` },
-    ]);
-  }
-}
-
 /** What `config-validate` judges: throws ConfigError with all findings. */
 export function validate(o: ConfigFile): Validated {
-  const source = parseYaml(substitute(read(o.path), o.env), o.path);
+  const source = parseYaml(readSource(o.path, o.env), o.path);
   const issues: ConfigIssue[] = [];
   const warnings: ConfigIssue[] = [];
   const issueAt = (path: readonly PropertyKey[], message: string, what: 'key' | 'value' = 'value'): ConfigIssue => ({
@@ -120,7 +105,7 @@ type IssueAt = (path: readonly PropertyKey[], message: string, what?: 'key' | 'v
 function flatten(issue: z.core.$ZodIssue, at: readonly PropertyKey[], issueAt: IssueAt): ConfigIssue[] {
   const path = [...at, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
-    const messages = issue.message.split('; ');
+    const messages = issue.message.split(findingSeparator);
     return issue.keys.map((key, index) => issueAt([...path, key], messages[index] ?? issue.message, 'key'));
   }
   return [issueAt(path, issue.message)];
@@ -154,7 +139,7 @@ export function loadConfig(o: ConfigFile): Loaded {
   const secure =
     o.securePath === undefined
       ? null
-      : (parseYaml(substitute(read(o.securePath), o.env), o.securePath).value as Partial<GlobalConfig> | null);
+      : (parseYaml(readSource(o.securePath, o.env), o.securePath).value as Partial<GlobalConfig> | null);
   const labels = new Map((raw.labels ?? []).map((l): [string, LabelConfig] => [l.name, labelConfig(l)]));
   const diskimages = loadImages(raw);
   const providers = new Map<string, ProviderConfig>();

@@ -1,6 +1,8 @@
-/** The types of which configuration schemas are made, with the Python validator's notion of each, and "did you mean". */
+/** The types of which configuration schemas are made, with the Python validator's notion of each. */
 import { z } from 'zod';
-import { YamlFloat } from './yaml.ts';
+import { didYouMean } from './suggest.ts';
+import { hasOnlyStringKeys, isMapping } from './yaml.ts';
+import { YamlFloat } from './yaml-dialect.ts';
 
 const jsonSchemas = new WeakMap<object, object>();
 
@@ -42,16 +44,27 @@ export const list = <T extends z.ZodType>(item: T) =>
   z.array(item, { error: (issue) => `must be a list, is ${describe(issue.input)}` });
 export const dict = () => custom<Record<string, unknown>>((v) => isMapping(v), 'a mapping', { type: 'object' });
 
-export function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+/** A mapping with free keys, which must be strings. */
+export function mapping<T extends z.ZodType>(item: T) {
+  const values = z.record(z.string(), item, { error: (issue) => `must be a mapping, is ${describe(issue.input)}` });
+  const keys = z.unknown().refine((v) => !isMapping(v) || hasOnlyStringKeys(v), {
+    error: 'must have only strings as keys: put numbers and words such as yes in quotes',
+  });
+  const schema = keys.pipe(values);
+  jsonSchemas.set(keys, z.toJSONSchema(values));
+  return schema;
 }
+
+/** Several unknown keys make one finding of the library; who reports them takes it apart at these. */
+export const findingSeparator = '\u0000';
 
 /** A mapping that takes these keys and no others. */
 export function closed<S extends z.core.$ZodLooseShape>(shape: S) {
   const keys = Object.keys(shape);
   return z.strictObject(shape, {
     error: (issue) => {
-      if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(key, keys)).join('; ');
+      if (issue.code === 'unrecognized_keys')
+        return issue.keys.map((key) => unknownKey(key, keys)).join(findingSeparator);
       return `must be a mapping, is ${describe(issue.input)}`;
     },
   });
@@ -59,28 +72,6 @@ export function closed<S extends z.core.$ZodLooseShape>(shape: S) {
 
 function unknownKey(key: string, valid: readonly string[]): string {
   return `unknown key '${key}'${didYouMean(key, valid)}`;
-}
-
-export function didYouMean(word: string, valid: readonly string[]): string {
-  let best: string | null = null;
-  let distance = Math.max(2, Math.ceil(word.length / 3)) + 1;
-  for (const candidate of valid) {
-    const d = editDistance(word.toLowerCase().replaceAll('_', '-'), candidate.toLowerCase());
-    if (d < distance) [best, distance] = [candidate, d];
-  }
-  return best === null ? '' : `, did you mean '${best}'?`;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }
 
 function describe(value: unknown): string {

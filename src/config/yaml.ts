@@ -1,6 +1,7 @@
 /**
- * Reads YAML as PyYAML's safe loader does (YAML 1.1 with its own regular expressions), since the Python Nodepool reads the
- * same files. Floats and timestamps keep a type of their own: the validator tells them from integers and strings.
+ * Reads a YAML file as PyYAML's safe loader does and remembers where everything stood. What that loader refuses is refused
+ * here too; stricter are only containers that contain themselves, `!!set`, `!!omap`, `!!pairs`, and the closing bracket or
+ * the content of a flow collection that stands left of its parent.
  */
 import {
   type Document,
@@ -8,80 +9,16 @@ import {
   isMap,
   isPair,
   isScalar,
-  LineCounter,
+  isSeq,
+  Lexer,
+  type Node,
+  type Pair,
   parseAllDocuments,
-  type ScalarTag,
-  visit,
+  type YAMLMap,
 } from 'yaml';
-import { ConfigError, type ConfigIssue } from './errors.ts';
-
-export class YamlFloat {
-  readonly value: number;
-
-  constructor(value: number) {
-    this.value = value;
-  }
-
-  toJSON(): number {
-    return this.value;
-  }
-}
-
-/** A date or time: matches no type of the schema. */
-class YamlTimestamp {
-  readonly text: string;
-
-  constructor(text: string) {
-    this.text = text;
-  }
-}
-
-const patterns = {
-  bool: /^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$/,
-  null: /^(?:~|null|Null|NULL|)$/,
-  int: /^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$/,
-  float:
-    /^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/,
-  timestamp:
-    /^(?:\d{4}-\d{2}-\d{2}|\d{4}-\d{1,2}-\d{1,2}(?:[Tt]|[ \t]+)\d{1,2}:\d{2}:\d{2}(?:\.\d*)?(?:[ \t]*(?:Z|[-+]\d{1,2}(?::\d{2})?))?)$/,
-} as const;
-
-const core = 'tag:yaml.org,2002:';
-
-function sexagesimal(text: string, last: (part: string) => number): number {
-  const sign = text.startsWith('-') ? -1 : 1;
-  return (
-    sign *
-    text
-      .replace(/^[-+]/, '')
-      .split(':')
-      .reduce((sum, part) => sum * 60 + last(part), 0)
-  );
-}
-
-function parseInteger(source: string): number {
-  const text = source.replaceAll('_', '');
-  if (text.includes(':')) return sexagesimal(text, Number);
-  const sign = text.startsWith('-') ? -1 : 1;
-  const digits = text.replace(/^[-+]/, '');
-  if (/^0[0-7]+$/.test(digits)) return sign * Number.parseInt(digits, 8);
-  return sign * Number(digits);
-}
-
-function parseFloatText(source: string): number {
-  const text = source.replaceAll('_', '').toLowerCase();
-  if (text.endsWith('.inf')) return text.startsWith('-') ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-  if (text === '.nan') return Number.NaN;
-  return text.includes(':') ? sexagesimal(text, Number) : Number(text);
-}
-
-const tags: ScalarTag[] = [
-  { tag: `${core}null`, default: true, test: patterns.null, resolve: () => null },
-  { tag: `${core}bool`, default: true, test: patterns.bool, resolve: (s) => /^(?:y|t|on)/i.test(s) },
-  { tag: `${core}int`, default: true, test: patterns.int, resolve: parseInteger },
-  { tag: `${core}float`, default: true, test: patterns.float, resolve: (s) => new YamlFloat(parseFloatText(s)) },
-  { tag: `${core}timestamp`, default: true, test: patterns.timestamp, resolve: (s) => new YamlTimestamp(s) },
-];
+import { ConfigError } from './errors.ts';
+import { positions, type SourceText } from './source-text.ts';
+import { dialect, YamlFloat, YamlTimestamp } from './yaml-dialect.ts';
 
 export interface YamlSource {
   /** Plain maps, lists and scalars, with YamlFloat and YamlTimestamp for those types. */
@@ -90,90 +27,248 @@ export interface YamlSource {
   locate(path: readonly PropertyKey[], what?: 'key' | 'value'): { line: number; column: number };
 }
 
-export function parseYaml(text: string, file: string): YamlSource {
-  const lines = new LineCounter();
-  const documents = parseAllDocuments(text, {
+/** Aliases are expanded when a value is walked; beyond this a file is an attack or a mistake. */
+const mostExpandedNodes = 1_000_000;
+
+export function parseYaml(source: SourceText, file: string): YamlSource {
+  const at = positions(source);
+  const fail = (offset: number, message: string): never => {
+    throw new ConfigError([{ file, ...at(offset), path: '', message: `YAML: ${message}` }]);
+  };
+  checkCharacters(source.text, fail);
+  const documents = parseAllDocuments(source.text, {
     version: '1.1',
     schema: 'failsafe',
-    customTags: (known) => [...known, ...tags, ...binaryAndMerge()],
-    merge: true,
+    customTags: (known) => [...known, ...dialect, 'binary'],
+    merge: false,
     uniqueKeys: false,
-    lineCounter: lines,
     logLevel: 'silent',
     prettyErrors: false,
   }) as Document.Parsed[];
-  const at = (offset: number) => {
-    const position = lines.linePos(offset);
-    return { line: Math.max(position.line, 1), column: Math.max(position.col, 1) };
-  };
-  const issues: ConfigIssue[] = [];
-  const report = (offset: number, message: string) => issues.push({ file, ...at(offset), path: '', message });
-  if (documents.length > 1) report(documents[1]!.range[0], 'the file holds more than one YAML document');
-  const document = documents[0];
-  for (const error of [...(document?.errors ?? []), ...(document?.warnings ?? [])])
-    report(error.pos[0], `YAML: ${error.message}`);
-  if (document) {
-    visit(document, {
-      Pair: (_, pair) => {
-        const key = pair.key;
-        if (isPair(key) || isMap(key) || (key !== null && !isScalar(key) && !isAlias(key))) {
-          report((key as { range?: [number] }).range?.[0] ?? 0, 'YAML: a list or mapping cannot be a key');
-        }
-      },
-      Scalar: (_, node) => {
-        if ((node.source === '=' || node.source === '<<') && node.type === 'PLAIN' && _ === 'value') {
-          report(node.range?.[0] ?? 0, `YAML: ${node.source} is not a value`);
-        }
-      },
+  const [document, second] = documents;
+  // Only the first fault: the others are mostly its consequences. An unknown tag is a mere warning to the parser.
+  const faults = documents
+    .flatMap((d) => [...d.errors, ...d.warnings.filter((w) => w.code === 'TAG_RESOLVE_FAILED')])
+    .sort((a, b) => a.pos[0] - b.pos[0]);
+  if (faults[0]) fail(faults[0].pos[0], faults[0].message);
+  if (second) fail(second.range[0], 'the file holds more than one document');
+  const reader = new Reader(document, fail);
+  const value = document?.contents ? reader.read(document.contents) : null;
+  return { value, locate: (path, what = 'value') => at(reader.offsetOf(value, path, what)) };
+}
+
+type Fail = (offset: number, message: string) => never;
+
+/** What PyYAML refuses before or while it scans, and the parser used here doesn't. */
+function checkCharacters(text: string, fail: Fail): void {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\ufffe\uffff]/.exec(text);
+  if (control) {
+    const code = control[0].charCodeAt(0).toString(16).padStart(4, '0');
+    fail(control.index, `the control character U+${code} is not allowed`);
+  }
+  let offset = 0;
+  let kind: 'token' | 'plain' | 'block' = 'token';
+  let afterHeader = false;
+  for (const token of new Lexer().lex(text)) {
+    if (token === lexerMarks.scalar) {
+      kind = afterHeader ? 'block' : 'plain';
+      continue;
+    }
+    const tab = kind === 'plain' || /^[ \t]+$/.test(token) ? token.indexOf('\t') : -1;
+    if (tab >= 0) fail(offset + tab, 'a tab can neither indent nor separate, use blanks');
+    afterHeader = kind === 'token' && (/^[|>]/.test(token) || (afterHeader && /^(?:[ \t]|#|\r?\n)/.test(token)));
+    kind = 'token';
+    if (token !== lexerMarks.document && token !== lexerMarks.flowEnd) offset += token.length;
+  }
+}
+
+/** Tokens that are no part of the text. */
+const lexerMarks = { document: '\u0002', flowEnd: '\u0018', scalar: '\u001f' } as const;
+
+interface Container {
+  readonly keys: Map<PropertyKey, number>;
+  readonly values: Map<PropertyKey, number>;
+  readonly offset: number;
+}
+
+/** Names of the keys of a mapping that are not strings in YAML: `5: x`. */
+const foreignKeys = new WeakMap<object, ReadonlySet<string>>();
+
+export function hasOnlyStringKeys(mapping: object): boolean {
+  return !foreignKeys.has(mapping);
+}
+
+const offsetOf = (node: { range?: readonly number[] | null | undefined } | null | undefined) => node?.range?.[0] ?? 0;
+
+/** Turns the parser's nodes into values. An anchored node becomes one value, however many aliases it has. */
+class Reader {
+  private readonly document: Document.Parsed | undefined;
+  private readonly fail: Fail;
+  private readonly made = new Map<Node, unknown>();
+  private readonly open = new Set<Node>();
+  private readonly places = new WeakMap<object, Container>();
+  private readonly anchors = new Set<string>();
+  private readonly sizes = new WeakMap<object, number>();
+
+  constructor(document: Document.Parsed | undefined, fail: Fail) {
+    this.document = document;
+    this.fail = fail;
+  }
+
+  read(node: Node): unknown {
+    if (isAlias(node)) {
+      const target = node.resolve(this.document!);
+      if (!target) return this.fail(offsetOf(node), `there is no anchor ${node.source}`);
+      if (this.open.has(target))
+        return this.fail(offsetOf(node), `*${node.source} stands for something that contains it`);
+      return this.made.has(target) ? this.made.get(target) : this.read(target);
+    }
+    const anchor = (node as { anchor?: string }).anchor;
+    if (anchor !== undefined) {
+      if (this.anchors.has(anchor)) this.fail(offsetOf(node), `the anchor ${anchor} is defined twice`);
+      this.anchors.add(anchor);
+    }
+    this.open.add(node);
+    const value = this.make(node);
+    this.open.delete(node);
+    this.made.set(node, value);
+    return value;
+  }
+
+  /** Where the value at a path begins, or the key that leads to it. */
+  offsetOf(root: unknown, path: readonly PropertyKey[], what: 'key' | 'value'): number {
+    let value = root;
+    let offset = this.placeOf(root)?.offset ?? 0;
+    for (const [index, part] of path.entries()) {
+      const place = this.placeOf(value);
+      const asKey = what === 'key' && index === path.length - 1;
+      const next = (asKey ? place?.keys.get(part) : undefined) ?? place?.values.get(part);
+      if (next === undefined) return offset;
+      offset = next;
+      value = (value as Record<PropertyKey, unknown>)[part];
+    }
+    return offset;
+  }
+
+  private placeOf(value: unknown): Container | undefined {
+    return typeof value === 'object' && value !== null ? this.places.get(value) : undefined;
+  }
+
+  private make(node: Node): unknown {
+    if (isSeq(node)) return this.makeList(node.items as Node[], offsetOf(node));
+    if (isMap(node)) return this.makeMapping(node as YAMLMap<Node, Node | null>);
+    if (!isScalar(node)) return this.fail(offsetOf(node), 'unexpected content');
+    if (node.type === 'PLAIN' && !node.tag && (node.source === '=' || node.source === '<<')) {
+      this.fail(offsetOf(node), `${node.source} is not a value, put it in quotes`);
+    }
+    return node.value;
+  }
+
+  private makeList(items: readonly Node[], offset: number): unknown[] {
+    const place: Container = { keys: new Map(), values: new Map(), offset };
+    const list = items.map((item, index) => {
+      place.values.set(index, offsetOf(item));
+      return this.read(item);
     });
+    this.places.set(list, place);
+    this.count(list, list, offset);
+    return list;
   }
-  if (issues.length > 0) throw new ConfigError(issues);
-  let value: unknown;
-  try {
-    value = document?.toJS({ maxAliasCount: 1000 }) as unknown;
-  } catch (error) {
-    throw new ConfigError([
-      {
-        file,
-        line: 1,
-        column: 1,
-        path: '',
-        message: `YAML: ${error instanceof Error ? error.message : String(error)}`,
-      },
-    ]);
-  }
-  return {
-    value,
-    locate: (path, what = 'value') => {
-      for (let length = path.length; length > 0; length--) {
-        const parent = length === 1 ? document?.contents : document?.getIn(path.slice(0, length - 1), true);
-        const name = path[length - 1];
-        if (isMap(parent)) {
-          const pair = parent.items.find((item) => isScalar(item.key) && String(item.key.value) === String(name));
-          const node = what === 'key' && length === path.length ? pair?.key : (pair?.value ?? pair?.key);
-          const range = (node as { range?: [number, number, number] } | undefined)?.range;
-          if (range) return at(range[0]);
-        } else {
-          const node = document?.getIn(path.slice(0, length), true) as { range?: [number, number, number] } | undefined;
-          if (node?.range) return at(node.range[0]);
+
+  private makeMapping(node: YAMLMap<Node, Node | null>): Record<string, unknown> {
+    const place: Container = { keys: new Map(), values: new Map(), offset: offsetOf(node) };
+    const mapping: Record<string, unknown> = {};
+    const foreign = new Set<string>();
+    const [merges, own] = split(node.items);
+    for (const pair of merges) {
+      for (const from of this.mergeSources(pair)) {
+        const theirs = this.places.get(from);
+        for (const [key, value] of Object.entries(from)) {
+          put(mapping, key, value);
+          place.keys.set(key, theirs?.keys.get(key) ?? place.offset);
+          place.values.set(key, theirs?.values.get(key) ?? place.offset);
         }
+        for (const key of foreignKeys.get(from) ?? []) foreign.add(key);
       }
-      return { line: 1, column: 1 };
-    },
-  };
+    }
+    for (const pair of own) {
+      const [key, isString] = this.keyOf(pair.key);
+      const value = pair.value === null ? null : this.read(pair.value);
+      put(mapping, key, value);
+      if (isString) foreign.delete(key);
+      else foreign.add(key);
+      place.keys.set(key, offsetOf(pair.key));
+      // An empty value has no place of its own that a reader could see.
+      const empty = pair.value === null || (isScalar(pair.value) && pair.value.source === '');
+      place.values.set(key, empty ? offsetOf(pair.key) : offsetOf(pair.value));
+    }
+    this.places.set(mapping, place);
+    if (foreign.size > 0) foreignKeys.set(mapping, foreign);
+    this.count(mapping, Object.values(mapping), place.offset);
+    return mapping;
+  }
+
+  private keyOf(node: Node): [key: string, isString: boolean] {
+    if (isMap(node) || isSeq(node) || isPair(node))
+      return this.fail(offsetOf(node), 'a list or mapping cannot be a key');
+    if (isScalar(node) && node.source === '=') return ['=', true];
+    const value = this.read(node);
+    if (typeof value === 'string') return [value, true];
+    if (
+      typeof value === 'object' &&
+      value !== null &&
+      !(value instanceof YamlFloat) &&
+      !(value instanceof YamlTimestamp)
+    ) {
+      return this.fail(offsetOf(node), 'a list or mapping cannot be a key');
+    }
+    return [isScalar(node) && node.source ? node.source : String(unwrap(value)), false];
+  }
+
+  /** Mappings of a `<<`, the one that yields first. */
+  private mergeSources(pair: Pair<Node, Node | null>): Record<string, unknown>[] {
+    const value = pair.value === null ? null : this.read(pair.value);
+    const all: unknown[] = Array.isArray(value) ? value.toReversed() : [value];
+    return all.map((one) =>
+      isMapping(one) ? one : this.fail(offsetOf(pair.value ?? pair.key), '<< takes a mapping or a list of mappings'),
+    );
+  }
+
+  private count(container: object, items: readonly unknown[], offset: number): void {
+    const size = items.reduce<number>(
+      (sum, item) => sum + (typeof item === 'object' && item !== null ? (this.sizes.get(item) ?? 1) : 1),
+      1,
+    );
+    if (size > mostExpandedNodes) this.fail(offset, 'the aliases stand for too much');
+    this.sizes.set(container, size);
+  }
 }
 
-function binaryAndMerge(): ('binary' | 'merge')[] {
-  return ['binary', 'merge'];
+function split(
+  items: readonly Pair<Node, Node | null>[],
+): [merges: Pair<Node, Node | null>[], own: Pair<Node, Node | null>[]] {
+  const isMerge = ({ key }: Pair<Node, Node | null>) =>
+    isScalar(key) && key.type === 'PLAIN' && key.source === '<<' && !key.tag;
+  return [items.filter(isMerge), items.filter((pair) => !isMerge(pair))];
 }
 
-/** Floats as numbers, everywhere below. */
+/** Also keys such as `__proto__`. */
+function put(mapping: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(mapping, key, { value, enumerable: true, configurable: true, writable: true });
+}
+
+export function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+/** Floats as numbers and times as text, everywhere below. */
 export function unwrap(value: unknown): unknown {
   if (value instanceof YamlFloat) return value.value;
   if (value instanceof YamlTimestamp) return value.text;
   if (Array.isArray(value)) return value.map(unwrap);
-  if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unwrap(item)]));
-  }
-  return value;
+  if (!isMapping(value)) return value;
+  const plain: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(value)) put(plain, key, unwrap(item));
+  return plain;
 }

@@ -10,7 +10,8 @@ import type {
   PoolLabelConfig,
   ProviderConfig,
 } from '../../config/model.ts';
-import { asInt, asNumber, bool, closed, dict, didYouMean, int, list, numeric, str } from '../../config/schema.ts';
+import { asInt, asNumber, bool, closed, dict, int, list, numeric, str } from '../../config/schema.ts';
+import { didYouMean } from '../../config/suggest.ts';
 import { unwrap } from '../../config/yaml.ts';
 
 const label = closed({

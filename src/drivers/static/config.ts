@@ -10,7 +10,8 @@ import type {
   PoolLabelConfig,
   ProviderConfig,
 } from '../../config/model.ts';
-import { asInt, bool, closed, didYouMean, int, list, str } from '../../config/schema.ts';
+import { asInt, bool, closed, int, list, str } from '../../config/schema.ts';
+import { didYouMean } from '../../config/suggest.ts';
 import { unwrap } from '../../config/yaml.ts';
 
 const oneOrMore = () => z.union([str(), list(str())], { error: 'must be a string or a list of strings' });
