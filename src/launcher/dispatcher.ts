@@ -30,6 +30,8 @@ export interface DispatcherOptions {
   readonly runtime: Runtime;
   readonly log: Logger;
   /** A request has begun or ended to wait, or has ended: its pool may have paused or go on. */
+  /** Own providers are on their way up for the first time: who cannot serve yet does not say that it never will. */
+  readonly startingUp: () => boolean;
   readonly tenantLimits: (tenant: string) => Resources | undefined;
   readonly onHandlerChange: () => void;
 }
@@ -401,7 +403,7 @@ export class Dispatcher {
     const entry = store.requests.get(id);
     if (!entry || isBroken(entry.request) || this.handlers.has(id) || !store.synced) return undefined;
     // Declining before one's own pools are visible to all could fail a request that they can serve.
-    if (!registry.shows(this.pools.keys())) return 100;
+    if (!registry.shows(this.pools.keys()) || this.o.startingUp()) return 100;
     const request = entry.request;
     const possible = candidates(request, registry.pools());
     const reasons = new Map<string, string>();

@@ -41,6 +41,9 @@ export interface LauncherOptions {
   readonly processId: number;
 }
 
+/** So long a provider may take to come up before requests that only it could serve are declined. */
+const startGraceMs = 10_000;
+
 /** The registry hears of a pause only when it lasts: capacity comes and goes many times a second. */
 const pauseSettleMs = 150;
 
@@ -69,6 +72,7 @@ export class Launcher {
     this.o = options;
     this.config = options.config;
     const { store, runtime, log } = options;
+    const createdMs = runtime.monotonicMs();
     this.operations = new Operations(store);
     this.statistics = options.stats
       ? new Statistics({
@@ -150,6 +154,8 @@ export class Launcher {
       context,
       runtime,
       log,
+      startingUp: () =>
+        runtime.monotonicMs() - createdMs < startGraceMs && (this.providers.comingUp || !this.pools.allRegistered),
       tenantLimits: (tenant) => this.config.tenantLimits.get(tenant),
       onHandlerChange: () => this.publishPauseSoon(),
     });

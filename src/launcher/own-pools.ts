@@ -45,6 +45,10 @@ export class OwnPools {
     for (const { pool } of this.parts.values()) yield pool;
   }
 
+  get allRegistered(): boolean {
+    return this.registered === this.parts.size;
+  }
+
   get registered(): number {
     let count = 0;
     for (const { component } of this.parts.values()) if (component) count++;

@@ -76,6 +76,11 @@ export class Providers {
     return [...this.entries.keys()];
   }
 
+  /** Some provider has neither come up nor failed yet. */
+  get comingUp(): boolean {
+    return [...this.entries.values()].some(({ serving, starting }) => !serving && starting?.state === 'starting');
+  }
+
   *running(): Iterable<Provider> {
     for (const { serving } of this.entries.values()) if (serving?.state === 'running') yield serving;
   }

@@ -148,6 +148,23 @@ test('a provider that fails, recovers and fails again disturbs no other', async 
   await served('b');
 });
 
+test('a request waits for a provider that is slow to come up', async () => {
+  let comeUp = () => {};
+  const open = new Promise<void>((resolve) => (comeUp = resolve));
+  const served = (name: string, of: string) => fakeProvider(name, `[${pool('main', [of])}]`, quick);
+  await cluster.launch(file([served('quick', 'a'), served('slow', 'b')]), async (config) => {
+    if (config.name === 'slow') await open;
+    return createAdapter(config);
+  });
+  await expect.poll(() => cluster.pools().length, patience).toBe(1);
+  const early = await cluster.submit({ nodeTypes: ['b'] });
+  const other = await cluster.submit({ nodeTypes: ['a'] });
+  await cluster.untilState(other, 'fulfilled');
+  expect(cluster.request(early)).toMatchObject({ state: 'requested', declinedBy: [] });
+  comeUp();
+  await cluster.untilState(early, 'fulfilled');
+});
+
 test('min-ready follows the configuration', async () => {
   const provider = fakeProvider('cloud', `[${pool('main', ['a'])}]`, quick);
   const launcher = await cluster.launch(file([provider]));

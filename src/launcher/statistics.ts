@@ -8,10 +8,9 @@ import type { ProviderErrorCode } from '../provider/errors.ts';
 import { isBroken } from '../records/broken.ts';
 import { nodeStates } from '../records/node.ts';
 import { type Runtime, sleep } from '../runtime.ts';
-import { paths } from '../store/paths.ts';
+import { leadStatistics } from '../store/statistics-election.ts';
 import type { Store } from '../store/store.ts';
 import { type StatsSink, statsName } from '../telemetry/statsd.ts';
-import { runElection } from '../zookeeper/recipes/election.ts';
 
 export interface StatisticsOptions {
   readonly sink: StatsSink;
@@ -130,8 +129,7 @@ export class Statistics {
     while (!signal.aborted) {
       try {
         const identifier = `${hostname}-${processId}`;
-        const election = { client: store.client, runtime, path: paths.statsElection, identifier, createParents: true };
-        await runElection(election, (leading) => this.lead(leading), signal);
+        await leadStatistics(store, identifier, (leading) => this.lead(leading), signal);
       } catch (error) {
         if (signal.aborted) return;
         log.debug({ err: error }, 'Standing for the election of the statistics again');
