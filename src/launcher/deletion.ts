@@ -29,6 +29,8 @@ const removalTimeoutMs = 600_000;
 const unlockedInitGraceMs = 10_000;
 /** The request of an unfinished launch is taken over or reset before that, if any launcher is there. */
 const takeOverGraceMs = 15_000;
+/** With nobody at work on its request a new node has no future; the mirrors need a moment to agree on that. */
+const orphanedInitGraceMs = 1000;
 const emptyNodeGraceMs = 5_000;
 const behindMs = 10;
 
@@ -125,19 +127,23 @@ export class DeletionReconciler {
     if (this.o.store.nodes.mirror.isBehind(id)) return behindMs;
     const { node } = entry;
     if (node.state === 'ready' && !this.evicting.has(id)) return this.deallocate(node);
-    if (node.state === 'init' && !this.isLongOrphaned(node)) return unlockedInitGraceMs;
+    if (node.state === 'init') {
+      const leftMs = this.initGraceLeftMs(node);
+      if (leftMs > 0) return leftMs;
+    }
     if (awaitsTakeOver(this.o.store, entry) && this.seenForMs(id) < takeOverGraceMs) return takeOverGraceMs;
     return this.remove(node);
   }
 
   /** `init` nodes are unlocked for a moment in every launch; only with their request out of the way are they orphans. */
-  private isLongOrphaned(node: NodeRecord): boolean {
+  private initGraceLeftMs(node: NodeRecord): number {
     const request = node.allocatedTo === null ? undefined : this.o.store.requests.get(node.allocatedTo);
     if (request && node.allocatedTo !== null && this.o.store.requestLocks.isLocked(node.allocatedTo)) {
       this.firstSeenMs.delete(node.id);
-      return false;
+      return unlockedInitGraceMs;
     }
-    return this.seenForMs(node.id) >= unlockedInitGraceMs;
+    const isPending = request !== undefined && !isBroken(request.request) && request.request.state === 'pending';
+    return (isPending ? unlockedInitGraceMs : orphanedInitGraceMs) - this.seenForMs(node.id);
   }
 
   private seenForMs(id: string): number {
