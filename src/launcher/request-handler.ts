@@ -402,6 +402,8 @@ export class RequestHandler {
       case 'lost':
         slot.progress = outcome.reason;
         slot.state = 'failed';
+        // Locked only after everything else had been handed back: left unlocked like those.
+        if (node.held) await node.release();
     }
   }
 
