@@ -174,16 +174,20 @@ test('ends at once when it is called off', async () => {
 });
 
 test('no more scans at once than allowed, and the time in the queue counts', async () => {
-  let open = 0;
-  let most = 0;
-  const port = await listen((socket) => {
-    most = Math.max(most, ++open);
-    socket.on('close', () => open--);
-  });
+  let connections = 0;
+  const port = await listen(() => connections++);
   const narrow = new HostKeyScanner(systemRuntime, 2);
-  const results = await Promise.allSettled(Array.from({ length: 6 }, () => narrow.scan(at(port), within(400))));
-  expect(results.every((result) => result.status === 'rejected')).toBe(true);
-  expect(most).toBe(2);
+  const abort = new AbortController();
+  const running = [1, 2].map(() => narrow.scan(at(port), { timeoutMs: 60_000, signal: abort.signal }));
+  const settled = Promise.allSettled(running);
+  await expect.poll(() => connections).toBe(2);
+  const queued = Array.from({ length: 4 }, () => narrow.scan(at(port), within(200)));
+  for (const result of await Promise.allSettled(queued)) {
+    expect(result).toMatchObject({ status: 'rejected', reason: { problem: 'silent' } });
+  }
+  expect(connections).toBe(2);
+  abort.abort(new Error('enough'));
+  for (const result of await settled) expect(result).toMatchObject({ reason: { message: 'enough' } });
 });
 
 test('all addresses of a name are tried, a refused one delays nothing', async () => {

@@ -9,6 +9,7 @@ import { type Runtime, sleep } from '../runtime.ts';
 import { asProviderError } from './errors.ts';
 import { connectToAny, ReachError, resolveName } from './reach.ts';
 import { onAbort } from './signals.ts';
+import { Slots } from './slots.ts';
 import { exchangeKeys } from './ssh-exchange.ts';
 
 export interface ScanTarget {
@@ -47,13 +48,11 @@ const isFake = (address: string): boolean => address.includes('fake');
 
 export class HostKeyScanner {
   private readonly runtime: Runtime;
-  private readonly mostAtOnce: number;
-  private running = 0;
-  private readonly queue: (() => void)[] = [];
+  private readonly slots: Slots;
 
   constructor(runtime: Runtime, mostAtOnce = 100) {
     this.runtime = runtime;
-    this.mostAtOnce = mostAtOnce;
+    this.slots = new Slots(mostAtOnce);
   }
 
   /** Lines `<type> <base64>`, none for connection types without keys. Rejects with a ReachError, or the signal's reason. */
@@ -80,17 +79,11 @@ export class HostKeyScanner {
     const timer = this.runtime.setTimer(o.timeoutMs, () => abort.abort(silent));
     const unfollow = onAbort(o.signal, () => abort.abort(o.signal.reason));
     if (o.signal.aborted) abort.abort(o.signal.reason);
-    if (this.running >= this.mostAtOnce) await new Promise<void>((resolve) => this.queue.push(resolve));
-    else this.running++;
     try {
-      if (abort.signal.aborted) throw abort.signal.reason as Error;
-      return await work(abort.signal);
+      return await this.slots.use(abort.signal, () => work(abort.signal));
     } finally {
       timer.cancel();
       unfollow();
-      const next = this.queue.shift();
-      if (next) next();
-      else this.running--;
     }
   }
 

@@ -3,6 +3,7 @@ import { lookup } from 'node:dns/promises';
 import { connect, isIP, type Socket } from 'node:net';
 import type { Runtime } from '../runtime.ts';
 import { asError, ProviderError, type ProviderErrorOptions } from './errors.ts';
+import { Slots } from './slots.ts';
 
 export type ReachProblem =
   | 'name'
@@ -28,30 +29,24 @@ export class ReachError extends ProviderError {
 /** The next address gets its chance after this (RFC 8305). */
 const staggerMs = 250;
 /** The system's resolver has few threads, which others need too; an unanswered look-up must not take them all. */
-const mostLookups = 2;
-let lookups = 0;
-const lookupQueue: (() => void)[] = [];
+const lookups = new Slots(2);
 
 /** All addresses, in the system's order of preference. Rejects with a ReachError, or the signal's reason. */
 export async function resolveName(name: string, signal: AbortSignal): Promise<readonly string[]> {
   if (isIP(name) !== 0) return [name];
-  return untilAborted(signal, limitedLookup(name, signal));
+  // A look-up cannot be called off: it keeps its slot to its end, whoever asked may go at once.
+  return untilAborted(
+    signal,
+    lookups.use(signal, () => lookUp(name)),
+  );
 }
 
-async function limitedLookup(name: string, signal: AbortSignal): Promise<readonly string[]> {
-  if (lookups >= mostLookups) await new Promise<void>((resolve) => lookupQueue.push(resolve));
-  else lookups++;
+async function lookUp(name: string): Promise<readonly string[]> {
   try {
-    // Whoever asked may have given up while this waited.
-    if (signal.aborted) return [];
     const found = await lookup(name, { all: true });
     return [...new Set(found.map((one) => one.address))];
   } catch (error) {
     throw new ReachError('name', `the name ${name} cannot be resolved (${codeOf(error)})`, { cause: error });
-  } finally {
-    const next = lookupQueue.shift();
-    if (next) next();
-    else lookups--;
   }
 }
 

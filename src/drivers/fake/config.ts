@@ -1,8 +1,8 @@
 /** Configuration of the fake driver: OpenStack's schema (the Python Nodepool shares it too) and options for playing clouds. */
 import { z } from 'zod';
+import { commonOfPool, commonOfProvider, requireLabel } from '../../config/driver-parts.ts';
 import { ConfigReferenceError } from '../../config/errors.ts';
 import { commonPoolKeys, commonProviderKeys } from '../../config/global-schema.ts';
-import { fingerprint } from '../../config/load.ts';
 import type {
   DriverConfigDefinition,
   DriverLoadContext,
@@ -169,28 +169,22 @@ function load(raw: unknown, context: DriverLoadContext): ProviderConfig {
     capacity: asInt(cloud.capacity, Number.POSITIVE_INFINITY),
     quota: unwrap(cloud.quota ?? {}) as Record<string, number>,
   };
-  const priority = asInt(p.priority, 100);
-  const pools = (p.pools ?? []).map((one, index) => loadPool(one, index, p, priority, context));
-  const concurrency = asInt(p['max-concurrency'], -1);
+  // The key `rate` is seconds between calls for OpenStack, without effect in the peer; a fake cloud needs no pacing.
+  const common = commonOfProvider(p);
+  const pools = (p.pools ?? []).map((one, index) => loadPool(one, index, p, common.priority, context));
   return {
-    name: p.name,
+    ...common,
     driver: 'fake',
-    maxConcurrency: concurrency < 0 ? Number.POSITIVE_INFINITY : concurrency,
-    priority,
     launchRetries: asInt(p['launch-retries'], 3),
     launchTimeoutMs: asInt(p['launch-timeout'], 3600) * 1000,
     bootTimeoutMs: asInt(p['boot-timeout'], 60) * 1000,
-    // The key is seconds between calls for OpenStack, without effect in the peer; a fake cloud needs no pacing.
-    ratePerSecond: Number.POSITIVE_INFINITY,
     pools: new Map(pools.map((one) => [one.name, one])),
     settings,
-    fingerprint: fingerprint(raw),
   };
 }
 
 function loadPool(one: Pool, index: number, p: Provider, priority: number, context: DriverLoadContext): PoolConfig {
-  if (one.name === undefined) throw new ConfigReferenceError(['pools', index], 'name is required');
-  const maxServers = asInt(one['max-servers'], Number.POSITIVE_INFINITY);
+  const common = commonOfPool(one, index, { name: p.name, priority });
   const limits: Record<string, number> = {};
   const limit = (name: string, value: number | boolean | undefined) => {
     if (value !== undefined) limits[name] = Number(value);
@@ -202,12 +196,8 @@ function loadPool(one: Pool, index: number, p: Provider, priority: number, conte
   limit('volume-gb', one['max-volume-gb']);
   const labels = (one.labels ?? []).map((l, at) => loadLabel(l, ['pools', index, 'labels', at], one, p, context));
   return {
-    name: one.name,
-    providerName: p.name,
-    maxServers,
+    ...common,
     limits,
-    priority: asInt(one.priority, priority),
-    nodeAttributes: (unwrap(one['node-attributes']) as Record<string, unknown> | undefined) ?? null,
     ignoreProviderQuota: one['ignore-provider-quota'] ?? false,
     availabilityZones: one['availability-zones'] ?? null,
     useInternalIp: false,
@@ -226,12 +216,7 @@ function loadLabel(
   p: Provider,
   context: DriverLoadContext,
 ): PoolLabelConfig {
-  if (!context.labels.has(l.name)) {
-    throw new ConfigReferenceError(
-      [...path, 'name'],
-      `there is no top-level label ${l.name}${didYouMean(l.name, [...context.labels.keys()])}`,
-    );
-  }
+  requireLabel(l.name, [...path, 'name'], context);
   const cloudImages = p['cloud-images'] ?? [];
   const image = cloudImages.find((i) => i.name !== undefined && i.name === l['cloud-image']);
   if (l['cloud-image'] !== undefined && !image) {

@@ -16,9 +16,9 @@ import type {
   Instance,
   KeepRule,
   LaunchSpec,
-  ListedInstance,
   StepContext,
 } from '../../provider/adapter.ts';
+import { Cloudless } from '../../provider/cloudless.ts';
 import { PermanentError, ProviderError } from '../../provider/errors.ts';
 import { idText } from '../../provider/listing.ts';
 import { onAbort } from '../../provider/signals.ts';
@@ -34,13 +34,14 @@ type Allocation =
   | { readonly kind: 'slot'; readonly instance: Instance }
   | { readonly kind: 'wait'; readonly request: BackingRequest };
 
-export class MetastaticAdapter implements Adapter<State> {
+export class MetastaticAdapter extends Cloudless implements Adapter<State> {
   private readonly context: AdapterContext;
   private readonly backing: BackingNodes;
   /** One allocation at a time: the next one shares what this one has asked for. */
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(context: AdapterContext) {
+    super();
     if (!context.backing) throw new PermanentError('the metastatic driver needs somebody to ask for backing nodes');
     this.context = context;
     this.backing = context.backing();
@@ -135,32 +136,8 @@ export class MetastaticAdapter implements Adapter<State> {
     return this.backing.fail(idText(externalId));
   }
 
-  listInstances(): Promise<readonly ListedInstance[]> {
-    return Promise.resolve([]);
-  }
-
-  listResources(): Promise<readonly []> {
-    return Promise.resolve([]);
-  }
-
-  deleteResource(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  quotaLimits(): Promise<Record<string, number>> {
-    return Promise.resolve({});
-  }
-
   quotaForLabel(): Promise<Record<string, number>> {
     return Promise.resolve({ cores: 0, instances: 1, ram: 0 });
-  }
-
-  availabilityZones(): Promise<readonly [null]> {
-    return Promise.resolve([null]);
-  }
-
-  labelReady(): Promise<boolean> {
-    return Promise.resolve(true);
   }
 }
 

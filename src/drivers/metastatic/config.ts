@@ -1,8 +1,8 @@
 /** Configuration of the metastatic driver: nodes in the slots of bigger nodes that other providers launch. */
 import { z } from 'zod';
+import { commonOfPool, commonOfProvider, requireLabel } from '../../config/driver-parts.ts';
 import { ConfigReferenceError } from '../../config/errors.ts';
 import { commonPoolKeys, commonProviderKeys } from '../../config/global-schema.ts';
-import { fingerprint } from '../../config/load.ts';
 import type {
   DriverConfigDefinition,
   DriverLoadContext,
@@ -11,8 +11,6 @@ import type {
   ProviderConfig,
 } from '../../config/model.ts';
 import { asInt, bool, closed, int, list, str } from '../../config/schema.ts';
-import { didYouMean } from '../../config/suggest.ts';
-import { unwrap } from '../../config/yaml.ts';
 
 const label = closed({
   name: str(),
@@ -56,42 +54,32 @@ export const metastaticConfig: DriverConfigDefinition = { name: 'metastatic', sc
 
 function load(raw: unknown, context: DriverLoadContext): ProviderConfig {
   const p = raw as Provider;
-  const priority = asInt(p.priority, 100);
+  const common = commonOfProvider(p);
   const byBackingLabel = new Map<string, MetastaticLabelSettings>();
-  const pools = p.pools.map((one, index) => loadPool(one, index, p.name, priority, context, byBackingLabel));
-  const concurrency = asInt(p['max-concurrency'], -1);
+  const pools = p.pools.map((one, index) => loadPool(one, index, common, context, byBackingLabel));
   return {
-    name: p.name,
+    ...common,
     driver: 'metastatic',
-    maxConcurrency: concurrency < 0 ? Number.POSITIVE_INFINITY : concurrency,
-    priority,
     launchRetries: asInt(p['launch-retries'], 3),
     launchTimeoutMs: asInt(p['launch-timeout'], 3600) * 1000,
     bootTimeoutMs: asInt(p['boot-timeout'], 120) * 1000,
-    ratePerSecond: Number.POSITIVE_INFINITY,
     pools: new Map(pools.map((one) => [one.name, one])),
     settings: null,
-    fingerprint: fingerprint(raw),
   };
 }
 
 function loadPool(
   one: Pool,
   index: number,
-  providerName: string,
-  priority: number,
+  provider: Pick<ProviderConfig, 'name' | 'priority'>,
   context: DriverLoadContext,
   byBackingLabel: Map<string, MetastaticLabelSettings>,
 ): PoolConfig {
-  const maxServers = asInt(one['max-servers'], Number.POSITIVE_INFINITY);
+  const common = commonOfPool(one, index, provider);
   const labels = one.labels.map((l, at) => loadLabel(l, ['pools', index, 'labels', at], one, context, byBackingLabel));
   return {
-    name: one.name,
-    providerName,
-    maxServers,
-    limits: Number.isFinite(maxServers) ? { instances: maxServers } : {},
-    priority: asInt(one.priority, priority),
-    nodeAttributes: (unwrap(one['node-attributes']) as Record<string, unknown> | undefined) ?? null,
+    ...common,
+    limits: Number.isFinite(common.maxServers) ? { instances: common.maxServers } : {},
     ignoreProviderQuota: true,
     availabilityZones: null,
     useInternalIp: false,
@@ -107,10 +95,7 @@ function loadLabel(
   context: DriverLoadContext,
   byBackingLabel: Map<string, MetastaticLabelSettings>,
 ): PoolLabelConfig {
-  if (!context.labels.has(l.name)) {
-    const hint = didYouMean(l.name, [...context.labels.keys()]);
-    throw new ConfigReferenceError([...path, 'name'], `there is no top-level label ${l.name}${hint}`);
-  }
+  requireLabel(l.name, [...path, 'name'], context);
   const maxAge = asInt(l['max-age'], 0);
   const settings: MetastaticLabelSettings = {
     backingLabel: l['backing-label'],

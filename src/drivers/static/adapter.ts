@@ -10,8 +10,8 @@ import type {
   Inventory,
   InventoryHost,
   Json,
-  ListedInstance,
 } from '../../provider/adapter.ts';
+import { Cloudless } from '../../provider/cloudless.ts';
 import { PermanentError } from '../../provider/errors.ts';
 import { gathersKeys, HostKeyScanner, type ScanTarget } from '../../provider/host-key-scan.ts';
 import { ReachError, resolveName } from '../../provider/reach.ts';
@@ -20,7 +20,7 @@ import type { StaticHost, StaticPoolSettings } from './config.ts';
 /** A look at a host is good for all its slots, and for the next few requests. */
 const aliveCacheMs = 3000;
 
-export class StaticAdapter implements Adapter {
+export class StaticAdapter extends Cloudless implements Adapter {
   readonly inventory: Inventory;
   private readonly context: AdapterContext;
   private readonly scanner: HostKeyScanner;
@@ -29,6 +29,7 @@ export class StaticAdapter implements Adapter {
   private readonly looks = new Map<string, { readonly untilMs: number; readonly result: Promise<void> }>();
 
   constructor(context: AdapterContext) {
+    super();
     this.context = context;
     this.scanner = new HostKeyScanner(context.runtime);
     this.readHosts();
@@ -152,32 +153,8 @@ export class StaticAdapter implements Adapter {
     return Promise.resolve({ done: true });
   }
 
-  listInstances(): Promise<readonly ListedInstance[]> {
-    return Promise.resolve([]);
-  }
-
-  listResources(): Promise<readonly []> {
-    return Promise.resolve([]);
-  }
-
-  deleteResource(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  quotaLimits(): Promise<Record<string, number>> {
-    return Promise.resolve({});
-  }
-
   quotaForLabel(): Promise<Record<string, number>> {
     return Promise.resolve({ instances: 1 });
-  }
-
-  availabilityZones(): Promise<readonly [null]> {
-    return Promise.resolve([null]);
-  }
-
-  labelReady(): Promise<boolean> {
-    return Promise.resolve(true);
   }
 }
 

@@ -1,8 +1,7 @@
 /** Configuration of the static driver: hosts that exist already. */
 import { z } from 'zod';
-import { ConfigReferenceError } from '../../config/errors.ts';
+import { commonOfPool, commonOfProvider, requireLabel } from '../../config/driver-parts.ts';
 import { commonPoolKeys, commonProviderKeys } from '../../config/global-schema.ts';
-import { fingerprint } from '../../config/load.ts';
 import type {
   DriverConfigDefinition,
   DriverLoadContext,
@@ -11,8 +10,6 @@ import type {
   ProviderConfig,
 } from '../../config/model.ts';
 import { asInt, bool, closed, int, list, str } from '../../config/schema.ts';
-import { didYouMean } from '../../config/suggest.ts';
-import { unwrap } from '../../config/yaml.ts';
 
 const oneOrMore = () => z.union([str(), list(str())], { error: 'must be a string or a list of strings' });
 
@@ -61,42 +58,29 @@ const words = (value: string | readonly string[]): readonly string[] =>
 
 function load(raw: unknown, context: DriverLoadContext): ProviderConfig {
   const p = raw as Provider;
-  const priority = asInt(p.priority, 100);
-  const pools = (p.pools ?? []).map((one, index) => loadPool(one, index, p.name, priority, context));
-  const concurrency = asInt(p['max-concurrency'], -1);
+  const common = commonOfProvider(p);
+  const pools = (p.pools ?? []).map((one, index) => loadPool(one, index, common, context));
   return {
-    name: p.name,
+    ...common,
     driver: 'static',
-    maxConcurrency: concurrency < 0 ? Number.POSITIVE_INFINITY : concurrency,
-    priority,
     launchRetries: 1,
     launchTimeoutMs: 60_000,
     bootTimeoutMs: 60_000,
-    ratePerSecond: Number.POSITIVE_INFINITY,
     pools: new Map(pools.map((one) => [one.name, one])),
     settings: null,
-    fingerprint: fingerprint(raw),
   };
 }
 
 function loadPool(
   one: Pool,
   index: number,
-  providerName: string,
-  priority: number,
+  provider: Pick<ProviderConfig, 'name' | 'priority'>,
   context: DriverLoadContext,
 ): PoolConfig {
-  if (one.name === undefined) throw new ConfigReferenceError(['pools', index], 'name is required');
+  const common = commonOfPool(one, index, provider);
   const hosts = one.nodes.map((node, at): StaticHost => {
     const labels = words(node.labels);
-    const unknown = labels.find((label) => !context.labels.has(label));
-    if (unknown !== undefined) {
-      const path = ['pools', index, 'nodes', at, 'labels'];
-      throw new ConfigReferenceError(
-        path,
-        `there is no top-level label ${unknown}${didYouMean(unknown, [...context.labels.keys()])}`,
-      );
-    }
+    for (const label of labels) requireLabel(label, ['pools', index, 'nodes', at, 'labels'], context);
     const keys = node['host-key'] ?? [];
     return {
       name: node.name,
@@ -114,12 +98,8 @@ function loadPool(
   });
   const names = new Set(hosts.flatMap((h) => h.labels));
   return {
-    name: one.name,
-    providerName,
-    maxServers: asInt(one['max-servers'], Number.POSITIVE_INFINITY),
+    ...common,
     limits: {},
-    priority: asInt(one.priority, priority),
-    nodeAttributes: (unwrap(one['node-attributes']) as Record<string, unknown> | undefined) ?? null,
     ignoreProviderQuota: true,
     availabilityZones: null,
     useInternalIp: false,

@@ -5,8 +5,8 @@ import { createZooKeeper } from '../client/client.ts';
 import { ConnectionLossError, SessionExpiredError, ZooKeeperError } from '../client/errors.ts';
 import type { ZooKeeper } from '../client/types.ts';
 import { tryLock } from '../recipes/lock.ts';
-import { Mirror } from '../recipes/mirror.ts';
 import { SimulatedZooKeeper, type SimulatedZooKeeperOptions } from './simulated-zookeeper.ts';
+import { mirroredData } from './mirrored-data.ts';
 
 const nothing = Buffer.alloc(0);
 
@@ -182,18 +182,7 @@ async function turmoil(seed: number): Promise<{ trace: string[]; outcomes: strin
   const watcher = world.client('watcher');
   const setUp = world.client('set-up');
   await world.finish(setUp.create('/tree', nothing));
-  const mirrored = new Map<string, string>();
-  const mirror = new Mirror({
-    client: watcher,
-    root: '/tree',
-    classify: () => 'data',
-    onChange: (path, entry) => {
-      if (entry) mirrored.set(path, entry.data.toString());
-      else mirrored.delete(path);
-    },
-    onSync: () => undefined,
-    onError: () => undefined,
-  });
+  const { mirror, seen: mirrored } = mirroredData(watcher, '/tree');
   await world.finish(mirror.start());
   Object.assign(zk.faults.rates, { lostBeforeCommit: 0.02, lostAfterCommit: 0.02, sessionExpired: 0.01, slow: 0.02 });
   let holder: { readonly name: string; readonly sessionId: bigint } | null = null;

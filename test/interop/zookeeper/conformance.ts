@@ -17,8 +17,8 @@ import {
 import type { TlsOptions } from '../../../src/zookeeper/client/transport.ts';
 import type { WatchEvent, ZooKeeper } from '../../../src/zookeeper/client/types.ts';
 import { lock, tryLock } from '../../../src/zookeeper/recipes/lock.ts';
-import { Mirror } from '../../../src/zookeeper/recipes/mirror.ts';
 import { FaultProxy } from '../../../src/zookeeper/testing/fault-proxy.ts';
+import { mirroredData } from '../../../src/zookeeper/testing/mirrored-data.ts';
 
 export interface ServerUnderTest {
   readonly servers: readonly ServerAddress[];
@@ -344,18 +344,7 @@ export function conformance(name: string, start: () => Promise<ServerUnderTest>)
       const { zk: other, chroot } = await fresh();
       await other.create('/tree', bytes(''));
       const { proxy, zk } = await proxied(chroot);
-      const seen = new Map<string, string>();
-      const mirror = new Mirror({
-        client: zk,
-        root: '/tree',
-        classify: () => 'data',
-        onChange: (path, entry) => {
-          if (entry) seen.set(path, entry.data.toString());
-          else seen.delete(path);
-        },
-        onSync: () => undefined,
-        onError: () => undefined,
-      });
+      const { mirror, seen } = mirroredData(zk, '/tree');
       await mirror.start();
       const storm = (seed: number) =>
         Promise.allSettled(

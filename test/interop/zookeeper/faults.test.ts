@@ -9,10 +9,10 @@ import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
 import { ZooKeeperError } from '../../../src/zookeeper/client/errors.ts';
 import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';
 import { lock, newContenderPrefix } from '../../../src/zookeeper/recipes/lock.ts';
-import { Mirror } from '../../../src/zookeeper/recipes/mirror.ts';
 import { type Apache, startApache } from '../../../src/zookeeper/testing/apache.ts';
 import { FaultProxy } from '../../../src/zookeeper/testing/fault-proxy.ts';
 import { type Held, overlaps } from './lock-history.ts';
+import { mirroredData } from '../../../src/zookeeper/testing/mirrored-data.ts';
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -28,18 +28,7 @@ describe('an ensemble whose servers die', () => {
     const writer = createZooKeeper({ servers, sessionTimeoutMs: 8000 });
     const reader = createZooKeeper({ servers, sessionTimeoutMs: 8000 });
     await writer.create('/load', Buffer.alloc(0));
-    const seen = new Map<string, string>();
-    const mirror = new Mirror({
-      client: reader,
-      root: '/load',
-      classify: () => 'data',
-      onChange: (path, entry) => {
-        if (entry) seen.set(path, entry.data.toString());
-        else seen.delete(path);
-      },
-      onSync: () => undefined,
-      onError: () => undefined,
-    });
+    const { mirror, seen } = mirroredData(reader, '/load');
     await mirror.start();
     const acknowledged = new Map<string, string>();
     let running = true;

@@ -5,10 +5,10 @@ import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
 import { ZooKeeperError } from '../../../src/zookeeper/client/errors.ts';
 import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';
 import { lock } from '../../../src/zookeeper/recipes/lock.ts';
-import { Mirror } from '../../../src/zookeeper/recipes/mirror.ts';
 import { type Apache, startApache } from '../../../src/zookeeper/testing/apache.ts';
 import { FaultProxy } from '../../../src/zookeeper/testing/fault-proxy.ts';
 import { type Held, overlaps } from './lock-history.ts';
+import { mirroredData } from '../../../src/zookeeper/testing/mirrored-data.ts';
 
 const sessionTimeoutMs = 2000;
 const callTimeoutMs = 5000;
@@ -129,18 +129,7 @@ describe.each(['plain', 'TLS'] as const)('%s', (transport) => {
     };
     working.push(watch());
 
-    const mirrored = new Map<string, string>();
-    const mirror = new Mirror({
-      client: watching,
-      root: '/mirrored',
-      classify: () => 'data',
-      onChange: (path, entry) => {
-        if (entry) mirrored.set(path, entry.data.toString());
-        else mirrored.delete(path);
-      },
-      onSync: () => undefined,
-      onError: () => undefined,
-    });
+    const { mirror, seen: mirrored } = mirroredData(watching, '/mirrored');
     await mirror.start();
 
     // What changes, from a client without trouble.

@@ -1,0 +1,22 @@
+/** A mirror, not yet started, that keeps the data of every znode below a root as text. */
+import type { ZooKeeper } from '../client/types.ts';
+import { Mirror } from '../recipes/mirror.ts';
+
+export function mirroredData(
+  client: ZooKeeper,
+  root: string,
+): { readonly mirror: Mirror; readonly seen: ReadonlyMap<string, string> } {
+  const seen = new Map<string, string>();
+  const mirror = new Mirror({
+    client,
+    root,
+    classify: () => 'data',
+    onChange: (path, entry) => {
+      if (entry) seen.set(path, entry.data.toString());
+      else seen.delete(path);
+    },
+    onSync: () => undefined,
+    onError: () => undefined,
+  });
+  return { mirror, seen };
+}
