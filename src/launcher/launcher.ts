@@ -3,6 +3,7 @@ import type { NodepoolConfig, ProviderConfig } from '../config/model.ts';
 import type { Adapter, BackingNodes } from '../provider/adapter.ts';
 import type { Logger } from '../provider/logger.ts';
 import { Provider } from '../provider/provider.ts';
+import { RateLimiter } from '../provider/rate-limiter.ts';
 import type { ComponentRecord } from '../records/component.ts';
 import type { Runtime } from '../runtime.ts';
 import { ComponentHandle } from '../store/components.ts';
@@ -62,6 +63,7 @@ export class Launcher {
   private readonly eviction: Eviction;
   private readonly backing: BackingBrokers;
   private readonly statistics: Statistics | null;
+  private readonly limiters = new Map<string, RateLimiter>();
   private readonly unfollow: (() => void)[] = [];
   private config: NodepoolConfig;
   private component: ComponentHandle | null = null;
@@ -103,6 +105,7 @@ export class Launcher {
           runtime,
           log,
           isKnownNode: (id) => store.nodes.get(id) !== undefined,
+          limiter: this.limiterOf(config.name),
         }),
       createInventory: (provider) =>
         new InventoryReconciler({
@@ -249,6 +252,13 @@ export class Launcher {
     await this.component?.unregister();
     await this.providers.stop();
     this.registry.close();
+  }
+
+  /** One for each name, whatever becomes of its configuration. */
+  private limiterOf(provider: string): RateLimiter {
+    let limiter = this.limiters.get(provider);
+    if (!limiter) this.limiters.set(provider, (limiter = new RateLimiter(0, this.o.runtime)));
+    return limiter;
   }
 
   private record(kind: ComponentRecord['kind'], state: string): ComponentRecord {

@@ -3,6 +3,7 @@ import type { ProviderConfig } from '../config/model.ts';
 import type { ListedInstance } from './adapter.ts';
 import { PermanentError, ProviderError, QuotaError } from './errors.ts';
 import { Provider } from './provider.ts';
+import { RateLimiter } from './rate-limiter.ts';
 import { labelConfig, launchSpec, poolConfig, providerConfig } from './testing/configs.ts';
 import { instanceOf, ScriptedAdapter } from './testing/scripted-adapter.ts';
 import { MemoryLogger, settle, VirtualRuntime } from './testing/virtual-runtime.ts';
@@ -295,4 +296,36 @@ test('a listener that throws harms nobody', async () => {
   await runtime.advance(0);
   expect([provider.state, told]).toEqual(['running', true]);
   expect(log.of('error').length).toBeGreaterThan(0);
+});
+
+test('a provider and what is left of its earlier configuration keep to one rate together', async () => {
+  const runtime = new VirtualRuntime();
+  const limiter = new RateLimiter(0, runtime);
+  const calls: number[] = [];
+  const started = (ratePerSecond: number) => {
+    const adapter = new ScriptedAdapter();
+    adapter.onCreate = (_state, spec) => {
+      calls.push(runtime.monotonicMs());
+      return { done: true, instance: instanceOf(`i-${spec.nodeId}`) };
+    };
+    const provider = new Provider({
+      config: providerConfig({ ratePerSecond }),
+      createAdapter: () => Promise.resolve(adapter),
+      runtime,
+      log: new MemoryLogger(),
+      isKnownNode: () => true,
+      limiter,
+    });
+    provider.start();
+    return provider;
+  };
+  const earlier = started(1);
+  await settle();
+  const launches = [earlier.launch(launchSpec(), launchOptions), earlier.launch(launchSpec(), launchOptions)];
+  const later = started(2);
+  await settle();
+  earlier.idle();
+  launches.push(later.launch(launchSpec(), launchOptions), later.launch(launchSpec(), launchOptions));
+  await runtime.finish(Promise.all(launches));
+  expect(calls).toEqual([0, 500, 1000, 1500]);
 });

@@ -26,6 +26,8 @@ export interface ProviderOptions {
   readonly log: Logger;
   /** Does ZooKeeper know a node with that id? */
   readonly isKnownNode: (nodeId: string) => boolean;
+  /** Shared with an earlier configuration of the provider that still finishes; default: one of its own. */
+  readonly limiter?: RateLimiter;
 }
 
 interface Parts {
@@ -247,7 +249,8 @@ export class Provider {
       timeoutMs: callTimeoutMs,
       onError: (error) => log.warn({ provider: this.name, err: error }, 'Listing instances failed'),
     });
-    const limiter = new RateLimiter(config.ratePerSecond, runtime);
+    const limiter = this.o.limiter ?? new RateLimiter(config.ratePerSecond, runtime);
+    limiter.setRate(config.ratePerSecond);
     const providerName = this.name;
     const runner = new MachineRunner({
       adapter,

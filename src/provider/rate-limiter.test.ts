@@ -44,3 +44,17 @@ test.each([Number.POSITIVE_INFINITY, 0, -1, Number.NaN])('a rate of %s is no lim
   await settle();
   expect(runtime.monotonicMs()).toBe(0);
 });
+
+test('another rate holds for who waits already, and from the last call on', async () => {
+  const runtime = new VirtualRuntime();
+  const limiter = new RateLimiter(1, runtime);
+  const turns: number[] = [];
+  for (let i = 0; i < 4; i++) void limiter.take(never).then(() => turns.push(runtime.monotonicMs()));
+  await runtime.advance(1500);
+  limiter.setRate(4);
+  await runtime.advance(0);
+  expect(turns).toEqual([0, 1000, 1500]);
+  limiter.setRate(Number.POSITIVE_INFINITY);
+  await runtime.advance(0);
+  expect(turns).toEqual([0, 1000, 1500, 1500]);
+});

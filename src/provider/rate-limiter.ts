@@ -1,4 +1,7 @@
-/** Spaces calls evenly, without bursts, in the order in which they came. One for all pools of a provider. */
+/**
+ * Spaces calls evenly, without bursts, in the order in which they came. One for all pools of a provider, and for what is left
+ * of an earlier configuration of it: together they must not call twice as often.
+ */
 import type { Runtime, Timer } from '../runtime.ts';
 
 interface Waiter {
@@ -6,7 +9,7 @@ interface Waiter {
 }
 
 export class RateLimiter {
-  private readonly intervalMs: number;
+  private intervalMs = 0;
   private readonly runtime: Runtime;
   private readonly queue = new Set<Waiter>();
   private lastMs = Number.NEGATIVE_INFINITY;
@@ -14,8 +17,16 @@ export class RateLimiter {
 
   /** Infinity, or nothing above 0: no limit. */
   constructor(perSecond: number, runtime: Runtime) {
-    this.intervalMs = perSecond > 0 ? 1000 / perSecond : 0;
     this.runtime = runtime;
+    this.setRate(perSecond);
+  }
+
+  /** For whoever waits too. */
+  setRate(perSecond: number): void {
+    this.intervalMs = perSecond > 0 ? 1000 / perSecond : 0;
+    this.timer?.cancel();
+    this.timer = null;
+    this.arm();
   }
 
   get waiting(): number {
