@@ -4,6 +4,7 @@
  */
 import type { ExternalId } from '../provider/adapter.ts';
 import type { Logger } from '../provider/logger.ts';
+import type { Trouble } from '../provider/trouble.ts';
 import { isBroken } from '../records/broken.ts';
 import type { NodeRecord, NodeState } from '../records/node.ts';
 import type { Runtime } from '../runtime.ts';
@@ -62,6 +63,9 @@ export class DeletionReconciler {
       runtime: options.runtime,
       log: options.log,
       concurrency: 1000,
+      // A cloud that does not answer holds up no other one.
+      lane: (id) => this.providerOf(id),
+      longWorkMs: removalTimeoutMs + 60_000,
       work: (id) => this.reconcile(id),
     });
     const { store } = options;
@@ -96,10 +100,19 @@ export class DeletionReconciler {
     return this.queue.length;
   }
 
+  troubles(): Trouble[] {
+    return this.queue.troubles();
+  }
+
   async stop(): Promise<void> {
     for (const off of this.unfollow) off();
     this.abort.abort(new Error('the launcher stops'));
     await this.queue.stop();
+  }
+
+  private providerOf(id: string): string {
+    const node = this.o.store.nodes.get(id)?.node;
+    return node && !isBroken(node) ? (node.provider ?? '') : '';
   }
 
   private concerns(entry: NodeEntry): boolean {

@@ -2,6 +2,8 @@
 import type { CloudResource } from '../provider/adapter.ts';
 import { LeakDetector } from '../provider/leaks.ts';
 import type { Logger } from '../provider/logger.ts';
+import { asProviderError } from '../provider/errors.ts';
+import type { Trouble } from '../provider/trouble.ts';
 import { isBroken } from '../records/broken.ts';
 import type { NodeRecord } from '../records/node.ts';
 import type { NodepoolConfig } from '../config/model.ts';
@@ -28,10 +30,16 @@ export interface HousekeepingOptions {
   readonly requestLockAgeMs: number;
 }
 
+/** Deletions of leaked resources of one provider that are under way together. */
+const leaksAtOnce = 10;
+const longTaskMs = 120_000;
+
 export class Housekeeping {
   private readonly o: HousekeepingOptions;
   private readonly detectors = new Map<string, LeakDetector>();
-  private readonly busy = new Set<string>();
+  /** Tasks under way, with the monotonic time since when. */
+  private readonly busy = new Map<string, number>();
+  private readonly failing = new Map<string, { readonly error: unknown; readonly sinceMs: number }>();
   private timer: Timer | null = null;
   private readonly abort = new AbortController();
 
@@ -45,10 +53,35 @@ export class Housekeeping {
     this.abort.abort(new Error('the launcher stops'));
   }
 
+  *troubles(): Iterable<Trouble> {
+    const now = this.o.runtime.monotonicMs();
+    for (const [name, sinceMs] of this.busy) {
+      if (now - sinceMs < Math.max(longTaskMs, 2 * this.o.intervalMs)) continue;
+      yield {
+        key: `housekeeping: ${name} takes long`,
+        severity: 'warning',
+        what: `housekeeping: ${name} takes long`,
+        why: 'a cloud or ZooKeeper does not answer, or there is very much to do',
+        sinceMs,
+        hint: 'the other tasks go on; see what else is said of the provider',
+      };
+    }
+    for (const [name, { error, sinceMs }] of this.failing) {
+      yield {
+        key: `housekeeping: ${name} fails`,
+        severity: 'warning',
+        what: `housekeeping: ${name} fails`,
+        why: asProviderError(error).message,
+        sinceMs,
+        hint: 'it is tried again in the next round; the reason says what to mend',
+      };
+    }
+  }
+
   private arm(): void {
     this.timer = this.o.runtime.setBackgroundTimer(this.o.intervalMs, () => {
-      if (this.o.store.synced) this.round();
       this.arm();
+      if (this.o.store.synced) this.round();
     });
   }
 
@@ -61,11 +94,16 @@ export class Housekeeping {
 
   private task(name: string, work: () => Promise<void>): void {
     if (this.busy.has(name)) return;
-    this.busy.add(name);
+    const startedMs = this.o.runtime.monotonicMs();
+    this.busy.set(name, startedMs);
     void work()
-      .catch((error: unknown) => {
-        if (!this.abort.signal.aborted) this.o.log.warn({ task: name, err: error }, 'A housekeeping task failed');
-      })
+      .then(
+        () => this.failing.delete(name),
+        (error: unknown) => {
+          this.failing.set(name, { error, sinceMs: this.failing.get(name)?.sinceMs ?? startedMs });
+          if (!this.abort.signal.aborted) this.o.log.warn({ task: name, err: error }, 'A housekeeping task failed');
+        },
+      )
       .finally(() => this.busy.delete(name));
   }
 
@@ -89,14 +127,27 @@ export class Housekeeping {
     if (!detector) this.detectors.set(name, (detector = new LeakDetector(name)));
     const { signal } = this.abort;
     const resources = await provider.listResources(signal);
-    for (const leaked of detector.pass(resources, (id) => this.o.store.nodes.get(id) !== undefined)) {
-      this.o.log.warn(
-        { provider: name, type: leaked.type, id: leaked.id, nodeId: leaked.metadata['nodepool_node_id'] },
-        'Removing a leaked resource',
-      );
-      await provider.deleteResource(leaked, signal);
-      this.o.onLeak(name, leaked.type);
-    }
+    const leaks = detector.pass(resources, (id) => this.o.store.nodes.get(id) !== undefined);
+    let failure: unknown;
+    const next = async () => {
+      // One that cannot be deleted, or whose deletion hangs, keeps no other.
+      for (let leaked = leaks.shift(); leaked && !signal.aborted; leaked = leaks.shift()) {
+        try {
+          await this.removeLeak(provider, leaked);
+        } catch (error) {
+          failure = error;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: leaksAtOnce }, next));
+    if (failure !== undefined) throw failure as Error;
+  }
+
+  private async removeLeak(provider: LeakyProvider, { type, id, metadata }: CloudResource): Promise<void> {
+    const fields = { provider: provider.name, type, id, nodeId: metadata['nodepool_node_id'] };
+    this.o.log.warn(fields, 'Removing a leaked resource');
+    await provider.deleteResource({ type, id, metadata }, this.abort.signal);
+    this.o.onLeak(provider.name, type);
   }
 }
 

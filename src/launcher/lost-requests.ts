@@ -4,6 +4,7 @@
  * disappearance; every launcher does it for all.
  */
 import type { Logger } from '../provider/logger.ts';
+import type { Trouble } from '../provider/trouble.ts';
 import { isBroken } from '../records/broken.ts';
 import type { Runtime } from '../runtime.ts';
 import type { HeldRequest, Operations } from '../store/operations.ts';
@@ -69,6 +70,10 @@ export class LostRequestReconciler {
 
   resync(): void {
     for (const id of this.store.requests.byState('pending')) if (this.seemsLost(id)) this.queue.add(id, settleMs);
+  }
+
+  troubles(): Trouble[] {
+    return this.queue.troubles();
   }
 
   async stop(): Promise<void> {

@@ -5,6 +5,7 @@
  */
 import type { LabelConfig } from '../config/model.ts';
 import type { Logger } from '../provider/logger.ts';
+import type { Trouble } from '../provider/trouble.ts';
 import { isBroken } from '../records/broken.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Operations } from '../store/operations.ts';
@@ -58,6 +59,10 @@ export class MinReadyReconciler {
 
   resync(): void {
     for (const label of this.o.labels().keys()) this.wake(label);
+  }
+
+  troubles(): Trouble[] {
+    return this.queue.troubles();
   }
 
   async stop(): Promise<void> {

@@ -153,7 +153,7 @@ async function scan(o: NodeLaunch, instance: Instance, started: number): Promise
   } catch (error) {
     if (o.label.consoleLog) await logConsole(o, instance.externalId);
     // Stopping says nothing about the host.
-    if (!o.signal.aborted) await o.provider.unreachable(instance.externalId);
+    if (!o.signal.aborted) await o.provider.unreachable(instance.externalId, o.signal);
     throw error;
   }
 }

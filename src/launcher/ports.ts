@@ -37,7 +37,7 @@ export interface ProviderPort {
     options: { timeoutMs: number; signal: AbortSignal },
   ): Promise<readonly string[]>;
   /** The host keys of an instance that was just launched could not be read. */
-  unreachable(externalId: ExternalId): Promise<void>;
+  unreachable(externalId: ExternalId, signal: AbortSignal): Promise<void>;
   consoleLog(label: PoolLabelConfig, externalId: ExternalId, signal: AbortSignal): Promise<string | null>;
   /** The cloud has refused something for quota: what is known of it is out of date. */
   invalidateQuota(): void;

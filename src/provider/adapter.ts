@@ -154,7 +154,7 @@ export interface Adapter<S extends Json = Json> {
   consoleLog?(label: PoolLabelConfig, externalId: ExternalId, signal: AbortSignal): Promise<string | null>;
 
   /** The host keys of a new instance could not be read; for drivers whose instances share a machine. */
-  unreachable?(externalId: ExternalId): Promise<void>;
+  unreachable?(externalId: ExternalId, signal: AbortSignal): Promise<void>;
 
   /** Present where nodes are registered, not launched (static). */
   readonly inventory?: Inventory;
@@ -172,6 +172,8 @@ export interface InventoryHost {
   readonly shellType: string | null;
   readonly labels: readonly string[];
   readonly slots: number;
+  /** How long it may take to answer. */
+  readonly timeoutMs?: number;
   readonly nodeAttributes: { readonly [key: string]: Json } | null;
 }
 

@@ -27,7 +27,8 @@ export function withDeadline<T>(
     );
     const unfollow = outer ? onAbort(outer, onOuterAbort) : () => {};
     if (outer?.aborted) return onOuterAbort();
-    work(own.signal).then(
+    // One that throws before it is a promise must not leave timer and follower behind either.
+    attempt(() => work(own.signal)).then(
       (value) => {
         end();
         resolve(value);
@@ -38,4 +39,8 @@ export function withDeadline<T>(
       },
     );
   });
+}
+
+async function attempt<T>(work: () => Promise<T>): Promise<T> {
+  return work();
 }

@@ -6,10 +6,10 @@ import type { PoolLabelConfig, ProviderConfig, Resources } from '../config/model
 import type { Runtime, Timer } from '../runtime.ts';
 import type { Adapter } from './adapter.ts';
 import { Backoff } from './backoff.ts';
-import { withDeadline } from './deadline.ts';
 import { asProviderError, type ProviderError } from './errors.ts';
 import type { Logger } from './logger.ts';
 import { lessForeignUse } from './quota.ts';
+import type { Trouble } from './trouble.ts';
 
 export interface LabelFacts {
   /** null: not known yet. */
@@ -31,16 +31,18 @@ interface LabelEntry extends LabelFacts {
   busy: boolean;
   /** Monotonic milliseconds of the next look. */
   dueMs: number;
+  /** Since when it could not be found out, or was found missing; monotonic milliseconds. */
+  failingSinceMs: number | null;
   readonly backoff: Backoff;
 }
 
 export interface FactsOptions {
   readonly config: ProviderConfig;
+  /** Its calls end within bounds of their own (guarded-adapter.ts). */
   readonly adapter: Adapter;
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly isKnownNode: (nodeId: string) => boolean;
-  readonly callTimeoutMs: number;
   readonly onChange: () => void;
 }
 
@@ -125,8 +127,33 @@ export class ProviderFacts {
     else if (error.code !== 'timeout' && error.code !== 'keyscan') this.cloud.zones.soon();
   }
 
-  private bounded<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return withDeadline(this.o.runtime, this.o.callTimeoutMs, what, this.stopping.signal, work);
+  /** Questions that the cloud has not answered the last time. */
+  *troubles(): Iterable<Trouble> {
+    const { config } = this.o;
+    for (const { what, failure } of [this.cloud.quota, this.cloud.zones]) {
+      if (!failure) continue;
+      yield {
+        key: what,
+        severity: 'warning',
+        what,
+        why: asProviderError(failure.error).message,
+        sinceMs: failure.sinceMs,
+        hint: 'the question is repeated; check the cloud and its credentials',
+      };
+    }
+    for (const [{ name, image }, entry] of this.labels) {
+      if (entry.failingSinceMs === null) continue;
+      yield {
+        key: `label ${name}`,
+        severity: 'warning',
+        what: `label ${name} ${entry.permanent ? 'can never work here' : 'is not available'}`,
+        why: entry.reason,
+        sinceMs: entry.failingSinceMs,
+        hint: entry.permanent
+          ? `mend the label in the configuration of provider ${config.name}`
+          : `it is looked up again and again; is image ${image?.name ?? '?'} there, may the account see it?`,
+      };
+    }
   }
 
   private warn(message: string, error: unknown, fields: object = {}): void {
@@ -136,9 +163,10 @@ export class ProviderFacts {
 
   private async readLimits(): Promise<void> {
     const { adapter, config, isKnownNode } = this.o;
-    const limits = await this.bounded('asking for the quota', (signal) => adapter.quotaLimits(signal));
+    const { signal } = this.stopping;
+    const limits = await adapter.quotaLimits(signal);
     const limited = Object.values(limits).some((limit) => Number.isFinite(limit));
-    const instances = limited ? await this.bounded('listing instances', (signal) => adapter.listInstances(signal)) : [];
+    const instances = limited ? await adapter.listInstances(signal) : [];
     const left = lessForeignUse(limits, instances, config.name, isKnownNode);
     const changed = JSON.stringify(left) !== JSON.stringify(this.knownLimits);
     this.knownLimits = left;
@@ -146,7 +174,7 @@ export class ProviderFacts {
   }
 
   private async readZones(): Promise<void> {
-    const zones = await this.bounded('asking for the zones', (signal) => this.o.adapter.availabilityZones(signal));
+    const zones = await this.o.adapter.availabilityZones(this.stopping.signal);
     const changed = JSON.stringify(zones) !== JSON.stringify(this.knownZones);
     this.knownZones = zones;
     if (changed) this.o.onChange();
@@ -157,7 +185,7 @@ export class ProviderFacts {
     if (!entry) {
       const backoff = new Backoff({ runtime: this.o.runtime, firstMs: tickMs, mostMs: 60_000 });
       const nothing = { available: null, reason: '', need: null };
-      entry = { ...nothing, wanted: false, permanent: false, busy: false, dueMs: 0, backoff };
+      entry = { ...nothing, wanted: false, permanent: false, busy: false, dueMs: 0, failingSinceMs: null, backoff };
       this.labels.set(label, entry);
     }
     return entry;
@@ -175,13 +203,16 @@ export class ProviderFacts {
     const before = JSON.stringify([entry.available, entry.need, entry.reason]);
     let pauseMs = cacheMs;
     try {
-      entry.need ??= await this.bounded('asking what a label needs', (signal) => adapter.quotaForLabel(label, signal));
+      entry.need ??= await adapter.quotaForLabel(label, this.stopping.signal);
       if (label.image?.kind !== 'cloud') entry.available = true;
-      else if (entry.wanted) entry.available = await this.imageReady(label);
+      else if (entry.wanted) entry.available = await adapter.labelReady(label, this.stopping.signal);
       else pauseMs = 0;
       entry.reason = entry.available === false ? `image ${label.image?.name ?? '?'} is not there at the provider` : '';
       entry.backoff.reset();
+      if (entry.available === false) entry.failingSinceMs ??= runtime.monotonicMs();
+      else entry.failingSinceMs = null;
     } catch (error) {
+      entry.failingSinceMs ??= runtime.monotonicMs();
       const failure = asProviderError(error);
       entry.permanent = failure.code === 'permanent';
       if (entry.permanent) {
@@ -198,10 +229,6 @@ export class ProviderFacts {
       if (isOpen(entry)) this.tickSoon();
       if (JSON.stringify([entry.available, entry.need, entry.reason]) !== before) this.o.onChange();
     }
-  }
-
-  private imageReady(label: PoolLabelConfig): Promise<boolean> {
-    return this.bounded('looking up an image', (signal) => this.o.adapter.labelReady(label, signal));
   }
 
   /** Nobody may be asking for a label that is not there: its return must be noticed all the same. */
@@ -243,10 +270,16 @@ class Refresher {
   private busy = false;
   private again = false;
   private lastMs = Number.NEGATIVE_INFINITY;
+  /** Of the last try; `sinceMs` is that of the first in a row. */
+  failure: { readonly error: unknown; readonly sinceMs: number } | null = null;
 
   constructor(o: Refresher['o']) {
     this.o = o;
     this.backoff = new Backoff({ runtime: o.runtime, firstMs: 1000, mostMs: 60_000 });
+  }
+
+  get what(): string {
+    return this.o.what;
   }
 
   later(): void {
@@ -275,7 +308,9 @@ class Refresher {
     try {
       await this.o.work();
       this.backoff.reset();
+      this.failure = null;
     } catch (error) {
+      this.failure = { error, sinceMs: this.failure?.sinceMs ?? this.o.runtime.monotonicMs() };
       this.o.onFailure(error);
       pauseMs = this.backoff.nextMs();
     }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ListedInstance } from './adapter.ts';
+import { Calls } from './calls.ts';
 import { SharedListing } from './listing.ts';
 import { settle, VirtualRuntime } from './testing/virtual-runtime.ts';
 
@@ -11,17 +12,17 @@ function setUp() {
   const errors: unknown[] = [];
   const answers: { resolve: (ids: string[]) => void; reject: (error: Error) => void }[] = [];
   const listing = new SharedListing({
-    list: () => {
+    list: (signal) => {
       began.push(runtime.monotonicMs());
-      return new Promise<readonly ListedInstance[]>((resolve, reject) => {
+      const answer = new Promise<readonly ListedInstance[]>((resolve, reject) => {
         const instances = (ids: string[]) =>
           ids.map((externalId) => ({ externalId, metadata: {}, resources: {}, native: null }));
         answers.push({ resolve: (ids) => resolve(instances(ids)), reject });
       });
+      return new Calls(runtime).bounded('listing', 60_000, signal, () => answer);
     },
     runtime,
     intervalMs: 1000,
-    timeoutMs: 5000,
     onError: (error) => errors.push(error),
   });
   return { runtime, listing, began, errors, answers };
@@ -67,12 +68,45 @@ test('failures are reported, spaced out, and keep the waiting and the last good 
   expect(woken).toBe(true);
 });
 
-test('a listing that hangs is given up', async () => {
+test('a listing that hangs: a second one is tried beside it, and its answer counts', async () => {
+  const { runtime, listing, began, answers, errors } = setUp();
+  let woken = false;
+  void listing.next(never).then(() => (woken = true));
+  await runtime.advance(9999);
+  expect(began).toEqual([0]);
+  await runtime.advance(1);
+  answers[1]!.resolve(['a']);
+  await settle();
+  expect([woken, began, errors, [...listing.current().keys()]]).toEqual([true, [0, 10_000], [], ['a']]);
+  answers[0]!.resolve(['late']);
+  await runtime.advance(100_000);
+  expect([[...listing.current().keys()], began.length, runtime.timers]).toEqual([['a'], 2, 0]);
+});
+
+test('listings that all hang are given up, and tried again', async () => {
   const { runtime, listing, began, errors } = setUp();
-  listing.next(never).catch(() => undefined);
-  await runtime.advance(7000);
+  let woken = false;
+  void listing.next(never).then(() => (woken = true));
+  await runtime.advance(69_999);
+  expect([began, errors, listing.failure]).toEqual([[0, 10_000], [], null]);
+  await runtime.advance(1);
   expect(errors).toMatchObject([{ code: 'timeout' }]);
-  expect(began.length).toBe(2);
+  expect(listing.failure).toMatchObject({ count: 1, sinceMs: 0 });
+  await runtime.advance(2000);
+  expect([began.length, woken]).toEqual([3, false]);
+});
+
+test('a slow cloud is given the time that its last answer took', async () => {
+  const { runtime, listing, began, answers } = setUp();
+  void listing.next(never);
+  await runtime.advance(8000);
+  answers[0]!.resolve([]);
+  await runtime.advance(1000);
+  void listing.next(never);
+  await runtime.advance(31_000);
+  expect(began).toEqual([0, 9000]);
+  await runtime.advance(1000);
+  expect(began).toEqual([0, 9000, 41_000]);
 });
 
 test('who gives up is forgotten, even in the middle of a listing that fails', async () => {

@@ -1,24 +1,34 @@
 /**
  * One listing for all machines of a provider: n launches cost one listing an interval, not n. Whoever waits gets the first
- * one that began after the wait did. Lists only while somebody waits.
+ * one that began after the wait did. Lists only while somebody waits. A listing that hangs delays nobody for long: a second
+ * one is tried beside it.
  */
 import { type Runtime, sleep } from '../runtime.ts';
 import type { ListedInstance } from './adapter.ts';
-import { withDeadline } from './deadline.ts';
 
 export const idText = (externalId: unknown): string =>
   typeof externalId === 'string' ? externalId : JSON.stringify(externalId);
 
 export interface SharedListingOptions {
+  /** Ends within a bound of its own. */
   readonly list: (signal: AbortSignal) => Promise<readonly ListedInstance[]>;
   readonly runtime: Runtime;
   /** From the end of one listing to the beginning of the next, at least. */
   readonly intervalMs: number;
-  readonly timeoutMs: number;
   readonly onError: (error: unknown) => void;
 }
 
+export interface ListingFailure {
+  readonly error: unknown;
+  /** Monotonic milliseconds of the first one in a row. */
+  readonly sinceMs: number;
+  readonly count: number;
+}
+
 const longestPauseMs = 60_000;
+/** A listing that takes this long, and many times what the last one took, probably never answers. */
+const patienceMs = 10_000;
+const patienceFactor = 4;
 
 export class SharedListing {
   private readonly o: SharedListingOptions;
@@ -28,8 +38,9 @@ export class SharedListing {
   private served = new Set<() => void>();
   private readonly stopping = new AbortController();
   private running = false;
-  private failures = 0;
   private lastEndMs = Number.NEGATIVE_INFINITY;
+  private lastTookMs = 0;
+  private failing: ListingFailure | null = null;
 
   constructor(options: SharedListingOptions) {
     this.o = options;
@@ -37,6 +48,11 @@ export class SharedListing {
 
   current(): ReadonlyMap<string, ListedInstance> {
     return this.latest;
+  }
+
+  /** null after a good one. */
+  get failure(): ListingFailure | null {
+    return this.failing;
   }
 
   /** Resolves after a listing that began later than this call; rejects with the signal's reason. */
@@ -75,19 +91,22 @@ export class SharedListing {
   }
 
   private async turn(): Promise<void> {
-    const { runtime, intervalMs, timeoutMs, list, onError } = this.o;
-    const spacingMs = Math.min(Math.max(longestPauseMs, intervalMs), intervalMs * 2 ** Math.min(this.failures, 16));
+    const { runtime, intervalMs, onError } = this.o;
+    const failures = this.failing?.count ?? 0;
+    const spacingMs = Math.min(Math.max(longestPauseMs, intervalMs), intervalMs * 2 ** Math.min(failures, 16));
     const pauseMs = this.lastEndMs + spacingMs - runtime.monotonicMs();
     if (pauseMs > 0) await sleep(runtime, pauseMs, this.stopping.signal);
     this.served = this.waiters;
     this.waiters = new Set();
+    const beganMs = runtime.monotonicMs();
     try {
-      const instances = await withDeadline(runtime, timeoutMs, 'listing instances', this.stopping.signal, list);
+      const instances = await this.list();
       this.latest = new Map(instances.map((instance) => [idText(instance.externalId), instance]));
-      this.failures = 0;
+      this.failing = null;
+      this.lastTookMs = runtime.monotonicMs() - beganMs;
       for (const wake of this.served) wake();
     } catch (error) {
-      this.failures++;
+      this.failing = { error, sinceMs: this.failing?.sinceMs ?? beganMs, count: failures + 1 };
       // They wait for the next one; their own deadlines end the waiting.
       for (const wake of this.served) this.waiters.add(wake);
       if (!this.stopping.signal.aborted) onError(error);
@@ -95,5 +114,31 @@ export class SharedListing {
       this.served = new Set();
       this.lastEndMs = runtime.monotonicMs();
     }
+  }
+
+  /** Two at most are under way; the first good answer counts, and the other call is cancelled. */
+  private list(): Promise<readonly ListedInstance[]> {
+    const { runtime, list } = this.o;
+    return new Promise((resolve, reject) => {
+      const ended = new AbortController();
+      const signal = AbortSignal.any([this.stopping.signal, ended.signal]);
+      let open = 0;
+      const end = (settle: () => void) => {
+        second.cancel();
+        settle();
+        ended.abort(new Error('another listing was quicker'));
+      };
+      const begin = () => {
+        open++;
+        list(signal).then(
+          (instances) => end(() => resolve(instances)),
+          (error: unknown) => {
+            if (--open === 0) end(() => reject(error));
+          },
+        );
+      };
+      const second = runtime.setTimer(Math.max(patienceMs, this.lastTookMs * patienceFactor), begin);
+      begin();
+    });
   }
 }

@@ -6,15 +6,18 @@ import type { PoolLabelConfig, ProviderConfig, Resources } from '../config/model
 import type { Runtime, Timer } from '../runtime.ts';
 import type { Adapter, CloudResource, ExternalId, Instance, Inventory, LaunchSpec } from './adapter.ts';
 import { Backoff } from './backoff.ts';
-import { withDeadline } from './deadline.ts';
+import { Calls } from './calls.ts';
 import { asProviderError, ProviderError } from './errors.ts';
 import { type LabelFacts, ProviderFacts } from './facts.ts';
+import { callBounds, guarded } from './guarded-adapter.ts';
 import { HostKeyScanner, type ScanOptions, type ScanTarget } from './host-key-scan.ts';
 import { SharedListing } from './listing.ts';
 import type { Logger } from './logger.ts';
 import type { MachineView } from './machine.ts';
+import { providerTroubles } from './provider-troubles.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { type LaunchMachineOptions, type MachineOptions, MachineRunner } from './runner.ts';
+import type { Trouble } from './trouble.ts';
 
 export type ProviderState = 'starting' | 'running' | 'failed' | 'idle' | 'stopped';
 
@@ -38,8 +41,6 @@ interface Parts {
   readonly limiter: RateLimiter;
 }
 
-const callTimeoutMs = 60_000;
-const stopTimeoutMs = 10_000;
 const unknownLabel: LabelFacts = { available: null, reason: 'the provider is not running', need: null };
 
 export class Provider {
@@ -48,6 +49,7 @@ export class Provider {
   private readonly o: ProviderOptions;
   private readonly backoff: Backoff;
   private readonly scanner: HostKeyScanner;
+  private readonly calls: Calls;
   private readonly stopping = new AbortController();
   private readonly listeners = new Set<() => void>();
   private parts: Parts | null = null;
@@ -57,6 +59,9 @@ export class Provider {
   private stopped: Promise<void> | null = null;
   private currentState: ProviderState = 'starting';
   private currentReason = 'it is starting';
+  /** Monotonic milliseconds; of `failed` since the first failure in a row. */
+  private stateSinceMs: number;
+  private retryAtMs: number | null = null;
 
   constructor(options: ProviderOptions) {
     this.o = options;
@@ -64,6 +69,8 @@ export class Provider {
     this.name = options.config.name;
     this.backoff = new Backoff({ runtime: options.runtime, firstMs: 500, mostMs: 60_000 });
     this.scanner = new HostKeyScanner(options.runtime);
+    this.calls = new Calls(options.runtime);
+    this.stateSinceMs = options.runtime.monotonicMs();
   }
 
   get state(): ProviderState {
@@ -160,6 +167,21 @@ export class Provider {
     return this.parts?.runner.machines() ?? [];
   }
 
+  /** What does not go as it should, for people. */
+  troubles(): Trouble[] {
+    return providerTroubles({
+      runtime: this.o.runtime,
+      name: this.name,
+      ratePerSecond: this.config.ratePerSecond,
+      state: this.currentState,
+      reason: this.currentReason,
+      sinceMs: this.stateSinceMs,
+      retryAtMs: this.retryAtMs,
+      calls: this.calls,
+      ...this.parts,
+    });
+  }
+
   async launch(spec: LaunchSpec, o: LaunchMachineOptions): Promise<Instance> {
     const { runner, facts } = this.need();
     try {
@@ -179,33 +201,31 @@ export class Provider {
     return this.scanner.scan(target, o);
   }
 
-  /** The host keys of an instance that was just launched could not be read. */
-  async unreachable(externalId: ExternalId): Promise<void> {
-    await this.parts?.adapter.unreachable?.(externalId);
+  /** The host keys of an instance that was just launched could not be read. Never rejects: that failure is what counts. */
+  async unreachable(externalId: ExternalId, signal: AbortSignal): Promise<void> {
+    try {
+      await this.parts?.adapter.unreachable?.(externalId, signal);
+    } catch (error) {
+      if (!signal.aborted)
+        this.o.log.warn({ provider: this.name, externalId, err: error }, 'Noting an unreachable instance failed');
+    }
   }
 
   async consoleLog(label: PoolLabelConfig, externalId: ExternalId, signal: AbortSignal): Promise<string | null> {
-    const { adapter } = this.need();
-    if (!adapter.consoleLog) return null;
-    return withDeadline(this.o.runtime, callTimeoutMs, 'reading the console', signal, (s) =>
-      adapter.consoleLog!(label, externalId, s),
-    );
+    return (await this.need().adapter.consoleLog?.(label, externalId, signal)) ?? null;
   }
 
   // --- leaks
 
   /** Everything in the cloud that carries this provider's mark, or might. */
-  listResources(signal: AbortSignal): Promise<readonly CloudResource[]> {
-    const { adapter } = this.need();
-    return withDeadline(this.o.runtime, callTimeoutMs, 'listing resources', signal, (s) => adapter.listResources(s));
+  async listResources(signal: AbortSignal): Promise<readonly CloudResource[]> {
+    return this.need().adapter.listResources(signal);
   }
 
   async deleteResource(resource: CloudResource, signal: AbortSignal): Promise<void> {
     const { adapter, limiter } = this.need();
     await limiter.take(signal);
-    await withDeadline(this.o.runtime, callTimeoutMs, `deleting a leaked ${resource.type}`, signal, (s) =>
-      adapter.deleteResource(resource, s),
-    );
+    await adapter.deleteResource(resource, signal);
   }
 
   // --- life cycle
@@ -217,23 +237,28 @@ export class Provider {
 
   private async tryStart(): Promise<void> {
     const { runtime, log } = this.o;
-    const bounded = <T>(what: string, work: (signal: AbortSignal) => Promise<T>) =>
-      withDeadline(runtime, callTimeoutMs, what, this.stopping.signal, work);
+    const { signal } = this.stopping;
+    this.retryAtMs = null;
     let adapter: Adapter | null = null;
+    let parts: Parts | null = null;
     try {
-      adapter = await bounded('loading the driver', () => this.o.createAdapter());
-      const started = adapter;
-      await bounded('starting', (signal) => started.start(signal));
-      const parts = this.assemble(adapter);
+      const raw = await this.calls.bounded('loading the driver', callBounds.start, signal, () =>
+        this.o.createAdapter(),
+      );
+      adapter = guarded(raw, this.calls);
+      await adapter.start(signal);
+      parts = this.assemble(adapter);
       await parts.facts.start();
-      if (this.stopping.signal.aborted) throw this.stopping.signal.reason as Error;
+      signal.throwIfAborted();
       this.parts = parts;
       this.backoff.reset();
       this.setState('running', '');
     } catch (error) {
+      parts?.facts.stop();
       if (adapter) await this.release(adapter);
-      if (this.stopping.signal.aborted) return;
+      if (signal.aborted) return;
       const delayMs = this.backoff.nextMs();
+      this.retryAtMs = runtime.monotonicMs() + delayMs;
       log.debug({ provider: this.name, err: error, delayMs }, 'A provider will be started again');
       this.setState('failed', `it could not be started: ${asProviderError(error).message}`);
       this.retryTimer = runtime.setBackgroundTimer(delayMs, () => void this.tryStart());
@@ -246,7 +271,6 @@ export class Provider {
       list: (signal) => adapter.listInstances(signal),
       runtime,
       intervalMs: adapter.listingIntervalMs ?? 1000,
-      timeoutMs: callTimeoutMs,
       onError: (error) => log.warn({ provider: this.name, err: error }, 'Listing instances failed'),
     });
     const limiter = this.o.limiter ?? new RateLimiter(config.ratePerSecond, runtime);
@@ -259,10 +283,10 @@ export class Provider {
       log,
       listing,
       limiter,
-      stepTimeoutMs: callTimeoutMs,
+      stepTimeoutMs: callBounds.step,
     });
     const onChange = () => this.changed();
-    const facts = new ProviderFacts({ config, adapter, runtime, log, isKnownNode, callTimeoutMs, onChange });
+    const facts = new ProviderFacts({ config, adapter, runtime, log, isKnownNode, onChange });
     return { adapter, runner, listing, facts, limiter };
   }
 
@@ -285,7 +309,7 @@ export class Provider {
 
   private async release(adapter: Adapter): Promise<void> {
     try {
-      await withDeadline(this.o.runtime, stopTimeoutMs, 'stopping', null, () => adapter.stop());
+      await adapter.stop();
     } catch (error) {
       this.o.log.warn({ provider: this.name, err: error }, 'The driver could not be stopped cleanly');
     }
@@ -294,6 +318,7 @@ export class Provider {
   private setState(state: ProviderState, reason: string): void {
     // Once per change of the reason, not once per try.
     if (state === this.currentState && reason === this.currentReason) return;
+    if (state !== this.currentState) this.stateSinceMs = this.o.runtime.monotonicMs();
     this.currentState = state;
     this.currentReason = reason;
     const fields = { provider: this.name, state, reason };

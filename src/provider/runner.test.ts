@@ -16,7 +16,6 @@ function setUp(ratePerSecond = Number.POSITIVE_INFINITY) {
     list: (signal) => adapter.listInstances(signal),
     runtime,
     intervalMs: 1000,
-    timeoutMs: 10_000,
     onError: () => undefined,
   });
   const limiter = new RateLimiter(ratePerSecond, runtime);

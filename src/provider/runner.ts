@@ -37,6 +37,8 @@ export interface LaunchMachineOptions extends MachineOptions {
   readonly onExternalId: (id: ExternalId, state: Json) => Promise<void>;
 }
 
+/** The cloud throttles as long as it has said so within this time. */
+const throttleMemoryMs = 60_000;
 /** Steps that are repeated because the cloud was too busy or the network failed, before the machine gives up. */
 const mostRepeats = 8;
 
@@ -44,6 +46,7 @@ export class MachineRunner {
   private readonly o: RunnerOptions;
   private readonly active = new Set<Machine>();
   private idleListeners: (() => void)[] = [];
+  private throttled: { readonly message: string; readonly sinceMs: number; readonly lastMs: number } | null = null;
 
   constructor(options: RunnerOptions) {
     this.o = options;
@@ -55,6 +58,12 @@ export class MachineRunner {
 
   get deleting(): number {
     return this.count('deletion');
+  }
+
+  /** Says the cloud that it gets too many calls? Since when, and in which words. */
+  get throttle(): { readonly message: string; readonly sinceMs: number } | null {
+    const { throttled } = this;
+    return throttled && this.o.runtime.monotonicMs() - throttled.lastMs <= throttleMemoryMs ? throttled : null;
   }
 
   /** What each machine waits for, and since when. */
@@ -159,6 +168,7 @@ export class MachineRunner {
       } catch (error) {
         machine.check();
         if (!(error instanceof ProviderError)) throw error;
+        if (error.code === 'throttled') this.noteThrottle(error);
         const passing = error.code === 'throttled' || (error.code === 'network' && networkToo());
         backoff ??= new Backoff({ runtime: this.o.runtime, firstMs: 250, mostMs: 15_000 });
         if (!passing || backoff.failures >= mostRepeats) throw error;
@@ -169,6 +179,11 @@ export class MachineRunner {
         await this.turn(machine);
       }
     }
+  }
+
+  private noteThrottle({ message }: ProviderError): void {
+    const now = this.o.runtime.monotonicMs();
+    this.throttled = { message, sinceMs: this.throttle?.sinceMs ?? now, lastMs: now };
   }
 
   private turn(machine: Machine): Promise<void> {
