@@ -85,6 +85,7 @@ export class Store {
   ): Mirror {
     const mirror = new Mirror({
       client: this.client,
+      runtime: this.runtime,
       root,
       classify,
       onChange: (path, entry) => view.apply(path, entry),

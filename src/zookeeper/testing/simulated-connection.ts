@@ -25,6 +25,8 @@ export interface SimulatedConnectionOptions {
   readonly latencyMs: () => number;
   readonly faultOf: (request: SeenRequest) => RequestFault | null;
   readonly onRequest: (request: SeenRequest, fault: RequestFault | null) => void;
+  /** Has the engine answer it. */
+  readonly perform: (connection: SimulatedConnection, frame: Buffer) => void;
   readonly onClose: (connection: SimulatedConnection) => void;
 }
 
@@ -172,7 +174,7 @@ export class SimulatedConnection implements Peer {
         this.destroy();
         return;
       case 'lost-after-commit':
-        this.o.engine.request(this, frame);
+        this.o.perform(this, frame);
         this.destroy();
         return;
       case 'session-expired':
@@ -183,7 +185,7 @@ export class SimulatedConnection implements Peer {
         break;
       default:
     }
-    this.o.engine.request(this, frame);
+    this.o.perform(this, frame);
   }
 
   // --- the client's side

@@ -29,8 +29,11 @@ export interface SimulatedZooKeeperOptions {
   readonly latencyMs?: { readonly least: number; readonly most: number };
   readonly commitMs?: { readonly least: number; readonly most: number };
   readonly limits?: Partial<EngineLimits>;
-  /** Each transaction that changes znodes, at the moment when the tree has changed and before anybody is told. */
-  readonly onTransaction?: (transaction: Transaction) => void;
+  /**
+   * Each transaction that changes znodes, at the moment when the tree has changed and before anybody is told. `by` is the
+   * client that asked for it; null: the server itself, at the end of a session for one.
+   */
+  readonly onTransaction?: (transaction: Transaction, by: string | null) => void;
   /** One line for each connection, request, fault and transaction: equal for equal runs. */
   readonly onTrace?: (line: string) => void;
 }
@@ -62,6 +65,8 @@ export class SimulatedZooKeeper {
   /** Clients that nothing passes to and from, with the connections that they had. */
   private readonly partitioned = new Map<string, readonly SimulatedConnection[]>();
   private readonly banned = new Set<string>();
+  /** Whose request is being performed. */
+  private writer: string | null = null;
 
   constructor(options: SimulatedZooKeeperOptions) {
     this.o = options;
@@ -162,6 +167,18 @@ export class SimulatedZooKeeper {
     for (const connection of this.of(name)) connection.destroy();
   }
 
+  /** As `ban`, but the client itself is not told either: what is left of it hears nothing any more. */
+  kill(name: string): void {
+    this.trace(`${name} is killed`);
+    const connections = this.of(name);
+    this.partitioned.set(name, connections);
+    this.banned.add(name);
+    for (const connection of connections) {
+      connection.freeze();
+      connection.destroy();
+    }
+  }
+
   /** No leader for that long: all connections are cut, new ones refused; state and sessions stay, all clocks start anew. */
   changeLeader(downMs: number): void {
     const storage = this.storage!;
@@ -221,6 +238,11 @@ export class SimulatedZooKeeper {
       faultOf: (request) => this.faults.of(request),
       onRequest: ({ client, operation, paths }, fault) =>
         this.trace(`${client} ${operation} ${paths.join(' ')}${fault ? ` [${fault.kind}]` : ''}`),
+      perform: (from, frame) => {
+        this.writer = from.name;
+        this.engine.request(from, frame);
+        this.writer = null;
+      },
       onClose: (closed) => {
         this.connections.delete(closed);
         this.trace(`${name} is disconnected`);
@@ -239,7 +261,7 @@ export class SimulatedZooKeeper {
       const events = transaction.events.map((e) => `${e.type} ${e.path}`).join(', ');
       this.trace(`zxid ${transaction.zxid}: ${events || 'no events'}`);
     }
-    this.o.onTransaction?.(transaction);
+    this.o.onTransaction?.(transaction, this.writer);
   }
 
   private trace(text: string): void {

@@ -1,0 +1,107 @@
+/** One launcher as a process of the simulated world: it starts, reloads, stops in order, or is killed. */
+import type { NodepoolConfig } from '../../src/config/model.ts';
+import { Launcher } from '../../src/launcher/launcher.ts';
+import { Store } from '../../src/store/store.ts';
+import { createZooKeeper } from '../../src/zookeeper/client/client.ts';
+import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
+import type { SimulatedZooKeeper } from '../../src/zookeeper/testing/simulated-zookeeper.ts';
+import type { Adapter } from '../../src/provider/adapter.ts';
+import type { Logger } from '../../src/provider/logger.ts';
+import type { SimulatedSettings } from './configuration.ts';
+import { SimulatedAdapter } from './adapter.ts';
+import type { SimulatedCloud } from './cloud.ts';
+import type { ProcessRuntime } from './virtual-time.ts';
+
+export interface LauncherProcessOptions {
+  /** Of its client; another one for each start. */
+  readonly name: string;
+  readonly hostname: string;
+  readonly zk: SimulatedZooKeeper;
+  readonly runtime: ProcessRuntime;
+  readonly clouds: ReadonlyMap<string, SimulatedCloud>;
+  readonly sessionTimeoutMs: number;
+  readonly log: Logger;
+  /** A planted bug may put another adapter around it. */
+  readonly wrapAdapter: (adapter: Adapter, runtime: ProcessRuntime) => Adapter;
+}
+
+export type ProcessState = 'starting' | 'running' | 'stopping' | 'ended';
+
+export class LauncherProcess {
+  readonly name: string;
+  readonly hostname: string;
+  state: ProcessState = 'starting';
+  config: NodepoolConfig;
+  readonly client: ZooKeeper;
+  private readonly o: LauncherProcessOptions;
+  private store: Store | null = null;
+  private launcher: Launcher | null = null;
+
+  constructor(options: LauncherProcessOptions, config: NodepoolConfig) {
+    this.o = options;
+    this.name = options.name;
+    this.hostname = options.hostname;
+    this.config = config;
+    this.client = createZooKeeper({
+      ...options.zk.clientOptions(options.name),
+      runtime: options.runtime,
+      sessionTimeoutMs: options.sessionTimeoutMs,
+    });
+  }
+
+  get alive(): boolean {
+    return this.state !== 'ended';
+  }
+
+  async start(): Promise<void> {
+    const { runtime, log, hostname } = this.o;
+    await this.client.waitConnected();
+    this.store = await Store.open({ client: this.client, runtime, log });
+    if (!this.alive) return;
+    this.launcher = new Launcher({
+      config: this.config,
+      store: this.store,
+      createAdapter: async (provider) => {
+        const { cloud, watching } = provider.settings as SimulatedSettings;
+        const adapter = new SimulatedAdapter({
+          cloud: this.o.clouds.get(cloud)!,
+          providerName: provider.name,
+          caller: runtime,
+          watching,
+        });
+        return this.o.wrapAdapter(adapter, runtime);
+      },
+      runtime,
+      log,
+      env: { NODEPOOL_TEST_CLEANUP_INTERVAL: '4', NODEPOOL_TEST_LOCK_CLEANUP: '20' },
+      hostname,
+      fqdn: `${hostname}.example`,
+      version: 'simulated',
+      stats: null,
+      processId: 1,
+    });
+    await this.launcher.start();
+    if (this.state === 'starting') this.state = 'running';
+  }
+
+  reload(config: NodepoolConfig): void {
+    this.config = config;
+    this.launcher?.reload(config);
+  }
+
+  /** As at SIGTERM. */
+  async stop(): Promise<void> {
+    this.state = 'stopping';
+    await this.launcher?.stop();
+    await this.store?.close();
+    await this.client.close();
+    this.state = 'ended';
+  }
+
+  /** As at SIGKILL: in the middle of whatever it does, nothing of it happens any more. */
+  kill(): void {
+    this.state = 'ended';
+    this.o.runtime.kill();
+    this.o.zk.kill(this.name);
+  }
+}
