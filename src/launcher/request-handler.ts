@@ -51,6 +51,9 @@ interface Slot {
 
 export const minReadyRequestor = 'NodePool:min-ready';
 
+/** By then the mirror knows of the node what its lock has shown. */
+const lostRaceRetryMs = 20;
+
 export class RequestHandler {
   readonly id: string;
   readonly pool: OwnPool;
@@ -264,6 +267,15 @@ export class RequestHandler {
     slot.reservation?.release();
     slot.reservation = null;
     this.settle();
+    if (slot.state === 'open' && this.waitsFor === null)
+      this.o.runtime.setBackgroundTimer(lostRaceRetryMs, () => this.refill());
+    this.o.onChange(this);
+  }
+
+  /** Somebody else was quicker, or the node was of no use: another one may do. */
+  private refill(): void {
+    if (this.waitsFor !== null) return;
+    this.fill();
     this.o.onChange(this);
   }
 
