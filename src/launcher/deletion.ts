@@ -19,6 +19,7 @@ import { awaitsTakeOver } from './stored-launch.ts';
 const removableStates: readonly NodeState[] = [
   'used',
   'in-use',
+  'testing',
   'building',
   'failed',
   'deleting',

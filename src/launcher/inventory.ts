@@ -1,14 +1,16 @@
 /**
  * Keeps the nodes of an inventory (static hosts) registered: one ready node a slot, re-registered as soon as the last user's
- * node is gone. One owner a provider: reconciled host by host, never two runs of one host at once.
+ * node is gone. One owner a provider: reconciled host by host, never two runs of one host at once; a lock for each host
+ * keeps several launchers with the same inventory from registering one slot twice.
  */
-import type { InventoryHost } from '../provider/adapter.ts';
+import type { HostCheck, InventoryHost } from '../provider/adapter.ts';
 import type { Logger } from '../provider/logger.ts';
 import { isBroken } from '../records/broken.ts';
 import type { NodeFields, NodeRecord } from '../records/node.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Operations } from '../store/operations.ts';
-import type { Store } from '../store/store.ts';
+import { registerHost } from '../store/host-registration.ts';
+import type { NodeEntry, Store } from '../store/store.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { ProviderPort } from './ports.ts';
 
@@ -24,6 +26,9 @@ export interface InventoryOptions {
   readonly evict: (nodeId: string) => void;
 }
 
+/** Another launcher is registering the same host; what it has done is known by then. */
+const lostRaceRetryMs = 200;
+
 type Identity = Pick<InventoryHost, 'name' | 'username' | 'connectionPort'>;
 
 const keyOf = (h: Identity) => `${h.name}\n${h.username ?? ''}\n${h.connectionPort}`;
@@ -32,6 +37,8 @@ const keyOfNode = (n: NodeRecord) => `${n.hostname ?? ''}\n${n.username ?? ''}\n
 export class InventoryReconciler {
   private readonly o: InventoryOptions;
   private readonly hosts: ReadonlyMap<string, InventoryHost>;
+  /** What is registered, by host and node id. */
+  private readonly nodes = new Map<string, Map<string, NodeRecord>>();
   private readonly queue: KeyedQueue;
   private readonly abort = new AbortController();
   /** Last problem of each host, so that it is logged once. */
@@ -49,12 +56,9 @@ export class InventoryReconciler {
       work: (key) => this.reconcile(key),
     });
     const { store } = options;
+    for (const entry of store.nodes.all()) this.note(undefined, entry);
     this.unfollow = [
-      store.nodes.onChange((_id, before, after) => {
-        const node = before?.node;
-        if (!after && node && !isBroken(node) && node.provider === options.provider.name)
-          this.queue.add(keyOfNode(node));
-      }),
+      store.nodes.onChange((_id, before, after) => this.note(before, after)),
       store.onSync(() => this.resync()),
     ];
     this.resync();
@@ -76,41 +80,65 @@ export class InventoryReconciler {
     await this.queue.stop();
   }
 
-  private nodes(): NodeRecord[] {
-    return [...this.o.store.nodes.byProvider(this.o.provider.name)].flatMap((id) => {
-      const node = this.o.store.nodes.get(id)?.node;
-      return node && !isBroken(node) ? [node] : [];
-    });
+  private note(before: NodeEntry | undefined, after: NodeEntry | undefined): void {
+    const was = this.ownNode(before);
+    const is = this.ownNode(after);
+    if (was) {
+      const key = keyOfNode(was);
+      const others = this.nodes.get(key);
+      others?.delete(was.id);
+      if (others?.size === 0) this.nodes.delete(key);
+      if (!is) this.queue.add(key);
+    }
+    if (!is) return;
+    const key = keyOfNode(is);
+    const others = this.nodes.get(key) ?? new Map<string, NodeRecord>();
+    this.nodes.set(key, others.set(is.id, is));
+  }
+
+  private ownNode(entry: NodeEntry | undefined): NodeRecord | null {
+    const node = entry?.node;
+    return node && !isBroken(node) && node.provider === this.o.provider.name ? node : null;
   }
 
   private dropUnconfigured(): void {
-    for (const node of this.nodes()) {
-      if (this.hosts.has(keyOfNode(node)) || !isStock(node)) continue;
-      this.o.log.info({ nodeId: node.id, host: node.hostname }, 'A host has left the configuration');
-      this.o.evict(node.id);
+    for (const [key, nodes] of this.nodes) {
+      if (this.hosts.has(key)) continue;
+      for (const node of nodes.values()) {
+        if (!isStock(node)) continue;
+        this.o.log.info({ nodeId: node.id, host: node.hostname }, 'A host has left the configuration');
+        this.o.evict(node.id);
+      }
     }
   }
 
   private async reconcile(key: string): Promise<number | undefined> {
     const host = this.hosts.get(key);
     if (!host || !this.o.store.synced || this.abort.signal.aborted) return undefined;
-    const slots = this.assign(
-      host,
-      this.nodes().filter((node) => keyOfNode(node) === key),
-    );
+    const slots = this.assign(host);
     const stock = slots.filter((node): node is NodeRecord => node !== undefined && isStock(node));
-    const missing = Array.from({ length: host.slots }, (_, slot) => slot).filter((slot) => slots[slot] === undefined);
     const outdated = stock.some((node) => this.differs(node, host));
-    if (missing.length === 0 && !outdated) return undefined;
+    const complete = emptySlots(slots, host).length === 0;
+    if (complete && !outdated) return undefined;
+    const found = await this.look(host, key);
+    if (this.abort.signal.aborted) return undefined;
+    if (found === null) {
+      // Nobody can use a host that is not there.
+      for (const node of stock) this.o.evict(node.id);
+      return this.o.retryMs;
+    }
+    if (outdated) for (const node of stock) await this.update(node, host, this.fields(host, found));
+    return complete || (await this.register(host, key, found)) ? undefined : lostRaceRetryMs;
+  }
+
+  /** null: the host cannot be used. */
+  private async look(host: InventoryHost, key: string): Promise<HostCheck | null> {
     try {
       const found = await this.o.provider.inventory!.check(host, this.abort.signal);
       this.problems.delete(key);
-      for (const slot of missing)
-        await this.o.operations.registerNode({ ...this.fields(host, found), state: 'ready', slot });
-      if (outdated) for (const node of stock) await this.update(node, host, this.fields(host, found));
-      return undefined;
+      return found;
     } catch (error) {
-      if (this.abort.signal.aborted) return undefined;
+      if (this.abort.signal.aborted) return null;
       const problem = error instanceof Error ? error.message : String(error);
       if (this.problems.get(key) !== problem) {
         this.o.log.warn(
@@ -119,17 +147,28 @@ export class InventoryReconciler {
         );
       }
       this.problems.set(key, problem);
-      // Nobody can use a host that is not there.
-      for (const node of stock) this.o.evict(node.id);
-      return this.o.retryMs;
+      return null;
     }
   }
 
+  private register(host: InventoryHost, key: string, found: HostCheck): Promise<boolean> {
+    return registerHost(this.o.store, this.o.provider.name, key, () =>
+      this.abort.signal.aborted
+        ? []
+        : emptySlots(this.assign(host), host).map((slot) => ({
+            ...this.fields(host, found),
+            state: 'ready',
+            slot,
+          })),
+    );
+  }
+
   /** Nodes by slot; nodes without a slot of their own take free ones, what is too many and free goes. */
-  private assign(host: InventoryHost, nodes: readonly NodeRecord[]): (NodeRecord | undefined)[] {
+  private assign(host: InventoryHost): (NodeRecord | undefined)[] {
+    const nodes = [...(this.nodes.get(keyOf(host))?.values() ?? [])];
     const slots: (NodeRecord | undefined)[] = [];
     const rest: NodeRecord[] = [];
-    for (const node of [...nodes].sort((a, b) => Number(isStock(a)) - Number(isStock(b)) || (a.id < b.id ? -1 : 1))) {
+    for (const node of nodes.sort((a, b) => Number(isStock(a)) - Number(isStock(b)) || (a.id < b.id ? -1 : 1))) {
       if (node.slot !== null && node.slot < host.slots && slots[node.slot] === undefined) slots[node.slot] = node;
       else rest.push(node);
     }
@@ -144,10 +183,7 @@ export class InventoryReconciler {
     return slots;
   }
 
-  private fields(
-    host: InventoryHost,
-    found: { hostKeys: readonly string[]; publicIpv4: string | null; publicIpv6: string | null },
-  ): NodeFields {
+  private fields(host: InventoryHost, found: HostCheck): NodeFields {
     return {
       provider: this.o.provider.name,
       pool: host.poolName,
@@ -190,6 +226,10 @@ export class InventoryReconciler {
     await locked.node.write(fields);
     await locked.node.release();
   }
+}
+
+function emptySlots(slots: readonly (NodeRecord | undefined)[], host: InventoryHost): number[] {
+  return Array.from({ length: host.slots }, (_, slot) => slot).filter((slot) => slots[slot] === undefined);
 }
 
 function isStock(node: NodeRecord): boolean {

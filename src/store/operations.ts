@@ -3,15 +3,7 @@
  * model, "The fewest transactions"). A multi that is refused leaves nothing behind; then the same goes step by step.
  */
 import { isBroken } from '../records/broken.ts';
-import {
-  encodeNode,
-  newNode,
-  type NodeFields,
-  type NodeRecord,
-  parseNode,
-  updateNode,
-  withNodeId,
-} from '../records/node.ts';
+import { encodeNode, type NodeFields, type NodeRecord, parseNode, updateNode, withNodeId } from '../records/node.ts';
 import {
   encodeRequest,
   newRequest,
@@ -225,12 +217,6 @@ export class Operations {
       this.store.nodes.mirror.ownCreate(id, encodeNode(node), result.stat);
       return { id, node: withNodeId(node, id), version: result.stat.version, contenders: new Set(), locked: false };
     });
-  }
-
-  /** A node that becomes ready without a launch (inventories). */
-  async registerNode(fields: NodeFields & { readonly state: 'ready' }): Promise<NodeEntry> {
-    const [entry] = await this.createNodes(undefined as never, [newNode(fields, this.now())]);
-    return entry!;
   }
 
   /** Locks a node that nobody else has touched yet and marks it `building`. */

@@ -11,6 +11,9 @@ export const paths = {
   requestLock: (id: string) => `/nodepool/requests-lock/${id}`,
   node: (id: string) => `/nodepool/nodes/${id}`,
   nodeLock: (id: string) => `/nodepool/nodes/${id}/lock`,
+  /** Ours alone: guards the registration of a host that several launchers may have in their configuration. */
+  hostLock: (provider: string, host: string) =>
+    `/nodepool/inventory-lock/${encodeURIComponent(provider)}/${encodeURIComponent(host)}`,
   component: (kind: string) => `/nodepool/components/${kind}`,
 } as const;
 

@@ -23,6 +23,7 @@ import { createZooKeeper } from '../../zookeeper/client/client.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { type Coordinator, startCoordinator } from '../../zookeeper/server/coordinator.ts';
 import { Launcher } from '../launcher.ts';
+import { Line } from './line.ts';
 
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 const drivers = { fake: fakeDriver, metastatic: metastaticDriver, static: staticDriver };
@@ -52,6 +53,25 @@ export class CloudClock {
   };
 }
 
+/** Everything that is timed happens `times` as fast as usual; its clock starts with the right time. */
+export function hastened(times: number): Runtime {
+  const beginMs = systemRuntime.monotonicMs();
+  const epochMs = systemRuntime.nowMs();
+  const passedMs = () => (systemRuntime.monotonicMs() - beginMs) * times;
+  return {
+    ...systemRuntime,
+    nowMs: () => epochMs + passedMs(),
+    monotonicMs: () => beginMs + passedMs(),
+    setTimer: (delayMs, callback) => systemRuntime.setTimer(delayMs / times, callback),
+    setBackgroundTimer: (delayMs, callback) => systemRuntime.setBackgroundTimer(delayMs / times, callback),
+  };
+}
+
+interface Place {
+  readonly store: Store;
+  readonly line: Line;
+}
+
 /** One provider of the fake driver; `pools` and `more` are YAML in flow style. */
 export function fakeProvider(name: string, pools: string, more = ''): string {
   return `
@@ -75,20 +95,23 @@ export class Cluster {
   };
   private readonly clients: ZooKeeper[] = [];
   private readonly stores: Store[] = [];
-  private readonly launchers = new Map<Launcher, ZooKeeper>();
+  private readonly launchers = new Map<Launcher, Place>();
   private readonly coordinator: Coordinator;
+  private readonly runtime: Runtime;
   /** What launchers started from now on report to. */
   stats: StatsSink | null = null;
   /** What a consumer sees and does. */
   seen!: Store;
   consumer!: Operations;
 
-  private constructor(coordinator: Coordinator, directory: string) {
+  private constructor(coordinator: Coordinator, directory: string, runtime: Runtime) {
     this.coordinator = coordinator;
     this.directory = directory;
+    this.runtime = runtime;
   }
 
-  static async start(): Promise<Cluster> {
+  /** `runtime`: that of launchers and consumers, not of ZooKeeper. */
+  static async start(runtime = systemRuntime): Promise<Cluster> {
     const directory = mkdtempSync(join(tmpdir(), 'nodepool-launcher-'));
     const coordinator = await startCoordinator({
       dataDir: directory,
@@ -96,8 +119,8 @@ export class Cluster {
       runtime: systemRuntime,
       log: () => undefined,
     });
-    const cluster = new Cluster(coordinator, directory);
-    cluster.seen = await cluster.open();
+    const cluster = new Cluster(coordinator, directory, runtime);
+    cluster.seen = (await cluster.open()).store;
     cluster.consumer = new Operations(cluster.seen);
     return cluster;
   }
@@ -121,29 +144,43 @@ export class Cluster {
     return loadConfig({ path, env: {}, drivers: definitions }).config;
   }
 
-  async launch(text: string, create: CreateAdapter = createAdapter): Promise<Launcher> {
-    const store = await this.open();
+  async launch(
+    text: string,
+    create: CreateAdapter = adaptersWith(this.runtime),
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Launcher> {
+    const place = await this.open();
+    const { store } = place;
     const launcher = new Launcher({
       config: this.config(text),
       store,
       createAdapter: create,
-      runtime: systemRuntime,
+      runtime: this.runtime,
       log: this.log,
-      env: {},
+      env,
       hostname: 'host',
       fqdn: 'host.example',
       version: 'test',
       stats: this.stats,
       processId: 1,
     });
-    this.launchers.set(launcher, store.client);
+    this.launchers.set(launcher, place);
     await launcher.start();
     return launcher;
   }
 
+  /** What the launcher itself sees. */
+  storeOf(launcher: Launcher): Store {
+    return this.launchers.get(launcher)!.store;
+  }
+
+  lineOf(launcher: Launcher): Line {
+    return this.launchers.get(launcher)!.line;
+  }
+
   /** As by `kill -9`, with the session's time over: nothing is handed back, nothing is written any more. */
   async kill(launcher: Launcher): Promise<void> {
-    await this.launchers.get(launcher)!.close();
+    await this.storeOf(launcher).client.close();
   }
 
   async createRaw(path: string, text: string): Promise<void> {
@@ -187,7 +224,10 @@ export class Cluster {
 
   async giveBack(id: string): Promise<void> {
     for (const nodeId of this.request(id)!.nodes) {
-      const held = await this.consumer.lockNode(nodeId, { expect: (n) => n.state === 'ready' && n.allocatedTo === id });
+      const expected = { expect: (n: NodeRecord) => n.state === 'ready' && n.allocatedTo === id };
+      let held = await this.consumer.lockNode(nodeId, expected);
+      // A launcher may be looking at it; consumers wait for that.
+      while (!held.ok && held.reason === 'locked') held = await this.consumer.lockNode(nodeId, expected);
       if (!held.ok) throw new Error(held.reason);
       await held.node.write({ state: 'used' });
       await held.node.release();
@@ -195,11 +235,12 @@ export class Cluster {
     await this.consumer.deleteRequest(id);
   }
 
-  private async open(): Promise<Store> {
-    const client = createZooKeeper({ servers: [], connector: this.coordinator.connector, runtime: systemRuntime });
+  private async open(): Promise<Place> {
+    const line = new Line(this.coordinator.connector);
+    const client = createZooKeeper({ servers: [], connector: line.connector, runtime: systemRuntime });
     this.clients.push(client);
-    const store = await Store.open({ client, runtime: systemRuntime, log: this.log });
+    const store = await Store.open({ client, runtime: this.runtime, log: this.log });
     this.stores.push(store);
-    return store;
+    return { store, line };
   }
 }

@@ -90,6 +90,15 @@ export class Mirror {
     return this.toFetch.has(path) || this.fetching.has(path) || (this.expected.get(path)?.events ?? 0) > 0;
   }
 
+  /** Resolves when all that had happened before the call is known, whoever did it; false when that cannot be said. */
+  async catchUp(): Promise<boolean> {
+    const { walk } = this;
+    // Events come in the order of the transactions, those before the sync come before its answer.
+    await this.o.client.sync(this.o.root);
+    await Promise.all([...new Set([...this.toFetch, ...this.fetching.keys()])].map((path) => this.fetch(path)));
+    return this.synced && this.walk === walk;
+  }
+
   async close(): Promise<void> {
     this.closed = true;
     this.retryTimer?.cancel();
