@@ -31,7 +31,8 @@ export class MinReadyReconciler {
   private readonly queue: KeyedQueue;
   /** Requests of this process, by id. */
   private readonly mine = new Map<string, string>();
-  private readonly failures = new Map<string, number>();
+  /** Labels whose last request has failed; until then (monotonic) no other one is made, whatever happens. */
+  private readonly failing = new Map<string, { failures: number; untilMs: number }>();
   private readonly unfollow: (() => void)[];
 
   constructor(options: MinReadyOptions) {
@@ -79,14 +80,9 @@ export class MinReadyReconciler {
     const { store, operations, log } = this.o;
     const wanted = this.o.labels().get(label)?.minReady ?? 0;
     if (!store.synced || wanted <= 0) return undefined;
-    const failed = await this.collectEnded(label);
-    if (failed) {
-      const failures = (this.failures.get(label) ?? 0) + 1;
-      this.failures.set(label, failures);
-      return (
-        Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 10)) * (0.75 + this.o.runtime.random() / 2)
-      );
-    }
+    await this.collectEnded(label);
+    const pauseMs = (this.failing.get(label)?.untilMs ?? 0) - this.o.runtime.monotonicMs();
+    if (pauseMs > 0) return pauseMs;
     const need = wanted - this.stock(label) - this.outstanding(label);
     if (need <= 0 || !this.o.available(label)) return undefined;
     log.info({ label, minReady: wanted, need }, 'Asking for nodes to keep in stock');
@@ -103,8 +99,8 @@ export class MinReadyReconciler {
     return undefined;
   }
 
-  /** Frees the nodes of fulfilled requests of ours; true when one has failed. */
-  private async collectEnded(label: string): Promise<boolean> {
+  /** Frees the nodes of fulfilled requests of ours; failed ones delay the next. */
+  private async collectEnded(label: string): Promise<void> {
     const { store, operations } = this.o;
     let failed = false;
     for (const [id, its] of [...this.mine]) {
@@ -116,7 +112,7 @@ export class MinReadyReconciler {
       }
       if (request.state === 'fulfilled') {
         await operations.freeNodesOf(id, request.nodes);
-        this.failures.delete(label);
+        this.failing.delete(label);
         this.mine.delete(id);
       } else if (request.state === 'failed') {
         await operations.deleteRequest(id);
@@ -124,7 +120,14 @@ export class MinReadyReconciler {
         failed = true;
       }
     }
-    return failed;
+    if (failed) this.noteFailure(label);
+  }
+
+  private noteFailure(label: string): void {
+    const { runtime } = this.o;
+    const failures = (this.failing.get(label)?.failures ?? 0) + 1;
+    const pauseMs = Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 10));
+    this.failing.set(label, { failures, untilMs: runtime.monotonicMs() + pauseMs * (0.75 + runtime.random() / 2) });
   }
 
   private stock(label: string): number {
