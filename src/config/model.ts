@@ -84,6 +84,8 @@ export interface PoolConfig {
 
 export interface PoolLabelConfig {
   readonly name: string;
+  /** Flavour, machine type, size: what the cloud has or has not; null where there is no such thing. */
+  readonly instanceType: string | null;
   readonly image: { readonly kind: 'cloud' | 'diskimage'; readonly name: string } | null;
   readonly hostKeyChecking: boolean;
   readonly consoleLog: boolean;

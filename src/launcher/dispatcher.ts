@@ -8,7 +8,7 @@ import { compareRequests, type RequestRecord } from '../records/request.ts';
 import type { Runtime, Timer } from '../runtime.ts';
 import type { Resources } from '../records/resources.ts';
 import type { Plan } from '../scheduling/plan.ts';
-import { candidates, route, type Routing, stateAfterDecline } from '../scheduling/routing.ts';
+import { candidates, type RegisteredPool, route, type Routing, stateAfterDecline } from '../scheduling/routing.ts';
 import { requestNeed, type TenantShortage, tenantShortage } from '../scheduling/tenants.ts';
 import type { HeldRequest, Operations } from '../store/operations.ts';
 import type { NodeEntry, Store } from '../store/store.ts';
@@ -16,10 +16,10 @@ import { KeyedQueue } from './keyed-queue.ts';
 import { killPoint } from './kill-points.ts';
 import type { LaunchContext } from './launch-context.ts';
 import type { Reservation } from './node-books.ts';
-import type { OwnPool } from './own-pool.ts';
+import type { OwnPool, ServedRequest } from './own-pool.ts';
 import type { Registry } from './registry.ts';
-import { minReadyRequestor, RequestHandler } from './request-handler.ts';
-import { SortedList } from './sorted-list.ts';
+import { isFull, minReadyRequestor, RequestHandler } from './request-handler.ts';
+import { compareOpen, type OpenRequest, RequestQueue, type Verdict } from './request-queue.ts';
 import { TenantQueue } from './tenant-queue.ts';
 
 export interface DispatcherOptions {
@@ -29,24 +29,17 @@ export interface DispatcherOptions {
   readonly context: LaunchContext;
   readonly runtime: Runtime;
   readonly log: Logger;
-  /** A request has begun or ended to wait, or has ended: its pool may have paused or go on. */
   /** Own providers are on their way up for the first time: who cannot serve yet does not say that it never will. */
   readonly startingUp: () => boolean;
   readonly tenantLimits: (tenant: string) => Resources | undefined;
+  /** A request has begun or ended to wait, or has ended: its pool may have paused or go on. */
   readonly onHandlerChange: () => void;
-}
-
-interface Open {
-  readonly request: RequestRecord;
-  readonly pools: readonly OwnPool[];
 }
 
 interface Choice {
   readonly pool: OwnPool;
   readonly plan: Plan;
 }
-
-const byRequest = (a: Open, b: Open) => compareRequests(a.request, b.request);
 
 /** What is counted as used from the decision on. */
 interface Holds {
@@ -62,9 +55,9 @@ export class Dispatcher {
   private readonly o: DispatcherOptions;
   private readonly pools = new Map<string, OwnPool>();
   private readonly handlers = new Map<string, RequestHandler>();
-  private readonly open = new Map<string, Open>();
-  private readonly order = new SortedList<Open>(byRequest);
-  private readonly overTenantLimit = new TenantQueue<Open>(byRequest);
+  private readonly open = new Map<string, OpenRequest>();
+  private readonly queue = new RequestQueue();
+  private readonly overTenantLimit = new TenantQueue<OpenRequest>(compareOpen);
   private readonly dirty = new Set<string>();
   private readonly declines: KeyedQueue;
   private allDirty = true;
@@ -183,13 +176,13 @@ export class Dispatcher {
   private routeOne(id: string): void {
     const before = this.open.get(id);
     if (before) {
-      this.order.remove(before);
+      this.queue.remove(before);
       this.overTenantLimit.remove(before.request.tenantName, before);
       this.open.delete(id);
     }
     const request = this.o.store.requests.get(id)?.request;
     if (!request || isBroken(request) || request.state !== 'requested' || this.handlers.has(id)) return;
-    const possible = candidates(request, this.o.registry.pools());
+    const possible = this.candidates(request);
     const pools: OwnPool[] = [];
     let declines = false;
     for (const pool of this.pools.values()) {
@@ -201,53 +194,48 @@ export class Dispatcher {
     if (declines || this.isAbandoned(request)) this.declines.add(id);
     if (pools.length === 0) return;
     pools.sort((a, b) => a.priority - b.priority);
-    const open = { request, pools };
+    const open = { request, pools, lane: laneOf(request, pools) };
     this.open.set(id, open);
-    this.order.insert(open);
+    this.queue.insert(open);
+  }
+
+  /** Registered pools that could serve it, less own ones whose clouds have just refused such nodes. */
+  private candidates(request: RequestRecord): RegisteredPool[] {
+    return candidates(request, this.o.registry.pools()).filter((possible) => {
+      const own = this.pools.get(possible.id);
+      return !own?.launches || !request.nodeTypes.some((label) => own.refusedLately(label) !== null);
+    });
   }
 
   private refillWaiting(): void {
     for (const pool of this.pools.values()) {
       if (!pool.paused) continue;
-      const waiting = [...pool.handlers].filter((handler) => handler.waiting);
-      waiting.sort((a, b) => compareRequests(a.request, b.request));
-      // Order among the waiting: who cannot be served keeps those behind it waiting too.
-      for (const handler of waiting) if (!handler.fill()) break;
+      const waiting = [...pool.waiting].sort((a, b) => compareRequests(a.request, b.request));
+      // Order among the waiting: who cannot be served keeps those behind it from what it waits for.
+      const still: ServedRequest[] = [];
+      for (const handler of waiting) if (!handler.fill(still)) still.push(handler);
     }
   }
 
   private acceptFromFront(): void {
-    for (const open of this.overTenantLimit.takeNext()) this.order.insert(open);
-    let taking = 0;
-    for (const pool of this.pools.values()) if (this.takesMore(pool)) taking++;
-    if (taking === 0 || this.order.size === 0) return;
-    const accepted: [Open, Choice, Holds][] = [];
-    const parked: [Open, TenantShortage][] = [];
-    for (const open of this.order) {
-      const pools = open.pools.filter((pool) => this.takesMore(pool));
-      if (pools.length === 0) continue;
-      const short = this.tenantShortage(open.request, pools[0]!);
-      if (short) {
-        parked.push([open, short]);
-        continue;
-      }
-      const choice = this.choose(open.request, pools);
-      if (!choice) continue;
-      const holds = this.prepare(open.request, choice);
-      accepted.push([open, choice, holds]);
-      if (!this.takesMore(choice.pool) && --taking === 0) break;
-    }
-    for (const [open, short] of parked) {
-      this.order.remove(open);
+    for (const open of this.overTenantLimit.takeNext()) this.queue.insert(open);
+    if (this.queue.size > 0 && this.pools.size > 0) this.queue.visit((open) => this.decide(open));
+  }
+
+  private decide(open: OpenRequest): Verdict {
+    const { request } = open;
+    const choice = this.choose(request, open.pools);
+    if (!choice) return 'blocked';
+    const short = this.tenantShortage(request, choice.pool);
+    if (short) {
       this.overTenantLimit.park(short.tenant, open, short.never);
+      return 'taken';
     }
-    for (const [open, choice, holds] of accepted) {
-      this.order.remove(open);
-      this.open.delete(open.request.id);
-      // There may be room for the next one of that tenant too.
-      if (open.request.tenantName !== null) this.tenantFreed(open.request.tenantName);
-      void this.accept(open.request, choice, holds);
-    }
+    this.open.delete(request.id);
+    // There may be room for the next one of that tenant too.
+    if (request.tenantName !== null) this.tenantFreed(request.tenantName);
+    void this.accept(request, choice, this.hold(request, choice));
+    return 'taken';
   }
 
   private tenantShortage(request: RequestRecord, pool: OwnPool): TenantShortage | null {
@@ -257,55 +245,36 @@ export class Dispatcher {
     return tenantShortage(tenant, limits, this.o.context.usedByTenant(tenant), requestNeed(request, pool));
   }
 
-  private takesMore(pool: OwnPool): boolean {
-    if (pool.paused || this.pausing.has(pool)) return false;
-    const most = pool.provider.config.maxConcurrency;
-    return most === Number.POSITIVE_INFINITY || this.launchesOf(pool.providerName) < most;
-  }
-
-  private launchesOf(provider: string): number {
-    let active = 0;
-    for (const pool of this.pools.values()) if (pool.providerName === provider) active += pool.activeLaunches;
-    return active;
-  }
-
-  /** The pool that can serve it whole, stock first; else the first one that may wait for it. */
+  /** The pool that can serve it whole, stock first; else the first one where it may wait. */
   private choose(request: RequestRecord, pools: readonly OwnPool[]): Choice | null {
     let best: (Choice & { stock: number }) | null = null;
     let waiting: Choice | null = null;
     for (const pool of pools) {
+      // Where nothing is launched, each request counts as one launch.
+      if (!pool.launches && pool.launchesLeft <= 0) continue;
       const made = this.o.context.plan(pool, request.nodeTypes, request, undefined);
-      if (made.waitsFor !== null) {
-        if (pool.launches) waiting ??= { pool, plan: made };
+      if (pool.isKeptBack(made)) continue;
+      if (made.waiting) {
+        if (mayWait(made)) waiting ??= { pool, plan: made };
         continue;
       }
       const stock = made.slots.filter((slot) => slot.kind === 'stock').length;
       if (!best || stock > best.stock) best = { pool, plan: made, stock };
     }
-    if (best) return best;
-    if (waiting && request.requestor === minReadyRequestor) {
-      this.declines.add(request.id);
-      return null;
-    }
-    return waiting;
+    if (best || !waiting || request.requestor !== minReadyRequestor || !isFull(waiting.plan)) return best ?? waiting;
+    this.declines.add(request.id);
+    return null;
   }
 
-  /** Pools whose next waiting request is being accepted at this moment. */
-  private readonly pausing = new Map<OwnPool, number>();
-
-  private prepare(request: RequestRecord, choice: Choice): Holds {
-    if (choice.plan.waitsFor !== null) this.pausing.set(choice.pool, (this.pausing.get(choice.pool) ?? 0) + 1);
+  private hold(request: RequestRecord, { pool, plan }: Choice): Holds {
     const { context } = this.o;
-    return {
-      capacity: context.reserveAll(choice.pool, choice.plan),
-      tenant: context.holdForTenant(choice.pool, request),
-    };
+    return { capacity: context.reserveAll(pool, plan), tenant: context.holdForTenant(pool, request) };
   }
 
   private async accept(request: RequestRecord, choice: Choice, holds: Holds): Promise<void> {
     const { pool, plan } = choice;
     const { operations, log } = this.o;
-    const handler = this.newHandler(request, pool, holds.tenant);
+    const handler = this.newHandler(request, pool, holds.tenant, plan);
     let why: string;
     try {
       const entry = this.o.store.requests.get(request.id);
@@ -316,23 +285,23 @@ export class Dispatcher {
       const result = entry
         ? await operations.acceptRequest(entry, { state: 'pending' }, created)
         : ({ ok: false, reason: 'gone' } as const);
-      this.unpausing(choice);
       if (result.ok) {
         killPoint('after-accept');
-        if (this.stopped || pool.retired) return await this.giveBack(handler, result.request);
+        if (this.stopped || pool.retired || handler.over) {
+          for (const reservation of holds.capacity) reservation.release();
+          return await this.giveBack(handler, result.request);
+        }
         handler.begin(result.request, plan, holds.capacity, result.nodes);
         if (!this.o.store.requests.get(request.id)) handler.requestGone();
         return;
       }
       why = result.reason;
     } catch (error) {
-      this.unpausing(choice);
       why = 'error';
       log.warn({ requestId: request.id, err: error }, 'Accepting a request failed');
     }
-    for (const reservation of [...holds.capacity, ...holds.tenant]) reservation.release();
-    this.handlers.delete(request.id);
-    pool.handlers.delete(handler);
+    for (const reservation of holds.capacity) reservation.release();
+    this.forget(handler);
     if (why !== 'gone') this.o.runtime.setBackgroundTimer(lostRaceRetryMs, () => this.touchRequest(request.id));
     this.touchCapacity();
   }
@@ -340,7 +309,7 @@ export class Dispatcher {
   /** Serves a locked `pending` request of a launcher that has gone, with what that one had begun. */
   takeOver(held: HeldRequest, pool: OwnPool, nodes: readonly NodeEntry[]): void {
     const { request } = held.entry;
-    const handler = this.newHandler(request, pool, this.o.context.holdForTenant(pool, request));
+    const handler = this.newHandler(request, pool, this.o.context.holdForTenant(pool, request), null);
     handler.takeOver(held, nodes);
     if (!this.o.store.requests.get(held.id)) handler.requestGone();
     this.touchCapacity();
@@ -352,11 +321,17 @@ export class Dispatcher {
     return undefined;
   }
 
-  private newHandler(request: RequestRecord, pool: OwnPool, tenantHolds: readonly Reservation[]): RequestHandler {
+  private newHandler(
+    request: RequestRecord,
+    pool: OwnPool,
+    tenantHolds: readonly Reservation[],
+    plan: Plan | null,
+  ): RequestHandler {
     const handler = new RequestHandler({
       request,
       pool,
       tenantHolds,
+      plan,
       operations: this.o.operations,
       context: this.o.context,
       runtime: this.o.runtime,
@@ -365,22 +340,18 @@ export class Dispatcher {
       declinedState: (declinedBy) => stateAfterDecline(declinedBy, this.o.registry.pools()),
     });
     this.handlers.set(request.id, handler);
-    pool.handlers.add(handler);
     return handler;
   }
 
-  private async giveBack(handler: RequestHandler, held: Parameters<RequestHandler['begin']>[0]): Promise<void> {
+  private forget(handler: RequestHandler): void {
+    handler.forget();
     this.handlers.delete(handler.id);
-    handler.pool.handlers.delete(handler);
-    await held.update({ state: 'requested' });
-    await held.release();
   }
 
-  private unpausing(choice: Choice): void {
-    if (choice.plan.waitsFor === null) return;
-    const left = (this.pausing.get(choice.pool) ?? 1) - 1;
-    if (left > 0) this.pausing.set(choice.pool, left);
-    else this.pausing.delete(choice.pool);
+  private async giveBack(handler: RequestHandler, held: Parameters<RequestHandler['begin']>[0]): Promise<void> {
+    this.forget(handler);
+    await held.update({ state: 'requested' });
+    await held.release();
   }
 
   private handlerChanged(handler: RequestHandler): void {
@@ -405,14 +376,14 @@ export class Dispatcher {
     // Declining before one's own pools are visible to all could fail a request that they can serve.
     if (!registry.shows(this.pools.keys()) || this.o.startingUp()) return 100;
     const request = entry.request;
-    const possible = candidates(request, registry.pools());
+    const possible = this.candidates(request);
     const reasons = new Map<string, string>();
     for (const pool of this.pools.values()) {
       const routing = route(request, pool, possible);
       if (routing.kind === 'decline') reasons.set(pool.id, routing.reason);
       else if (routing.kind === 'eligible' && request.requestor === minReadyRequestor && pool.launches) {
         const made = this.o.context.plan(pool, request.nodeTypes, request, undefined);
-        if (made.waitsFor !== null) reasons.set(pool.id, made.waitsFor);
+        if (made.waiting && isFull(made)) reasons.set(pool.id, made.waiting.reason);
       }
     }
     if (reasons.size === 0 && !this.isAbandoned(request)) return undefined;
@@ -428,5 +399,24 @@ export class Dispatcher {
       'Declined request',
     );
     return undefined;
+  }
+}
+
+/** Everything that makes one request's fate in a pass differ from another's, but for its tenant's limit. */
+function laneOf(request: RequestRecord, pools: readonly OwnPool[]): string {
+  const isMinReady = request.requestor === minReadyRequestor;
+  return JSON.stringify([request.nodeTypes, request.reuse, isMinReady, pools.map((pool) => pool.id)]);
+}
+
+/** Accepted although not everything is there: for capacity, or when max-concurrency lets it begin at least. */
+function mayWait({ waiting, slots }: Plan): boolean {
+  switch (waiting?.kind) {
+    case 'resource':
+    case 'quota':
+      return true;
+    case 'turn':
+      return slots.some((slot) => slot.kind !== 'wait');
+    default:
+      return false;
   }
 }

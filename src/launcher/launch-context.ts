@@ -7,11 +7,13 @@ import { newNode, type NodeFields, type NodeRecord } from '../records/node.ts';
 import type { RequestRecord } from '../records/request.ts';
 import type { ResourceTotal } from '../records/resources.ts';
 import type { Runtime } from '../runtime.ts';
+import type { CapacityMemory, Place } from '../scheduling/capacity-memory.ts';
 import { plan, type Plan } from '../scheduling/plan.ts';
 import type { Store } from '../store/store.ts';
 import type { NodeBooks, Reservation } from './node-books.ts';
 import type { OwnPool } from './own-pool.ts';
-import type { AttemptResult, Statistics } from './statistics.ts';
+import type { AttemptEnd } from './node-launch.ts';
+import type { Statistics } from './statistics.ts';
 
 export interface ResolvedImage {
   /** What the node's `image_id` says. */
@@ -27,6 +29,9 @@ export class LaunchContext {
   private readonly runtime: Runtime;
   private readonly log: Logger;
   private readonly statistics: Pick<Statistics, 'attempted'> | null;
+  private readonly memory: CapacityMemory;
+  /** Something that was refused may be asked for again after that many milliseconds. */
+  private readonly onRefusal: (againInMs: number) => void;
   /** Has a node of an inventory removed whose host does not answer. */
   private readonly onDeadHost: (nodeId: string) => void;
 
@@ -36,6 +41,8 @@ export class LaunchContext {
     runtime: Runtime;
     log: Logger;
     statistics: Pick<Statistics, 'attempted'> | null;
+    memory: CapacityMemory;
+    onRefusal: (againInMs: number) => void;
     onDeadHost: (nodeId: string) => void;
   }) {
     this.store = o.store;
@@ -43,24 +50,16 @@ export class LaunchContext {
     this.runtime = o.runtime;
     this.log = o.log;
     this.statistics = o.statistics;
+    this.memory = o.memory;
+    this.onRefusal = o.onRefusal;
     this.onDeadHost = o.onDeadHost;
-  }
-
-  /** Plans and reserves; every reservation must be released, at the latest when the node's record counts. */
-  planFor(
-    pool: OwnPool,
-    labels: readonly string[],
-    request: RequestRecord,
-    az: string | null | undefined,
-  ): { plan: Plan; reservations: Reservation[] } {
-    const made = this.plan(pool, labels, request, az);
-    return { plan: made, reservations: this.reserveAll(pool, made) };
   }
 
   plan(pool: OwnPool, labels: readonly string[], request: RequestRecord, az: string | null | undefined): Plan {
     return plan(labels, pool, { reuse: request.reuse, az });
   }
 
+  /** Every reservation must be released, at the latest when the node's record counts. */
   reserveAll(pool: OwnPool, made: Plan): Reservation[] {
     return made.slots.map((slot) => this.reserve(pool, slot));
   }
@@ -82,8 +81,20 @@ export class LaunchContext {
     return labels.map((label) => this.books.reserveForTenant(tenantName, pool.need(label) ?? {}));
   }
 
-  attempted(pool: OwnPool, request: RequestRecord, az: string | null, result: AttemptResult, ms: number): void {
-    this.statistics?.attempted(result, { provider: pool.providerName, az, requestor: request.requestor }, ms);
+  /** Remembers how it ended; returns how long not to try again there (milliseconds). */
+  attempted(pool: OwnPool, label: PoolLabelConfig, request: RequestRecord, end: AttemptEnd): number {
+    const { result, zone } = end;
+    const provider = pool.providerName;
+    this.statistics?.attempted(result, { provider, az: zone, requestor: request.requestor }, end.tookMs);
+    const place: Place = { provider, zone, label: label.name, instanceType: label.instanceType };
+    if (result === 'ready') this.memory.worked(place);
+    if (result !== 'quota' && result !== 'capacity') return 0;
+    const nowMs = this.runtime.monotonicMs();
+    const isNew = this.memory.avoided(place, result, nowMs) === null;
+    const { untilMs } = this.memory.refused(place, result, end.said, nowMs, end.retryAfterMs);
+    if (isNew) this.onRefusal(untilMs - nowMs);
+    const elsewhere = result === 'capacity' && this.memory.nowhere(pool.zones, place, nowMs) === null;
+    return elsewhere ? 0 : untilMs - nowMs;
   }
 
   newNode(pool: OwnPool, label: string, request: RequestRecord): NodeRecord {
@@ -139,8 +150,10 @@ export class LaunchContext {
     return this.image(pool, label);
   }
 
-  chooseZone(pool: OwnPool): string | null {
-    const zones = pool.config.availabilityZones ?? pool.provider.zones() ?? [null];
+  /** At random among those that have not just refused such a node. */
+  chooseZone(pool: OwnPool, label: PoolLabelConfig): string | null {
+    const place = { provider: pool.providerName, label: label.name, instanceType: label.instanceType };
+    const zones = this.memory.bestZones(pool.zones, place, this.runtime.monotonicMs());
     return zones[Math.floor(this.runtime.random() * zones.length)] ?? null;
   }
 

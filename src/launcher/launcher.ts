@@ -7,6 +7,8 @@ import { RateLimiter } from '../provider/rate-limiter.ts';
 import type { ComponentRecord } from '../records/component.ts';
 import type { Runtime } from '../runtime.ts';
 import { ComponentHandle } from '../store/components.ts';
+import { isBroken } from '../records/broken.ts';
+import { CapacityMemory } from '../scheduling/capacity-memory.ts';
 import { Operations } from '../store/operations.ts';
 import type { Store } from '../store/store.ts';
 import { BackingBrokers } from './backing-brokers.ts';
@@ -64,6 +66,7 @@ export class Launcher {
   private readonly backing: BackingBrokers;
   private readonly statistics: Statistics | null;
   private readonly limiters = new Map<string, RateLimiter>();
+  private readonly memory = new CapacityMemory();
   private readonly unfollow: (() => void)[] = [];
   private config: NodepoolConfig;
   private component: ComponentHandle | null = null;
@@ -132,6 +135,7 @@ export class Launcher {
       runtime,
       log,
       books: this.books,
+      memory: this.memory,
       fqdn: options.fqdn,
       record: () => this.record('pool', 'running'),
       onRegistered: (pool) => {
@@ -148,6 +152,8 @@ export class Launcher {
       runtime,
       log,
       statistics: this.statistics,
+      memory: this.memory,
+      onRefusal: (againInMs) => this.refused(againInMs),
       onDeadHost: evict,
     });
     this.dispatcher = new Dispatcher({
@@ -172,7 +178,7 @@ export class Launcher {
       onRemoved: () => undefined,
     });
     this.backing = new BackingBrokers({ store, operations: this.operations, runtime, log, evict });
-    this.eviction = new Eviction(this.books, this.deletion, store);
+    this.eviction = new Eviction(this.books, this.deletion);
     this.lostRequests = new LostRequestReconciler({
       store,
       operations: this.operations,
@@ -214,7 +220,13 @@ export class Launcher {
     const { store } = this.o;
     this.unfollow.push(
       this.books.follow(store.nodes),
-      store.nodes.onChange(() => this.capacityChanged()),
+      store.nodes.onChange((_id, before, after) => {
+        const gone = after ? null : before?.node;
+        // Nodes that never were in the cloud, such as those that it refused, leave no room.
+        if (gone && !isBroken(gone) && gone.provider !== null && gone.externalId !== null)
+          this.memory.freed(gone.provider);
+        this.capacityChanged();
+      }),
       store.images.onChange(() => this.dispatcher.touchAll()),
       store.client.onState((state) => {
         if (state === 'expired') this.dispatcher.sessionLost();
@@ -288,6 +300,16 @@ export class Launcher {
   private settingsChanged(): void {
     this.dispatcher.touchAll();
     this.minReady.resync();
+  }
+
+  /** A cloud has begun to refuse something: other pools may do, and it may itself in a while. */
+  private refused(againInMs: number): void {
+    this.dispatcher.touchAll();
+    this.o.runtime.setBackgroundTimer(againInMs, () => {
+      if (this.stopped) return;
+      this.dispatcher.touchAll();
+      this.dispatcher.touchCapacity();
+    });
   }
 
   private capacityChanged(): void {

@@ -79,8 +79,10 @@ export class MinReadyReconciler {
   private async reconcile(label: string): Promise<number | undefined> {
     const { store, operations, log } = this.o;
     const wanted = this.o.labels().get(label)?.minReady ?? 0;
-    if (!store.synced || wanted <= 0) return undefined;
+    if (!store.synced) return undefined;
+    // Also when nothing is to be kept in stock any more: what was asked for before would stay allocated.
     await this.collectEnded(label);
+    if (wanted <= 0) return undefined;
     const pauseMs = (this.failing.get(label)?.untilMs ?? 0) - this.o.runtime.monotonicMs();
     if (pauseMs > 0) return pauseMs;
     const need = wanted - this.stock(label) - this.outstanding(label);

@@ -39,11 +39,13 @@ export class NodeBooks {
   private readonly byPool = new Map<string, ResourceTotal>();
   private readonly byTenant = new Map<string, ResourceTotal>();
   private readonly counted = new Map<string, Counted>();
-  private readonly stockByLabel = new Map<string, SortedList<StockNode>>();
+  /** By pool, and by pool and label. */
+  private readonly stockLists = new Map<string, SortedList<StockNode>>();
   private readonly stocked = new Map<string, Stocked>();
   /** Stock nodes that a handler of this process has chosen and not yet written. */
   private readonly reserved = new Set<string>();
   private readonly leaving = new Map<string, Set<string>>();
+  private readonly leavingFrom = new Map<string, string>();
 
   /** Nodes of the tenant have gone: it has room for more. */
   private readonly onTenantFreed: (tenant: string) => void;
@@ -91,7 +93,14 @@ export class NodeBooks {
 
   /** Free nodes of the pool with the label, oldest first. */
   *stock(provider: string, pool: string, label: string): Iterable<StockNode> {
-    for (const node of this.stockByLabel.get(labelKey(provider, pool, label)) ?? []) {
+    for (const node of this.stockLists.get(labelKey(provider, pool, label)) ?? []) {
+      if (!this.reserved.has(node.id)) yield node;
+    }
+  }
+
+  /** All free nodes of the pool, oldest first. */
+  *stockOfPool(provider: string, pool: string): Iterable<StockNode> {
+    for (const node of this.stockLists.get(poolKey(provider, pool)) ?? []) {
       if (!this.reserved.has(node.id)) yield node;
     }
   }
@@ -145,7 +154,7 @@ export class NodeBooks {
     const isStock =
       node !== null && entry !== undefined && node.state === 'ready' && node.allocatedTo === null && !entry.locked;
     if (before) {
-      for (const key of before.keys) this.stockByLabel.get(key)?.remove(before.node);
+      for (const key of before.keys) this.stockLists.get(key)?.remove(before.node);
       this.stocked.delete(id);
     }
     if (!isStock || node.provider === null || node.pool === null) return;
@@ -156,23 +165,26 @@ export class NodeBooks {
       stateTime: node.stateTime,
       hostname: node.slot === null ? null : node.hostname,
     };
-    const keys = [...new Set(node.labels)].map((label) => labelKey(provider, pool, label));
+    const keys = [poolKey(provider, pool), ...[...new Set(node.labels)].map((l) => labelKey(provider, pool, l))];
     for (const key of keys) {
-      let list = this.stockByLabel.get(key);
-      if (!list) this.stockByLabel.set(key, (list = new SortedList(byAge)));
+      let list = this.stockLists.get(key);
+      if (!list) this.stockLists.set(key, (list = new SortedList(byAge)));
       list.insert(stock);
     }
     this.stocked.set(id, { node: stock, keys });
   }
 
   private updateLeaving(id: string, node: NodeRecord | null): void {
-    for (const ids of this.leaving.values()) ids.delete(id);
+    const before = this.leavingFrom.get(id);
+    if (before !== undefined) this.leaving.get(before)?.delete(id);
+    this.leavingFrom.delete(id);
     if (node === null || node.provider === null || node.pool === null) return;
     if (!['used', 'deleting', 'deleted', 'failed', 'aborted'].includes(node.state)) return;
     const key = poolKey(node.provider, node.pool);
     let ids = this.leaving.get(key);
     if (!ids) this.leaving.set(key, (ids = new Set()));
     ids.add(id);
+    this.leavingFrom.set(id, key);
   }
 }
 

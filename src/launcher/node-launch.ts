@@ -21,14 +21,15 @@ export interface NodeLaunch {
   readonly label: PoolLabelConfig;
   readonly imageExternalId: string | null;
   readonly request: RequestView | null;
-  readonly az: string | null;
+  /** Asked for each attempt. */
+  readonly zone: () => string | null;
   /** A launch that another launcher began. */
   readonly resume: ResumableLaunch | null;
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** Told of the end of each attempt, for statistics. */
-  readonly onAttempt: (result: AttemptResult, ms: number) => void;
+  /** Told of the end of each attempt; returns how long not to try again there at least (milliseconds). */
+  readonly onAttempt: (end: AttemptEnd) => number;
   /** Told of each step in words, for `explain`. */
   readonly onProgress: (text: string) => void;
 }
@@ -40,6 +41,15 @@ export type LaunchOutcome =
   | { readonly kind: 'failed'; readonly reason: string }
   /** The lock is gone or the launcher stops: nothing may be written any more. */
   | { readonly kind: 'lost'; readonly reason: string };
+
+export interface AttemptEnd {
+  readonly result: AttemptResult;
+  /** What the cloud said; '' for a success. */
+  readonly said: string;
+  readonly retryAfterMs: number;
+  readonly zone: string | null;
+  readonly tookMs: number;
+}
 
 const removalTimeoutMs = 600_000;
 
@@ -58,9 +68,12 @@ async function launch(o: NodeLaunch): Promise<LaunchOutcome> {
   const attempts = Math.max(1, o.provider.config.launchRetries);
   for (let attempt = o.resume?.attempt ?? 1; ; attempt++) {
     const startedMs = o.runtime.monotonicMs();
-    const report = (result: AttemptResult) => o.onAttempt(result, o.runtime.monotonicMs() - startedMs);
+    const resume = attempt === o.resume?.attempt ? o.resume : null;
+    const zone = resume ? resume.az : o.zone();
+    const report = (result: AttemptResult, said = '', retryAfterMs = 0) =>
+      o.onAttempt({ result, said, retryAfterMs, zone, tookMs: o.runtime.monotonicMs() - startedMs });
     try {
-      const fields = await attemptLaunch(o, attempt, attempt === o.resume?.attempt ? o.resume : null);
+      const fields = await attemptLaunch(o, attempt, zone, resume);
       report('ready');
       return { kind: 'launched', fields };
     } catch (error) {
@@ -69,7 +82,7 @@ async function launch(o: NodeLaunch): Promise<LaunchOutcome> {
         return { kind: 'lost', reason: 'the lock on the node is lost or the launcher stops' };
       }
       const failure = asProviderError(error);
-      report(failure.code);
+      const notBeforeMs = report(failure.code, failure.message, failure.retryAfterMs);
       o.log.warn(
         {
           nodeId: o.node.id,
@@ -90,13 +103,18 @@ async function launch(o: NodeLaunch): Promise<LaunchOutcome> {
         return { kind: 'failed', reason: `${attempts} launch attempts failed; the last one: ${failure.message}` };
       }
       o.onProgress(`launch attempt ${attempt} of ${attempts} failed: ${failure.message}`);
-      const cleaned = await cleanUp(o, failure, attempt);
+      const cleaned = await cleanUp(o, failure, attempt, notBeforeMs);
       if (!cleaned) return { kind: 'lost', reason: 'the launcher stops' };
     }
   }
 }
 
-async function attemptLaunch(o: NodeLaunch, attempt: number, resume: ResumableLaunch | null): Promise<NodeFields> {
+async function attemptLaunch(
+  o: NodeLaunch,
+  attempt: number,
+  zone: string | null,
+  resume: ResumableLaunch | null,
+): Promise<NodeFields> {
   const spec: LaunchSpec = {
     hostname: `np${o.node.id}`,
     nodeId: o.node.id,
@@ -109,7 +127,7 @@ async function attemptLaunch(o: NodeLaunch, attempt: number, resume: ResumableLa
       nodepool_provider_name: o.provider.name,
     },
     request: o.request,
-    availabilityZone: o.az,
+    availabilityZone: zone,
     attempt,
   };
   const doing = resume ? 'going on with the launch of a launcher that has gone' : 'launching';
@@ -122,7 +140,7 @@ async function attemptLaunch(o: NodeLaunch, attempt: number, resume: ResumableLa
     ...(resume ? { resume: resume.state, resumeExternalId: resume.externalId } : {}),
     onExternalId: async (externalId, state) => {
       killPoint('before-external-id');
-      const machine: StoredLaunch = { attempt, az: o.az, state };
+      const machine: StoredLaunch = { attempt, az: zone, state };
       const written = await o.node.write({ externalId, machine });
       if (!written.ok) throw new LockLostError(`node ${o.node.id}: ${written.reason}`);
       killPoint('after-external-id');
@@ -131,7 +149,7 @@ async function attemptLaunch(o: NodeLaunch, attempt: number, resume: ResumableLa
   killPoint('after-boot');
   const hostKeys = instance.hostKeys ?? (await scan(o, instance, started));
   killPoint('after-scan');
-  return readyFields(o, instance, hostKeys);
+  return readyFields(o, instance, zone, hostKeys);
 }
 
 async function scan(o: NodeLaunch, instance: Instance, started: number): Promise<readonly string[]> {
@@ -170,7 +188,7 @@ async function logConsole(o: NodeLaunch, externalId: ExternalId): Promise<void> 
 }
 
 /** Removes what a failed attempt left, so that there are never two instances for one node. False: the launcher stops. */
-async function cleanUp(o: NodeLaunch, failure: ProviderError, attempt: number): Promise<boolean> {
+async function cleanUp(o: NodeLaunch, failure: ProviderError, attempt: number, notBeforeMs: number): Promise<boolean> {
   const left = (failure.externalId ?? o.node.node.externalId) as ExternalId | null | undefined;
   for (let round = 1; left !== null && left !== undefined; round++) {
     try {
@@ -182,7 +200,7 @@ async function cleanUp(o: NodeLaunch, failure: ProviderError, attempt: number): 
       if (!(await pause(o, round))) return false;
     }
   }
-  return pause(o, attempt, failure.retryAfterMs);
+  return pause(o, attempt, Math.max(notBeforeMs, failure.retryAfterMs ?? 0));
 }
 
 async function pause(o: NodeLaunch, round: number, atLeastMs = 0): Promise<boolean> {
@@ -200,7 +218,7 @@ function interfaceIp(pool: PoolConfig, instance: Instance): string | null {
   return (pool.useInternalIp && instance.privateIpv4) || instance.interfaceIp;
 }
 
-function readyFields(o: NodeLaunch, instance: Instance, hostKeys: readonly string[]): NodeFields {
+function readyFields(o: NodeLaunch, instance: Instance, zone: string | null, hostKeys: readonly string[]): NodeFields {
   const port = instance.connectionPort;
   return {
     externalId: instance.externalId,
@@ -209,7 +227,7 @@ function readyFields(o: NodeLaunch, instance: Instance, hostKeys: readonly strin
     privateIpv4: instance.privateIpv4 ?? null,
     publicIpv6: instance.publicIpv6 ?? null,
     cloud: instance.cloud ?? null,
-    az: instance.availabilityZone ?? o.az,
+    az: instance.availabilityZone ?? zone,
     region: instance.region ?? null,
     hostId: instance.hostId ?? null,
     driverData: instance.driverData ?? null,

@@ -5,24 +5,25 @@
 import type { PoolConfig, PoolLabelConfig } from '../config/model.ts';
 import type { RequestRecord } from '../records/request.ts';
 import type { ResourceTotal, Resources } from '../records/resources.ts';
-import type { PlanPool, StockNode } from '../scheduling/plan.ts';
+import type { CapacityMemory } from '../scheduling/capacity-memory.ts';
+import { competes, type Plan, type PlanPool, type StockNode, type Waiting } from '../scheduling/plan.ts';
 import type { LabelStatus, RoutingPool } from '../scheduling/routing.ts';
 import type { NodeBooks } from './node-books.ts';
 import type { ProviderPort } from './ports.ts';
 
 /** A request that the pool has accepted (request-handler.ts). */
 export interface ServedRequest {
-  /** Waits for capacity. */
-  readonly waiting: boolean;
-  /** Launches under way. */
+  /** What it waits for; null while it does not. */
+  readonly waiting: Waiting | null;
+  /** Launches under way, or decided upon. */
   readonly launching: number;
   /** Labels that still need a node. */
-  readonly openLabels: number;
+  readonly openLabels: readonly string[];
   readonly request: RequestRecord;
   /** Its pool has left the configuration. */
   retire(): void;
-  /** Capacity may have come free; false when it still waits. */
-  fill(): boolean;
+  /** Capacity may have come free for it and those `before` it; false when it still waits. */
+  fill(before: readonly ServedRequest[]): boolean;
 }
 
 export interface OwnPoolOptions {
@@ -33,6 +34,10 @@ export interface OwnPoolOptions {
   readonly books: NodeBooks;
   /** Is there a ready upload of this disk image for the provider? */
   readonly diskImageReady: (image: string) => boolean;
+  /** Launches under way in all pools of this launcher at the pool's provider. */
+  readonly launchesOfProvider: () => number;
+  readonly memory: CapacityMemory;
+  readonly nowMs: () => number;
 }
 
 export class OwnPool implements RoutingPool, PlanPool {
@@ -43,6 +48,8 @@ export class OwnPool implements RoutingPool, PlanPool {
   private currentConfig: PoolConfig;
   /** Accepted requests, in the order of acceptance. */
   readonly handlers = new Set<ServedRequest>();
+  /** Those of them that wait. */
+  readonly waiting = new Set<ServedRequest>();
   private readonly o: OwnPoolOptions;
 
   constructor(options: OwnPoolOptions) {
@@ -90,10 +97,36 @@ export class OwnPool implements RoutingPool, PlanPool {
     return this.provider.inventory === undefined;
   }
 
-  /** A pool with waiting requests takes no others until those are served. */
+  /** Requests wait here: whatever would take away what they wait for has to wait too. */
   get paused(): boolean {
-    for (const handler of this.handlers) if (handler.waiting) return true;
+    return this.waiting.size > 0;
+  }
+
+  /** Would a request with this plan take what a waiting one waits for? */
+  isKeptBack(plan: Plan): boolean {
+    for (const { waiting, openLabels } of this.waiting) {
+      if (waiting && competes(plan, this, waiting, openLabels)) return true;
+    }
     return false;
+  }
+
+  get launchesLeft(): number {
+    const most = this.provider.config.maxConcurrency;
+    return most === Number.POSITIVE_INFINITY ? most : most - this.o.launchesOfProvider();
+  }
+
+  /** Where its nodes may be. */
+  get zones(): readonly (string | null)[] {
+    return this.config.availabilityZones ?? this.provider.zones() ?? [null];
+  }
+
+  refusedLately(name: string): string | null {
+    const label = this.config.labels.get(name);
+    if (!label || !this.launches) return null;
+    const { memory, nowMs } = this.o;
+    const place = { provider: this.providerName, zone: null, label: name, instanceType: label.instanceType };
+    const avoided = memory.avoided(place, 'quota', nowMs()) ?? memory.nowhere(this.zones, place, nowMs());
+    return avoided?.reason ?? null;
   }
 
   get limits(): Resources {

@@ -6,6 +6,7 @@ import type { PoolConfig } from '../config/model.ts';
 import type { Logger } from '../provider/logger.ts';
 import type { ComponentRecord } from '../records/component.ts';
 import type { Runtime } from '../runtime.ts';
+import type { CapacityMemory } from '../scheduling/capacity-memory.ts';
 import { ComponentHandle } from '../store/components.ts';
 import type { Store } from '../store/store.ts';
 import { OwnPool } from './own-pool.ts';
@@ -23,6 +24,7 @@ export interface OwnPoolsOptions {
   /** The pool is visible to all launchers: it may take requests. */
   readonly onRegistered: (pool: OwnPool) => void;
   readonly onRetired: (pool: OwnPool) => void;
+  readonly memory: CapacityMemory;
 }
 
 interface Parts {
@@ -89,11 +91,20 @@ export class OwnPools {
       provider,
       config,
       books: this.o.books,
+      launchesOfProvider: () => this.launchesOf(provider.name),
+      memory: this.o.memory,
+      nowMs: () => this.o.runtime.monotonicMs(),
       diskImageReady: (image) => this.o.store.images.mostRecentUpload(provider.name, image) !== undefined,
     });
     const parts: Parts = { pool, component: null };
     this.parts.set(keyOf(provider.name, config.name), parts);
     void this.register(parts);
+  }
+
+  private launchesOf(provider: string): number {
+    let launches = 0;
+    for (const { pool } of this.parts.values()) if (pool.providerName === provider) launches += pool.activeLaunches;
+    return launches;
   }
 
   private async register(parts: Parts): Promise<void> {

@@ -3,27 +3,28 @@
  * nodes over, or gives everything back. Decisions come from scheduling/plan.ts; writes go through store/operations.ts.
  */
 import type { Logger } from '../provider/logger.ts';
-import type { PoolLabelConfig } from '../config/model.ts';
 import { isBroken } from '../records/broken.ts';
-import type { NodeFields } from '../records/node.ts';
 import type { RequestRecord } from '../records/request.ts';
-import type { Plan, PlannedSlot } from '../scheduling/plan.ts';
+import { competes, type Plan, type PlannedSlot, type Waiting } from '../scheduling/plan.ts';
 import { refusal } from '../scheduling/routing.ts';
 import type { Runtime } from '../runtime.ts';
-import type { HeldNode, HeldRequest, Operations } from '../store/operations.ts';
+import type { HeldRequest, Operations } from '../store/operations.ts';
 import type { NodeEntry } from '../store/store.ts';
 import { killPoint } from './kill-points.ts';
-import type { LaunchContext, ResolvedImage } from './launch-context.ts';
+import type { LaunchContext } from './launch-context.ts';
 import type { Reservation } from './node-books.ts';
-import { launchNode } from './node-launch.ts';
-import type { OwnPool } from './own-pool.ts';
-import { type ResumableLaunch, resumableLaunch } from './stored-launch.ts';
+import type { OwnPool, ServedRequest } from './own-pool.ts';
+import { Slot } from './slot.ts';
+import { SlotFiller } from './slot-filler.ts';
+import { resumableLaunch } from './stored-launch.ts';
 
 export interface HandlerOptions {
   readonly request: RequestRecord;
   readonly pool: OwnPool;
   /** For each label; see Holds. */
   readonly tenantHolds: readonly Reservation[];
+  /** What it was decided to do with it; null: it is taken over. */
+  readonly plan: Plan | null;
   readonly operations: Operations;
   readonly context: LaunchContext;
   readonly runtime: Runtime;
@@ -34,36 +35,23 @@ export interface HandlerOptions {
   readonly declinedState: (declinedBy: readonly string[]) => 'failed' | 'requested';
 }
 
-type SlotState = 'open' | 'taking' | 'launching' | 'done' | 'failed';
-
-interface Slot {
-  readonly label: string;
-  state: SlotState;
-  node: HeldNode | null;
-  /** Written when the node is handed over. */
-  fields: NodeFields;
-  /** False when `fields` have been written already. */
-  unwritten: boolean;
-  reservation: Reservation | null;
-  tenantHold: Reservation | null;
-  progress: string;
-}
-
 export const minReadyRequestor = 'NodePool:min-ready';
 
 /** By then the mirror knows of the node what its lock has shown. */
 const lostRaceRetryMs = 20;
 
-export class RequestHandler {
+export class RequestHandler implements ServedRequest {
   readonly id: string;
   readonly pool: OwnPool;
-  /** Why it waits; null while it does not. */
-  waitsFor: string | null = null;
   private readonly o: HandlerOptions;
-  private readonly slots: Slot[];
+  private readonly slots: readonly Slot[];
+  private readonly filler: SlotFiller;
   private readonly abort = new AbortController();
+  /** Until the request is accepted. */
+  private expected: Plan | null;
+  private waitsFor: Waiting | null = null;
   private held: HeldRequest | null = null;
-  private az: string | null | undefined;
+  private isOver = false;
   private gone = false;
   private ending = false;
   private dropped = false;
@@ -73,16 +61,24 @@ export class RequestHandler {
     this.o = options;
     this.id = options.request.id;
     this.pool = options.pool;
-    this.slots = options.request.nodeTypes.map((label, index) => ({
-      label,
-      state: 'open',
-      node: null,
-      fields: {},
-      unwritten: true,
-      reservation: null,
-      tenantHold: options.tenantHolds[index] ?? null,
-      progress: '',
-    }));
+    this.slots = options.request.nodeTypes.map((label, index) => new Slot(label, options.tenantHolds[index] ?? null));
+    const { pool, operations, context, runtime, log } = options;
+    this.filler = new SlotFiller({
+      requestId: this.id,
+      request: () => this.request,
+      pool,
+      slots: this.slots,
+      operations,
+      context,
+      runtime,
+      log,
+      signal: this.abort.signal,
+      isGone: () => this.gone,
+      onRefused: (reason) => this.wait({ kind: 'refused', resource: '', reason }),
+    });
+    this.expected = options.plan;
+    pool.handlers.add(this);
+    this.wait(options.plan?.waiting ?? null);
   }
 
   get request(): RequestRecord {
@@ -90,24 +86,30 @@ export class RequestHandler {
     return latest && !latest.broken ? latest : this.o.request;
   }
 
-  get waiting(): boolean {
-    return this.waitsFor !== null && !this.ending;
+  /** It has ended: nothing is served under it any more. */
+  get over(): boolean {
+    return this.isOver;
+  }
+
+  get waiting(): Waiting | null {
+    return this.waitsFor;
   }
 
   get launching(): number {
+    if (this.expected) return this.expected.slots.filter((slot) => slot.kind === 'launch').length;
     return this.slots.filter((slot) => slot.state === 'launching').length;
   }
 
-  /** Labels that still need a node. */
-  get openLabels(): number {
-    return this.slots.filter((slot) => slot.state === 'open').length;
+  get openLabels(): readonly string[] {
+    const waiting = this.expected?.slots.filter((slot) => slot.kind === 'wait');
+    return (waiting ?? this.openSlots()).map((slot) => slot.label);
   }
 
   /** What it is doing, in words, a line a label. */
   describe(): string[] {
     return this.slots.map((slot) => {
       const node = slot.node ? ` (node ${slot.node.id})` : '';
-      if (slot.state === 'open') return `${slot.label}: waiting: ${this.waitsFor ?? 'about to be decided'}`;
+      if (slot.state === 'open') return `${slot.label}: waiting: ${this.waitsFor?.reason ?? 'about to be decided'}`;
       return `${slot.label}: ${slot.state}${node}${slot.progress ? `: ${slot.progress}` : ''}`;
     });
   }
@@ -115,13 +117,14 @@ export class RequestHandler {
   /** The request is accepted and locked; `created` are the `init` nodes for the launches of the plan, in its order. */
   begin(held: HeldRequest, plan: Plan, reservations: readonly Reservation[], created: readonly NodeEntry[]): void {
     this.held = held;
+    this.expected = null;
     let next = 0;
     this.apply(plan, reservations, (slot) => {
       const entry = created[next++];
-      if (entry) void this.guard(slot, this.launch(slot, entry));
+      if (entry) void this.guard(slot, this.filler.launch(slot, entry));
       else slot.state = 'open';
     });
-    if (plan.waitsFor !== null) this.o.onChange(this);
+    if (plan.waiting) this.o.onChange(this);
     this.settle();
   }
 
@@ -138,22 +141,25 @@ export class RequestHandler {
       if (!slot) continue;
       const launch = resumableLaunch(node);
       slot.tenantHold?.release();
-      if (launch) this.az ??= launch.az;
+      if (launch) this.filler.bind(slot, launch.az);
       if (launch || node.state === 'ready') {
         slot.state = launch ? 'launching' : 'taking';
-        void this.guard(slot, this.takeBack(slot, entry.id));
+        void this.guard(slot, this.filler.takeBack(slot, entry.id));
       } else if (node.state === 'init') {
         slot.state = 'launching';
-        void this.guard(slot, this.launch(slot, entry));
+        void this.guard(slot, this.filler.launch(slot, entry));
       }
     }
     this.fill();
     this.settle();
   }
 
-  /** Capacity may have come free: tries to fill what is open. Returns false when it still waits. */
-  fill(): boolean {
-    if (this.ending || this.gone || this.openLabels === 0) return true;
+  /**
+   * Capacity may have come free: tries to fill what is open, unless that would take what those `before` it wait for.
+   * Returns false when it still waits.
+   */
+  fill(before: readonly ServedRequest[] = []): boolean {
+    if (this.ending || this.gone || this.openLabels.length === 0) return true;
     const held = this.held;
     if (!held) return false;
     // The configuration or the limits may have changed since it was accepted.
@@ -162,34 +168,29 @@ export class RequestHandler {
       this.giveUp(never);
       return true;
     }
-    const { plan, reservations } = this.o.context.planFor(
-      this.pool,
-      this.openSlots().map((s) => s.label),
-      this.request,
-      this.az,
-    );
-    if (!this.pool.launches && plan.waitsFor !== null) {
-      for (const reservation of reservations) reservation?.release();
-      void this.handBack(plan.waitsFor);
+    const plan = this.o.context.plan(this.pool, this.openLabels, this.request, this.filler.zone);
+    if (before.some((other) => other.waiting && competes(plan, this.pool, other.waiting, other.openLabels)))
+      return false;
+    if (!this.pool.launches && plan.waiting) {
+      void this.handBack(plan.waiting.reason);
       return true;
     }
-    if (plan.waitsFor !== null && this.request.requestor === minReadyRequestor) {
-      for (const reservation of reservations) reservation?.release();
-      this.giveUp(plan.waitsFor);
+    if (this.request.requestor === minReadyRequestor && isFull(plan)) {
+      this.giveUp(plan.waiting!.reason);
       return true;
     }
     const toLaunch: Slot[] = [];
-    this.apply(plan, reservations, (slot) => toLaunch.push(slot));
+    this.apply(plan, this.o.context.reserveAll(this.pool, plan), (slot) => toLaunch.push(slot));
     if (toLaunch.length > 0) void this.createAndLaunch(held, toLaunch);
     this.settle();
-    return plan.waitsFor === null;
+    return plan.waiting === null;
   }
 
   /** The request's znode has vanished. Launches under way are finished and become stock. */
   requestGone(): void {
     if (this.gone || this.ending) return;
     this.gone = true;
-    this.waitsFor = null;
+    this.wait(null);
     for (const slot of this.openSlots()) slot.state = 'failed';
     this.o.log.info({ requestId: this.id }, 'The request was deleted while it was being served');
     this.settle();
@@ -223,7 +224,7 @@ export class RequestHandler {
   /** Unlocked as it is: another launcher of this pool takes it over, and without one it is reset as lost. */
   private async leaveToSuccessor(): Promise<void> {
     this.ending = true;
-    this.waitsFor = null;
+    this.wait(null);
     for (const slot of this.slots) {
       if (slot.node && slot.state === 'done' && slot.unwritten) {
         await slot.node.write({ ...slot.fields, allocatedTo: this.id }).catch(() => undefined);
@@ -237,16 +238,22 @@ export class RequestHandler {
     return this.slots.filter((slot) => slot.state === 'open');
   }
 
-  private apply(plan: Plan, reservations: readonly (Reservation | null)[], launch: (slot: Slot) => void): void {
+  private wait(waiting: Waiting | null): void {
+    this.waitsFor = waiting;
+    if (waiting) this.pool.waiting.add(this);
+    else this.pool.waiting.delete(this);
+  }
+
+  private apply(plan: Plan, reservations: readonly Reservation[], launch: (slot: Slot) => void): void {
     const open = this.openSlots();
-    this.waitsFor = plan.waitsFor;
+    this.wait(plan.waiting);
     plan.slots.forEach((planned: PlannedSlot, index) => {
       const slot = open[index]!;
       slot.reservation = reservations[index] ?? null;
       if (planned.kind === 'stock') {
-        if (planned.az !== null) this.az ??= planned.az;
+        if (planned.az !== null) this.filler.bind(slot, planned.az);
         slot.state = 'taking';
-        void this.guard(slot, this.take(slot, planned.nodeId));
+        void this.guard(slot, this.filler.take(slot, planned.nodeId));
       } else if (planned.kind === 'launch') {
         slot.state = 'launching';
         launch(slot);
@@ -266,6 +273,8 @@ export class RequestHandler {
     }
     slot.reservation?.release();
     slot.reservation = null;
+    // Locked, perhaps under a new session, only after the request had ended: nobody else would unlock it.
+    if (this.isOver) await slot.node?.release().catch(() => undefined);
     this.settle();
     if (slot.state === 'open' && this.waitsFor === null)
       this.o.runtime.setBackgroundTimer(lostRaceRetryMs, () => this.refill());
@@ -277,29 +286,6 @@ export class RequestHandler {
     if (this.waitsFor !== null) return;
     this.fill();
     this.o.onChange(this);
-  }
-
-  private async take(slot: Slot, nodeId: string): Promise<void> {
-    const usable = await this.o.context.checkStock(this.pool, nodeId, this.abort.signal);
-    killPoint('before-reuse');
-    const taken = usable
-      ? await this.o.operations.lockNode(nodeId, {
-          expect: (node) => node.state === 'ready' && node.allocatedTo === null && node.labels.includes(slot.label),
-        })
-      : null;
-    if (!taken?.ok) {
-      slot.state = 'open';
-      return;
-    }
-    killPoint('after-reuse-lock');
-    slot.node = taken.node;
-    slot.fields = {
-      allocatedTo: this.id,
-      tenantName: this.request.tenantName,
-      requestor: this.request.requestor,
-    };
-    slot.state = 'done';
-    slot.progress = 'taken from stock';
   }
 
   private async createAndLaunch(held: HeldRequest, slots: Slot[]): Promise<void> {
@@ -314,125 +300,9 @@ export class RequestHandler {
       });
     slots.forEach((slot, index) => {
       const entry = created?.[index];
-      if (entry) void this.guard(slot, this.launch(slot, entry));
+      if (entry) void this.guard(slot, this.filler.launch(slot, entry));
       else void this.guard(slot, Promise.reject(new Error('the node record could not be created')));
     });
-  }
-
-  private async launch(slot: Slot, entry: NodeEntry): Promise<void> {
-    // The node's document counts for the tenant.
-    slot.tenantHold?.release();
-    const label = this.pool.labelConfig(slot.label);
-    if (!label) throw new Error(`label ${slot.label} has left the configuration`);
-    if (this.az === undefined) this.az = this.o.context.chooseZone(this.pool);
-    const image = this.o.context.image(this.pool, label);
-    killPoint('before-lock');
-    const building = await this.o.operations.startBuilding(entry, {
-      ...this.o.context.buildingFields(this.pool, label, image),
-    });
-    // From here on the record itself counts as use.
-    slot.reservation?.release();
-    if (!building.ok) {
-      slot.state = this.gone ? 'failed' : 'open';
-      return;
-    }
-    killPoint('after-building');
-    await this.runLaunch(slot, building.node, label, image, null);
-  }
-
-  private async takeBack(slot: Slot, nodeId: string): Promise<void> {
-    const label = this.pool.labelConfig(slot.label);
-    const locked = await this.o.operations.lockNode(nodeId, {
-      expect: (node) => node.allocatedTo === this.id && (node.state === 'ready' || resumableLaunch(node) !== null),
-    });
-    const launch = locked.ok ? resumableLaunch(locked.node.node) : null;
-    if (!locked.ok || (launch && !label)) {
-      if (locked.ok) await locked.node.release();
-      slot.state = this.gone ? 'failed' : 'open';
-      return;
-    }
-    if (launch && label) {
-      this.o.log.info({ nodeId, requestId: this.id, externalId: launch.externalId }, 'Taking over a launch');
-      // A later attempt fails without its image; this one needs it no more.
-      const image = this.o.context.imageIfReady(this.pool, label);
-      return this.runLaunch(slot, locked.node, label, image, launch);
-    }
-    slot.node = locked.node;
-    slot.state = 'done';
-    slot.fields = { state: 'ready' };
-    slot.unwritten = false;
-    slot.progress = 'ready, launched by a launcher that has gone';
-  }
-
-  private async runLaunch(
-    slot: Slot,
-    node: HeldNode,
-    label: PoolLabelConfig,
-    image: ResolvedImage | null,
-    resume: ResumableLaunch | null,
-  ): Promise<void> {
-    slot.node = node;
-    const az = resume ? resume.az : (this.az ?? null);
-    const outcome = await launchNode({
-      node,
-      resume,
-      provider: this.pool.provider,
-      pool: this.pool.config,
-      label,
-      imageExternalId: image?.externalId ?? null,
-      request: this.o.context.requestView(this.request),
-      az,
-      onAttempt: (result, ms) => this.o.context.attempted(this.pool, this.request, az, result, ms),
-      runtime: this.o.runtime,
-      log: this.o.log,
-      signal: this.abort.signal,
-      onProgress: (text) => {
-        slot.progress = text;
-      },
-    });
-    switch (outcome.kind) {
-      case 'launched':
-        slot.fields = { state: 'ready', ...outcome.fields, ...(resume ? { launcher: this.pool.id } : {}) };
-        slot.progress = 'ready';
-        if (!this.gone && !this.isLast(slot)) await this.writeReady(slot, node);
-        slot.state = 'done';
-        return;
-      case 'aborted':
-        slot.progress = `refused for quota: ${outcome.reason}`;
-        await this.letGo(node, { state: 'aborted' });
-        slot.node = null;
-        slot.state = this.gone ? 'failed' : 'open';
-        slot.tenantHold = this.o.context.holdForTenant(this.pool, this.request, [slot.label])[0] ?? null;
-        this.waitsFor = `the cloud refused a launch for its quota: ${outcome.reason}`;
-        return;
-      case 'failed':
-        slot.progress = outcome.reason;
-        await this.letGo(node, { state: 'failed' });
-        slot.node = null;
-        slot.state = 'failed';
-        return;
-      case 'lost':
-        slot.progress = outcome.reason;
-        slot.state = 'failed';
-        // Locked only after everything else had been handed back: left unlocked like those.
-        if (node.held) await node.release();
-    }
-  }
-
-  /** With siblings still on their way, `ready` is written at once; the last one goes with the hand-over. */
-  private async writeReady(slot: Slot, node: HeldNode): Promise<void> {
-    const written = await node.write(slot.fields);
-    if (written.ok) slot.unwritten = false;
-  }
-
-  private isLast(slot: Slot): boolean {
-    return this.slots.every((other) => other === slot || other.state === 'done');
-  }
-
-  private async letGo(node: HeldNode, fields: NodeFields): Promise<void> {
-    if (!node.held) return;
-    await node.write(fields);
-    await node.release();
   }
 
   /** Looks whether the request can end now. */
@@ -440,7 +310,7 @@ export class RequestHandler {
     if (this.ending || !this.held) return;
     if (this.slots.some((slot) => slot.state === 'taking' || slot.state === 'launching')) return;
     if (this.gone) this.finish(this.returnNodes(), 'returning its nodes');
-    else if (this.pool.retired && this.openLabels > 0) void this.handBack('its pool has left the configuration');
+    else if (this.pool.retired && this.openLabels.length > 0) void this.handBack('its pool has left the configuration');
     else if (this.giveUpReason !== null) this.finish(this.decline(this.giveUpReason), 'declining');
     else if (this.slots.some((slot) => slot.state === 'failed')) {
       const failed = this.slots
@@ -452,6 +322,7 @@ export class RequestHandler {
 
   private finish(work: Promise<void>, what: string): void {
     this.ending = true;
+    this.wait(null);
     void work
       .catch((error: unknown) => {
         if (!this.dropped)
@@ -501,7 +372,7 @@ export class RequestHandler {
 
   private giveUp(reason: string): void {
     this.giveUpReason = reason;
-    this.waitsFor = null;
+    this.wait(null);
     for (const slot of this.openSlots()) {
       slot.state = 'failed';
       slot.progress = reason;
@@ -528,7 +399,7 @@ export class RequestHandler {
   private async handBack(reason: string): Promise<void> {
     if (this.ending || !this.held) return;
     this.ending = true;
-    this.waitsFor = null;
+    this.wait(null);
     try {
       for (const slot of this.slots) {
         // A half-launched node is left unlocked in `building`: whoever comes next finds and removes it.
@@ -550,11 +421,21 @@ export class RequestHandler {
   }
 
   private end(): void {
-    for (const slot of this.slots) {
-      slot.reservation?.release();
-      slot.tenantHold?.release();
-    }
-    this.pool.handlers.delete(this);
+    this.isOver = true;
+    for (const slot of this.slots) void slot.node?.release().catch(() => undefined);
+    this.forget();
     this.o.onChange(this);
   }
+
+  /** The pool serves it no more; nothing is counted for it any longer. */
+  forget(): void {
+    for (const slot of this.slots) slot.releaseHolds();
+    this.wait(null);
+    this.pool.handlers.delete(this);
+  }
+}
+
+/** For want of capacity, which a request of min-ready does not wait for. */
+export function isFull(plan: Plan): boolean {
+  return plan.waiting !== null && plan.waiting.kind !== 'turn';
 }

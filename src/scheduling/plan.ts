@@ -21,6 +21,10 @@ export interface PlanPool {
   readonly providerLimits: Resources | null;
   readonly providerUsed: ResourceTotal;
   need(label: string): Resources | null;
+  /** Launches that may be begun beside those under way (max-concurrency); Infinity: no limit. */
+  readonly launchesLeft: number;
+  /** Why the cloud should not be asked for such a node just now; null: it can be. */
+  refusedLately(label: string): string | null;
   /** Unallocated, unlocked, not reserved nodes of this pool with the label, oldest first. */
   stock(label: string): Iterable<StockNode>;
 }
@@ -28,12 +32,28 @@ export interface PlanPool {
 export type PlannedSlot =
   | { readonly kind: 'stock'; readonly label: string; readonly nodeId: string; readonly az: string | null }
   | { readonly kind: 'launch'; readonly label: string; readonly need: Resources }
-  | { readonly kind: 'wait'; readonly label: string; readonly reason: string };
+  | { readonly kind: 'wait'; readonly label: string };
+
+/**
+ * What a label waits for, and with whom it competes for it:
+ * `resource`: the pool's or the provider's quota of that name · `quota`: that the provider's quota becomes known ·
+ * `turn`: the end of one of the provider's launches · `refused`: the cloud, which has refused such a node just now ·
+ * `host`: a free host of an inventory.
+ */
+export type WaitKind = 'resource' | 'quota' | 'turn' | 'refused' | 'host';
+
+export interface Waiting {
+  readonly kind: WaitKind;
+  /** Of kind `resource`: its name; else ''. */
+  readonly resource: string;
+  /** In words. */
+  readonly reason: string;
+}
 
 export interface Plan {
   readonly slots: readonly PlannedSlot[];
-  /** Set when a slot waits. */
-  readonly waitsFor: string | null;
+  /** Set when a slot waits: what the first one of them waits for. */
+  readonly waiting: Waiting | null;
 }
 
 export interface PlanOptions {
@@ -48,7 +68,8 @@ export function plan(labels: readonly string[], pool: PlanPool, options: PlanOpt
   const hosts = new Set<string>();
   let az = options.az;
   let launching: Resources = {};
-  let waitsFor: string | null = null;
+  let launches = 0;
+  let waiting: Waiting | null = null;
 
   for (const label of labels) {
     const node = options.reuse || !pool.launches ? pick(pool.stock(label), taken, hosts, az) : undefined;
@@ -60,18 +81,18 @@ export function plan(labels: readonly string[], pool: PlanPool, options: PlanOpt
       continue;
     }
     // Once something has to wait, later labels wait too: requests are filled in order.
-    const reason: string | null = waitsFor ?? whyNotLaunch(label, pool, launching);
-    if (reason !== null) {
-      waitsFor = reason;
-      slots.push({ kind: 'wait', label, reason });
+    waiting ??= whyNotLaunch(label, pool, launching, launches);
+    if (waiting !== null) {
+      slots.push({ kind: 'wait', label });
       continue;
     }
     const need = pool.need(label) ?? {};
     launching = plus(launching, need);
+    launches++;
     slots.push({ kind: 'launch', label, need });
   }
-  if (waitsFor !== null && !pool.launches) return matchWhole(labels, pool) ?? { slots, waitsFor };
-  return { slots, waitsFor };
+  if (waiting !== null && !pool.launches) return matchWhole(labels, pool) ?? { slots, waiting };
+  return { slots, waiting };
 }
 
 /**
@@ -98,7 +119,7 @@ function matchWhole(labels: readonly string[], pool: PlanPool): Plan | null {
   for (const { index, node } of ownerOf.values()) {
     slots[index] = { kind: 'stock', label: labels[index]!, nodeId: node.id, az: node.az };
   }
-  return { slots, waitsFor: null };
+  return { slots, waiting: null };
 }
 
 function firstOf<T>(items: Iterable<T>, count: number): T[] {
@@ -127,16 +148,37 @@ function pick(
   return second;
 }
 
-function whyNotLaunch(label: string, pool: PlanPool, launching: Resources): string | null {
-  if (!pool.launches) return `no free host with label ${label}`;
+function whyNotLaunch(label: string, pool: PlanPool, launching: Resources, launches: number): Waiting | null {
+  if (!pool.launches) return { kind: 'host', resource: '', reason: `no free host with label ${label}` };
   const need = pool.need(label);
-  if (need === null || pool.providerLimits === null) return "the provider's quota is not known yet";
+  if (need === null || pool.providerLimits === null)
+    return { kind: 'quota', resource: '', reason: "the provider's quota is not known yet" };
   const wanted = plus(launching, need);
   const inPool = shortage(pool.limits, pool.used, wanted);
-  if (inPool) return `the pool is full: ${describe(inPool)}`;
+  if (inPool) return { kind: 'resource', resource: inPool.resource, reason: `the pool is full: ${describe(inPool)}` };
   const inCloud = shortage(pool.providerLimits, pool.providerUsed, wanted);
-  if (inCloud) return `the provider's quota is used up: ${describe(inCloud)}`;
+  if (inCloud)
+    return {
+      kind: 'resource',
+      resource: inCloud.resource,
+      reason: `the provider's quota is used up: ${describe(inCloud)}`,
+    };
+  const refused = pool.refusedLately(label);
+  if (refused !== null) return { kind: 'refused', resource: '', reason: refused };
+  if (launches >= pool.launchesLeft)
+    return { kind: 'turn', resource: '', reason: 'the provider makes as many nodes at once as max-concurrency allows' };
   return null;
+}
+
+/** Would a request with this plan take away what another one, with these open labels, waits for? */
+export function competes(made: Plan, pool: PlanPool, waiting: Waiting, openLabels: readonly string[]): boolean {
+  // Hosts often have several labels: any may be what the other one needs.
+  if (waiting.kind === 'host') return true;
+  return made.slots.some((slot) => {
+    if (slot.kind === 'stock') return openLabels.includes(slot.label);
+    if (waiting.kind !== 'resource') return waiting.kind !== 'refused' || openLabels.includes(slot.label);
+    return (pool.need(slot.label)?.[waiting.resource] ?? 0) > 0;
+  });
 }
 
 function describe(s: Shortage): string {

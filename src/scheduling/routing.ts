@@ -69,7 +69,14 @@ export function route(request: RequestRecord, pool: RoutingPool, possible: reado
   if (wish !== null && wish !== pool.providerName && possible.some((p) => p.providerName === wish)) {
     return { kind: 'yield', reason: `the request prefers provider ${wish}, which can serve it` };
   }
-  const better = possible.find((p) => p.id !== pool.id && p.priority < pool.priority && !p.paused);
+  // One of another provider than the preferred one yields to this pool: yielding to it would leave the request to nobody.
+  const better = possible.find(
+    (p) =>
+      p.id !== pool.id &&
+      p.priority < pool.priority &&
+      !p.paused &&
+      (wish !== pool.providerName || p.providerName === wish),
+  );
   if (better) {
     return {
       kind: 'yield',

@@ -68,6 +68,13 @@ describe('routing', () => {
       [mine, registered('other', ['a'], { priority: 1, paused: true })],
       'eligible',
     ],
+    [
+      'preferred, with a better pool that yields to it',
+      { nodeTypes: ['a'], provider: mine.providerName },
+      pool(['a']),
+      [mine, registered('other', ['a'], { priority: 1 })],
+      'eligible',
+    ],
     ['label elsewhere', { nodeTypes: ['b'] }, pool(['a']), [mine, registered('other', ['b'])], 'yield'],
     ['label nowhere', { nodeTypes: ['b'] }, pool(['a']), [mine], 'decline'],
     ['disabled', { nodeTypes: ['a'] }, pool(['a'], { disabled: true }), [mine], 'decline'],
@@ -105,6 +112,8 @@ describe('plan', () => {
     providerLimits: {},
     providerUsed: total({}),
     need: () => ({ instances: 1 }),
+    launchesLeft: Number.POSITIVE_INFINITY,
+    refusedLately: () => null,
     stock: () => stock,
     ...more,
   });

@@ -100,6 +100,7 @@ function poolOf(plan: PoolPlan, providerName: string): PoolConfig {
 function poolLabelOf(name: string): PoolLabelConfig {
   return {
     name,
+    instanceType: null,
     image: { kind: 'cloud', name: 'image' },
     hostKeyChecking: false,
     consoleLog: false,

@@ -247,6 +247,7 @@ function loadLabel(
   };
   return {
     name: l.name,
+    instanceType: l['flavor-name'] ?? null,
     image: image ? { kind: 'cloud', name: l['cloud-image']! } : { kind: 'diskimage', name: l.diskimage! },
     hostKeyChecking: l['host-key-checking'] ?? one['host-key-checking'] ?? true,
     consoleLog: l['console-log'] ?? false,

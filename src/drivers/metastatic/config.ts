@@ -117,6 +117,7 @@ function loadLabel(
   byBackingLabel.set(settings.backingLabel, settings);
   return {
     name: l.name,
+    instanceType: null,
     image: { kind: 'cloud', name: 'unused' },
     hostKeyChecking: l['host-key-checking'] ?? one['host-key-checking'] ?? false,
     consoleLog: false,

@@ -111,6 +111,7 @@ function loadPool(
 function label(name: string): PoolLabelConfig {
   return {
     name,
+    instanceType: null,
     image: null,
     hostKeyChecking: true,
     consoleLog: false,

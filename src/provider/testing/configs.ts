@@ -5,6 +5,7 @@ import type { LaunchSpec } from '../adapter.ts';
 export function labelConfig(o: Partial<PoolLabelConfig> = {}): PoolLabelConfig {
   return {
     name: 'small',
+    instanceType: null,
     image: { kind: 'cloud', name: 'img' },
     hostKeyChecking: true,
     consoleLog: false,

@@ -1,0 +1,204 @@
+/**
+ * Gets the node for one label of a request: from stock, by a launch, or by going on with the launch of a launcher that has
+ * gone. Keeps the request's nodes in one zone. What becomes of the request is the handler's business.
+ */
+import type { PoolLabelConfig } from '../config/model.ts';
+import type { Logger } from '../provider/logger.ts';
+import type { NodeFields } from '../records/node.ts';
+import type { RequestRecord } from '../records/request.ts';
+import type { Runtime } from '../runtime.ts';
+import type { HeldNode, Operations } from '../store/operations.ts';
+import type { NodeEntry } from '../store/store.ts';
+import { killPoint } from './kill-points.ts';
+import type { LaunchContext, ResolvedImage } from './launch-context.ts';
+import { launchNode } from './node-launch.ts';
+import type { OwnPool } from './own-pool.ts';
+import type { Slot } from './slot.ts';
+import { type ResumableLaunch, resumableLaunch } from './stored-launch.ts';
+
+export interface SlotFillerOptions {
+  readonly requestId: string;
+  readonly request: () => RequestRecord;
+  readonly pool: OwnPool;
+  readonly slots: readonly Slot[];
+  readonly operations: Operations;
+  readonly context: LaunchContext;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** The request's znode has vanished: nothing is begun for it any more. */
+  readonly isGone: () => boolean;
+  /** The cloud has refused a launch for its quota, `reason` says how: the slot is open again. */
+  readonly onRefused: (reason: string) => void;
+}
+
+export class SlotFiller {
+  private readonly o: SlotFillerOptions;
+  private boundZone: string | null | undefined;
+
+  constructor(options: SlotFillerOptions) {
+    this.o = options;
+  }
+
+  /** Zone of the request's nodes; undefined: free to choose. */
+  get zone(): string | null | undefined {
+    return this.o.slots.some((slot) => slot.bound) ? this.boundZone : undefined;
+  }
+
+  /** A node of the request is in that zone, or will be. */
+  bind(slot: Slot, zone: string | null): void {
+    if (this.zone === undefined) this.boundZone = zone;
+    slot.bound = true;
+  }
+
+  async take(slot: Slot, nodeId: string): Promise<void> {
+    const { context, pool, operations, signal } = this.o;
+    const usable = await context.checkStock(pool, nodeId, signal);
+    killPoint('before-reuse');
+    const taken = usable
+      ? await operations.lockNode(nodeId, {
+          expect: (node) => node.state === 'ready' && node.allocatedTo === null && node.labels.includes(slot.label),
+        })
+      : null;
+    if (!taken?.ok) {
+      this.reopen(slot);
+      return;
+    }
+    killPoint('after-reuse-lock');
+    const { tenantName, requestor } = this.o.request();
+    slot.node = taken.node;
+    slot.fields = { allocatedTo: this.o.requestId, tenantName, requestor };
+    slot.state = 'done';
+    slot.progress = 'taken from stock';
+  }
+
+  async launch(slot: Slot, entry: NodeEntry): Promise<void> {
+    const { context, pool, operations } = this.o;
+    // The node's document counts for the tenant.
+    slot.tenantHold?.release();
+    const label = pool.labelConfig(slot.label);
+    if (!label) throw new Error(`label ${slot.label} has left the configuration`);
+    const image = context.image(pool, label);
+    killPoint('before-lock');
+    const building = await operations.startBuilding(entry, { ...context.buildingFields(pool, label, image) });
+    // From here on the record itself counts as use.
+    slot.reservation?.release();
+    if (!building.ok) {
+      this.reopen(slot);
+      return;
+    }
+    killPoint('after-building');
+    await this.runLaunch(slot, building.node, label, image, null);
+  }
+
+  async takeBack(slot: Slot, nodeId: string): Promise<void> {
+    const { context, pool, operations, log, requestId } = this.o;
+    const label = pool.labelConfig(slot.label);
+    const locked = await operations.lockNode(nodeId, {
+      expect: (node) => node.allocatedTo === requestId && (node.state === 'ready' || resumableLaunch(node) !== null),
+    });
+    const launch = locked.ok ? resumableLaunch(locked.node.node) : null;
+    if (!locked.ok || (launch && !label)) {
+      if (locked.ok) await locked.node.release();
+      this.reopen(slot);
+      return;
+    }
+    if (launch && label) {
+      log.info({ nodeId, requestId, externalId: launch.externalId }, 'Taking over a launch');
+      // A later attempt fails without its image; this one needs it no more.
+      return this.runLaunch(slot, locked.node, label, context.imageIfReady(pool, label), launch);
+    }
+    slot.node = locked.node;
+    slot.state = 'done';
+    slot.fields = { state: 'ready' };
+    slot.unwritten = false;
+    slot.progress = 'ready, launched by a launcher that has gone';
+  }
+
+  /** Unlocked, with what there is still to be said about it. */
+  async letGo(node: HeldNode, fields: NodeFields): Promise<void> {
+    if (!node.held) return;
+    await node.write(fields);
+    await node.release();
+  }
+
+  private reopen(slot: Slot): void {
+    slot.bound = false;
+    slot.state = this.o.isGone() ? 'failed' : 'open';
+  }
+
+  /** That of the request's other nodes, or of its last attempt unless that was refused for want of capacity. */
+  private zoneFor(slot: Slot, label: PoolLabelConfig): string | null {
+    const zone = this.zone === undefined ? this.o.context.chooseZone(this.o.pool, label) : (this.boundZone ?? null);
+    this.bind(slot, zone);
+    return zone;
+  }
+
+  private async runLaunch(
+    slot: Slot,
+    node: HeldNode,
+    label: PoolLabelConfig,
+    image: ResolvedImage | null,
+    resume: ResumableLaunch | null,
+  ): Promise<void> {
+    const { context, pool, request } = this.o;
+    slot.node = node;
+    const outcome = await launchNode({
+      node,
+      resume,
+      provider: pool.provider,
+      pool: pool.config,
+      label,
+      imageExternalId: image?.externalId ?? null,
+      request: context.requestView(request()),
+      zone: () => this.zoneFor(slot, label),
+      onAttempt: (end) => {
+        if (end.result === 'capacity') slot.bound = false;
+        return context.attempted(pool, label, request(), end);
+      },
+      runtime: this.o.runtime,
+      log: this.o.log,
+      signal: this.o.signal,
+      onProgress: (text) => {
+        slot.progress = text;
+      },
+    });
+    switch (outcome.kind) {
+      case 'launched':
+        slot.fields = { state: 'ready', ...outcome.fields, ...(resume ? { launcher: pool.id } : {}) };
+        slot.progress = 'ready';
+        if (!this.o.isGone() && !this.isLast(slot)) await this.writeReady(slot, node);
+        slot.state = 'done';
+        return;
+      case 'aborted':
+        slot.progress = `refused for quota: ${outcome.reason}`;
+        await this.letGo(node, { state: 'aborted' });
+        slot.node = null;
+        this.reopen(slot);
+        slot.tenantHold = context.holdForTenant(pool, request(), [slot.label])[0] ?? null;
+        this.o.onRefused(outcome.reason);
+        return;
+      case 'failed':
+        slot.progress = outcome.reason;
+        await this.letGo(node, { state: 'failed' });
+        slot.node = null;
+        slot.state = 'failed';
+        return;
+      case 'lost':
+        slot.progress = outcome.reason;
+        slot.state = 'failed';
+        // Locked only after everything else had been handed back: left unlocked like those.
+        if (node.held) await node.release();
+    }
+  }
+
+  /** With siblings still on their way, `ready` is written at once; the last one goes with the hand-over. */
+  private async writeReady(slot: Slot, node: HeldNode): Promise<void> {
+    const written = await node.write(slot.fields);
+    if (written.ok) slot.unwritten = false;
+  }
+
+  private isLast(slot: Slot): boolean {
+    return this.o.slots.every((other) => other === slot || other.state === 'done');
+  }
+}
