@@ -42,8 +42,11 @@ it('keeps what runs when the new file is broken, says why once, and takes the ne
   await expect.poll(() => refused.length).toBe(1);
   expect(JSON.stringify(refused[0])).toMatch(/nodepool\.yaml:1:1.*max-hold-age/);
   expect(source.current.maxHoldAgeMs).toBe(1000);
+  expect([...source.troubles()]).toMatchObject([{ key: 'configuration: refused' }]);
+  expect([...source.troubles()][0]!.why).toMatch(/nodepool\.yaml:1:1/);
   writeFileSync(path, hold(333));
   await expect.poll(() => ages).toEqual([333_000]);
+  expect([...source.troubles()]).toEqual([]);
   expect(refused).toHaveLength(1);
 });
 

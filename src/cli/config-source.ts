@@ -7,6 +7,7 @@ import { ConfigError, formatIssue } from '../config/errors.ts';
 import type { NodepoolConfig } from '../config/model.ts';
 import type { Runtime, Timer } from '../runtime.ts';
 import type { Logger } from '../provider/logger.ts';
+import type { Trouble } from '../provider/trouble.ts';
 
 export interface ConfigSourceOptions {
   /** Files whose change counts. */
@@ -19,12 +20,18 @@ export interface ConfigSourceOptions {
   readonly intervalMs?: number;
 }
 
+/** Replacing a file takes a moment. */
+const missingPatienceMs = 10_000;
+
 export class ConfigSource {
   /** What runs: the latest that could be loaded. */
   current: NodepoolConfig;
   private readonly o: ConfigSourceOptions;
   private seen: string;
   private timer: Timer | null = null;
+  /** Why the files as they are now are not in force. */
+  private refusal: { readonly problem: string; readonly sinceMs: number } | null = null;
+  private missingSinceMs: number | null = null;
   private onChange: ((config: NodepoolConfig) => void) | null = null;
 
   /** Loads for the first time. */
@@ -49,10 +56,40 @@ export class ConfigSource {
     } catch (error) {
       const problems = error instanceof ConfigError ? error.issues.map(formatIssue) : [String(error)];
       this.o.log.error({ problems }, 'The new configuration is refused, the running one stays in force');
+      this.refusal = {
+        problem: problems[0] ?? '',
+        sinceMs: this.refusal?.sinceMs ?? this.o.runtime.monotonicMs(),
+      };
       return;
     }
+    this.refusal = null;
     this.current = next;
     this.onChange?.(next);
+  }
+
+  *troubles(): Iterable<Trouble> {
+    const now = this.o.runtime.monotonicMs();
+    if (this.refusal) {
+      yield {
+        key: 'configuration: refused',
+        severity: 'warning',
+        what: 'the configuration on disk is refused, an older one is in force',
+        why: this.refusal.problem,
+        sinceMs: this.refusal.sinceMs,
+        hint: 'mend the file; `nodepool config-validate` says what is wrong with it',
+        said: true,
+      };
+    }
+    if (this.missingSinceMs !== null && now - this.missingSinceMs > missingPatienceMs) {
+      yield {
+        key: 'configuration: missing',
+        severity: 'warning',
+        what: 'the configuration file is not there any more, the last one read is in force',
+        why: this.o.paths.join(', '),
+        sinceMs: this.missingSinceMs,
+        hint: 'put it back: without it this launcher cannot be restarted',
+      };
+    }
   }
 
   close(): void {
@@ -65,7 +102,9 @@ export class ConfigSource {
       if (!this.onChange) return;
       const stamp = this.stamp();
       // In the moment of its replacement a file may be away.
-      if (stamp !== this.seen && !stamp.includes('missing')) this.reload();
+      const missing = stamp.includes('missing');
+      if (stamp !== this.seen && !missing) this.reload();
+      this.missingSinceMs = missing ? (this.missingSinceMs ?? this.o.runtime.monotonicMs()) : null;
       this.arm();
     });
   }

@@ -102,7 +102,9 @@ async function runLauncher(
     if (stop.signal.aborted) return;
     throw error;
   }
-  const store = await Store.open({ client, runtime: systemRuntime, log });
+  // ZooKeeper may go away again at any moment: a signal is heard all the same.
+  const store = await Promise.race([Store.open({ client, runtime: systemRuntime, log }), stop.received]);
+  if (typeof store === 'string') return client.close();
   const fqdn = hostname();
   const statsd = statsdFromEnvironment(process.env, systemRuntime);
   const running = new Launcher({
@@ -119,7 +121,8 @@ async function runLauncher(
     processId: process.pid,
   });
   const undump = dumpOnSignal(systemRuntime, log, () => summary(store, running));
-  await running.start();
+  running.watchdog.addSource(source);
+  await Promise.race([running.start(), stop.received]);
   let applied = config;
   const apply = (next: NodepoolConfig) => {
     const changes = describeDifference(configDifference(applied, next));
@@ -131,12 +134,14 @@ async function runLauncher(
   if (source.current !== applied) apply(source.current);
   const signal = await stop.received;
   source.close();
-  const inTime = await bounded(systemRuntime, stopTimeoutMs[signal], async () => {
-    await running.stop();
-    await store.close();
+  try {
+    const inTime = await bounded(systemRuntime, stopTimeoutMs[signal], () => running.stop());
+    if (!inTime) log.warn({ signal }, 'Stopping takes too long, leaving what is under way to the next launcher');
+  } finally {
+    // Ends the session, whatever still waits for an answer: others need not wait for its time to be over.
     await client.close();
-  });
-  if (!inTime) log.warn({ signal }, 'Stopping takes too long, leaving what is under way to the next launcher');
+    await store.close();
+  }
   statsd?.close();
   undump();
 }
@@ -147,6 +152,7 @@ function summary(store: Store, running: Launcher): object {
     synced: store.synced,
     session: store.client.state,
     nodes: tally([...store.nodes.all()].map(({ node }) => node?.broken ?? node?.state)),
+    troubles: running.watchdog.snapshot(),
     requests: tally([...store.requests.all()].map(({ request }) => request.broken ?? request.state)),
   };
 }

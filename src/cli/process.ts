@@ -7,12 +7,12 @@ import type { Log } from '../telemetry/log.ts';
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGUSR1', 'SIGHUP'] as const;
 export type StopSignal = (typeof stopSignals)[number];
 
-/** Time for an orderly end, below the 30 s and 10 s after which whoever sent the signal loses patience. */
+/** Time to hand back what is under way; the end of the session comes on top. Below the 30 s and 10 s after which whoever sent the signal loses patience. */
 export const stopTimeoutMs: Readonly<Record<StopSignal, number>> = {
   SIGINT: 25_000,
   SIGUSR1: 25_000,
   SIGHUP: 25_000,
-  SIGTERM: 8000,
+  SIGTERM: 7000,
 };
 
 /** What a shell reports for a command that a signal ended. */

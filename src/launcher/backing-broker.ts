@@ -13,6 +13,7 @@ import type {
 } from '../provider/adapter.ts';
 import type { Logger } from '../provider/logger.ts';
 import { onAbort } from '../provider/signals.ts';
+import type { Trouble } from '../provider/trouble.ts';
 import { type BackingMark, parseBackingUse } from '../records/backing.ts';
 import { isBroken } from '../records/broken.ts';
 import type { NodeRecord } from '../records/node.ts';
@@ -155,6 +156,10 @@ export class BackingBroker implements BackingNodes {
     if (!backing) return;
     this.o.log.warn({ nodeId, backingNode: backing.id }, 'A backing node cannot be reached and takes no new nodes');
     await this.writes.change(backing.id, ({ mark }) => ({ ...mark, failed: true }));
+  }
+
+  troubles(): Trouble[] {
+    return this.queue.troubles();
   }
 
   /** Requests that are under way are withdrawn; nodes stay for the next launcher. */

@@ -1,4 +1,5 @@
 /** One broker of backing nodes for each provider that asks for one, made at the first question and kept for good. */
+import type { Trouble } from '../provider/trouble.ts';
 import { BackingBroker, type BackingBrokerOptions } from './backing-broker.ts';
 
 export class BackingBrokers {
@@ -18,6 +19,10 @@ export class BackingBrokers {
   /** The provider has left the configuration: what it owns goes when it is empty. */
   removed(providerName: string): void {
     this.brokers.get(providerName)?.keep(() => null);
+  }
+
+  troubles(): Trouble[] {
+    return [...this.brokers.values()].flatMap((broker) => broker.troubles());
   }
 
   async stop(): Promise<void> {

@@ -3,6 +3,7 @@
  * that a pool could serve in order, and accepts from the front while a pool takes requests. Woken by changes only.
  */
 import type { Logger } from '../provider/logger.ts';
+import type { Trouble } from '../provider/trouble.ts';
 import { isBroken } from '../records/broken.ts';
 import { compareRequests, type RequestRecord } from '../records/request.ts';
 import type { Runtime, Timer } from '../runtime.ts';
@@ -123,6 +124,10 @@ export class Dispatcher {
   /** Nodes of the tenant have gone. */
   tenantFreed(tenant: string): void {
     if (this.overTenantLimit.markFreed(tenant)) this.schedule();
+  }
+
+  troubles(): Trouble[] {
+    return this.declines.troubles();
   }
 
   /** Nothing new is accepted; requests under way are handed back. */

@@ -5,6 +5,7 @@
  */
 import type { HostCheck, InventoryHost } from '../provider/adapter.ts';
 import type { Logger } from '../provider/logger.ts';
+import type { Trouble } from '../provider/trouble.ts';
 import { isBroken } from '../records/broken.ts';
 import type { NodeFields, NodeRecord } from '../records/node.ts';
 import type { Runtime } from '../runtime.ts';
@@ -69,9 +70,22 @@ export class InventoryReconciler {
     for (const key of this.hosts.keys()) this.queue.add(key);
   }
 
-  /** Why slots of hosts are missing, a line a host. */
-  problemList(): string[] {
-    return [...this.problems].map(([key, problem]) => `${key.replaceAll('\n', ' ')}: ${problem}`);
+  /** Hosts that cannot be used, and the state of the queue. */
+  *troubles(): Iterable<Trouble> {
+    const [first] = this.problems;
+    if (first) {
+      yield {
+        key: `hosts of ${this.o.provider.name}`,
+        severity: 'warning',
+        what: `provider ${this.o.provider.name}: hosts cannot be used`,
+        why: `${first[0].split('\n')[0]}: ${first[1]}`,
+        sinceMs: null,
+        hint: 'they are looked at again and again; the log names each of them',
+        said: true,
+        figures: { hosts: this.problems.size, ofHosts: this.hosts.size },
+      };
+    }
+    yield* this.queue.troubles();
   }
 
   async stop(): Promise<void> {

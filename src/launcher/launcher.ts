@@ -16,6 +16,7 @@ import type { StatsSink } from '../telemetry/statsd.ts';
 import { DeletionReconciler } from './deletion.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Eviction } from './eviction.ts';
+import { HealthPublisher } from './health-publisher.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { InventoryReconciler } from './inventory.ts';
 import { LaunchContext } from './launch-context.ts';
@@ -26,6 +27,8 @@ import { OwnPools } from './own-pools.ts';
 import { Providers } from './providers.ts';
 import { Registry } from './registry.ts';
 import { Statistics } from './statistics.ts';
+import { StoreTroubles } from './store-troubles.ts';
+import { Watchdog } from './watchdog.ts';
 
 export interface LauncherOptions {
   readonly config: NodepoolConfig;
@@ -65,6 +68,9 @@ export class Launcher {
   private readonly eviction: Eviction;
   private readonly backing: BackingBrokers;
   private readonly statistics: Statistics | null;
+  readonly watchdog: Watchdog;
+  private readonly storeTroubles: StoreTroubles;
+  private readonly health: HealthPublisher;
   private readonly limiters = new Map<string, RateLimiter>();
   private readonly memory = new CapacityMemory();
   private readonly unfollow: (() => void)[] = [];
@@ -209,6 +215,25 @@ export class Launcher {
       intervalMs: this.seconds('NODEPOOL_TEST_CLEANUP_INTERVAL', 60),
       requestLockAgeMs: this.seconds('NODEPOOL_TEST_LOCK_CLEANUP', 28_800),
     });
+    const { hostname, version, processId } = options;
+    this.storeTroubles = new StoreTroubles(store, runtime);
+    this.health = new HealthPublisher({ store, runtime, log, hostname, version, processId });
+    this.watchdog = new Watchdog({
+      runtime,
+      log,
+      sources: [
+        this.storeTroubles,
+        this.providers,
+        this.dispatcher,
+        this.deletion,
+        this.lostRequests,
+        this.minReady,
+        this.backing,
+        this.housekeeping,
+        ...(this.statistics ? [this.statistics] : []),
+      ],
+      onLook: (facts) => this.health.publish(facts),
+    });
   }
 
   /** Ready: at least one pool is registered, or there is none to register. */
@@ -232,7 +257,9 @@ export class Launcher {
         if (state === 'expired') this.dispatcher.sessionLost();
       }),
     );
-    this.component = await ComponentHandle.register(store, this.record('launcher', 'running'));
+    const component = await ComponentHandle.register(store, this.record('launcher', 'running'));
+    if (this.stopped) return component.unregister();
+    this.component = component;
     this.providers.apply(this.config.providers);
     this.lostRequests.resync();
     this.o.log.info({ providers: this.providers.names, version: this.o.version }, 'The launcher has started');
@@ -254,14 +281,24 @@ export class Launcher {
     this.stopped = true;
     this.o.log.info({}, 'The launcher stops');
     this.housekeeping.stop();
-    await this.statistics?.stop();
+    this.watchdog.stop();
+    this.storeTroubles.close();
     for (const off of this.unfollow) off();
-    await Promise.allSettled([this.dispatcher.stop(), this.minReady.stop(), this.lostRequests.stop()]);
-    await this.providers.stopInventories();
-    await this.backing.stop();
-    await this.deletion.stop();
-    await this.pools.stop();
-    await this.component?.unregister();
+    // Side by side: whoever waits for an answer holds up none of the others.
+    await Promise.allSettled([
+      this.dispatcher.stop(),
+      this.minReady.stop(),
+      this.lostRequests.stop(),
+      this.statistics?.stop(),
+      this.health.close(),
+    ]);
+    await Promise.allSettled([
+      this.providers.stopInventories(),
+      this.backing.stop(),
+      this.deletion.stop(),
+      this.pools.stop(),
+      this.component?.unregister(),
+    ]);
     await this.providers.stop();
     this.registry.close();
   }

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ProviderConfig } from '../config/model.ts';
 import type { Logger } from '../provider/logger.ts';
 import type { Provider } from '../provider/provider.ts';
+import type { Trouble } from '../provider/trouble.ts';
 import { isBroken } from '../records/broken.ts';
 import type { Store } from '../store/store.ts';
 import type { InventoryReconciler } from './inventory.ts';
@@ -83,6 +84,25 @@ export class Providers {
 
   *running(): Iterable<Provider> {
     for (const { serving } of this.entries.values()) if (serving?.state === 'running') yield serving;
+  }
+
+  *troubles(): Iterable<Trouble> {
+    for (const { serving, starting, inventory } of this.entries.values()) {
+      if (serving) yield* serving.troubles();
+      for (const trouble of starting?.troubles() ?? []) {
+        // The one before it goes on serving.
+        yield serving
+          ? {
+              ...trouble,
+              key: `${trouble.key} (new)`,
+              what: `the new configuration of ${trouble.what}`,
+              severity: 'warning',
+            }
+          : trouble;
+      }
+      if (inventory) yield* inventory.troubles();
+    }
+    for (const provider of this.leaving.values()) yield* provider.troubles();
   }
 
   /** No host is registered any more, no provider comes up. */

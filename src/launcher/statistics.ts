@@ -4,7 +4,8 @@
  */
 import type { NodepoolConfig } from '../config/model.ts';
 import type { Logger } from '../provider/logger.ts';
-import type { ProviderErrorCode } from '../provider/errors.ts';
+import { asProviderError, type ProviderErrorCode } from '../provider/errors.ts';
+import type { Trouble } from '../provider/trouble.ts';
 import { isBroken } from '../records/broken.ts';
 import { nodeStates } from '../records/node.ts';
 import { type Runtime, sleep } from '../runtime.ts';
@@ -56,6 +57,7 @@ export class Statistics {
   private readonly unfollow: () => void;
   private changed = true;
   private election: Promise<void>;
+  private failure: { readonly error: unknown; readonly sinceMs: number; readonly lastMs: number } | null = null;
 
   constructor(options: StatisticsOptions) {
     this.o = options;
@@ -74,6 +76,19 @@ export class Statistics {
     this.unfollow();
     this.abort.abort(new Error('the launcher stops'));
     await this.election;
+  }
+
+  *troubles(): Iterable<Trouble> {
+    // Who waits to be elected fails no more.
+    if (!this.failure || this.o.runtime.monotonicMs() - this.failure.lastMs > 5 * leaderPauseMs) return;
+    yield {
+      key: 'statistics',
+      severity: 'warning',
+      what: 'figures about the whole tree are not reported by this launcher',
+      why: asProviderError(this.failure.error).message,
+      sinceMs: this.failure.sinceMs,
+      hint: 'it is tried again every second; nothing else depends on it',
+    };
   }
 
   attempted(result: AttemptResult, of: AttemptOf, ms: number): void {
@@ -132,6 +147,8 @@ export class Statistics {
         await leadStatistics(store, identifier, (leading) => this.lead(leading), signal);
       } catch (error) {
         if (signal.aborted) return;
+        const now = runtime.monotonicMs();
+        this.failure = { error, sinceMs: this.failure?.sinceMs ?? now, lastMs: now };
         log.debug({ err: error }, 'Standing for the election of the statistics again');
         await sleep(runtime, leaderPauseMs, signal).catch(() => undefined);
       }
@@ -144,6 +161,7 @@ export class Statistics {
       if (this.changed && this.o.store.synced) {
         this.changed = false;
         this.tree();
+        this.failure = null;
       }
       await sleep(this.o.runtime, leaderPauseMs, leading).catch(() => undefined);
     }

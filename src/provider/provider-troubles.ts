@@ -40,6 +40,7 @@ export function providerTroubles(c: Condition): Trouble[] {
       why: c.reason,
       sinceMs: c.sinceMs,
       hint: 'it is tried again and again; check its credentials, its endpoint and the network',
+      said: true,
       ...(c.retryAtMs === null ? {} : { figures: { nextTryInMs: Math.max(0, Math.round(c.retryAtMs - now)) } }),
     });
   } else if (c.state === 'starting' && now - c.sinceMs > slowStartMs) {

@@ -11,6 +11,8 @@ export interface Trouble {
   /** Monotonic milliseconds; null: since it was first seen. */
   readonly sinceMs: number | null;
   readonly hint: string;
+  /** Whoever found it has logged it. */
+  readonly said?: true;
   /** How much of it there is: counts and milliseconds, by name. */
   readonly figures?: Readonly<Record<string, number>>;
 }

@@ -7,6 +7,8 @@ export const paths = {
   images: '/nodepool/images',
   statsElection: '/nodepool/elections/stats',
   components: '/nodepool/components',
+  /** Of this implementation alone. */
+  health: '/nodepool/health',
   request: (id: string) => `/nodepool/requests/${id}`,
   requestLock: (id: string) => `/nodepool/requests-lock/${id}`,
   node: (id: string) => `/nodepool/nodes/${id}`,

@@ -2,6 +2,16 @@
 const secretName = /passw(?:or)?d|passphrase|token|secret|authorization|credential|private_?key|api_?key/i;
 /** A number for ssh; for the Kubernetes family an object with a token. */
 const portName = /^connection_?port$/i;
+/** In running text: what stands after such a name, in a URL before its host, or after `Bearer`. */
+const secretText: readonly (readonly [RegExp, string])[] = [
+  [/\/\/[^/\s@]+@/g, '//[redacted]@'],
+  [/\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi, '$1 [redacted]'],
+  [
+    /((?:passw(?:or)?d|passphrase|token|secret|signature|credentials?|(?:private|api|access)[_-]?key(?:[_-]?id)?)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s"'&,;]+)/gi,
+    '$1[redacted]',
+  ],
+  [/-----BEGIN [^-]*PRIVATE KEY-----[^]*/g, '[redacted]'],
+];
 const redacted = '[redacted]';
 const deepest = 5;
 
@@ -19,4 +29,9 @@ export function redact(value: unknown, depth = 0): unknown {
     copy[key] = hide ? redacted : redact(item, depth + 1);
   }
   return copy;
+}
+
+/** For words that others have written, where they go to a place that many can read. */
+export function withoutSecrets(text: string): string {
+  return secretText.reduce((left, [pattern, replacement]) => left.replace(pattern, replacement), text);
 }
