@@ -126,8 +126,7 @@ export class NodeBooks {
   private updateUse(id: string, node: NodeRecord | null): void {
     const before = this.counted.get(id);
     const now = node ? this.useOf(node) : null;
-    if (before && now && before.resources === now.resources && before.pool === now.pool && before.tenant === now.tenant)
-      return;
+    if (before && now && sameUse(before, now)) return;
     if (before) this.count(before, -1);
     if (now) {
       this.count(now, 1);
@@ -186,6 +185,10 @@ export class NodeBooks {
     ids.add(id);
     this.leavingFrom.set(id, key);
   }
+}
+
+function sameUse(a: Counted, b: Counted): boolean {
+  return a.resources === b.resources && a.provider === b.provider && a.pool === b.pool && a.tenant === b.tenant;
 }
 
 function once(release: () => void): Reservation {
