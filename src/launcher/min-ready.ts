@@ -10,6 +10,7 @@ import { isBroken } from '../records/broken.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Operations } from '../store/operations.ts';
 import type { Store } from '../store/store.ts';
+import type { RequestEntry } from '../store/views.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { minReadyRequestor } from './request-handler.ts';
 
@@ -31,6 +32,8 @@ export class MinReadyReconciler {
   private readonly queue: KeyedQueue;
   /** Requests of this process, by id. */
   private readonly mine = new Map<string, string>();
+  /** Labels of requests that may have been made, by event id: the answer has not come, or was lost. */
+  private readonly asked = new Map<string, string>();
   /** Labels whose last request has failed; until then (monotonic) no other one is made, whatever happens. */
   private readonly failing = new Map<string, { failures: number; untilMs: number }>();
   private readonly unfollow: (() => void)[];
@@ -50,7 +53,8 @@ export class MinReadyReconciler {
         for (const label of labelsOf(before)) this.wake(label);
         for (const label of labelsOf(after)) this.wake(label);
       }),
-      store.requests.onChange((id) => {
+      store.requests.onChange((id, _before, after) => {
+        this.adopt(id, after);
         const label = this.mine.get(id);
         if (label !== undefined) this.queue.add(label);
       }),
@@ -77,7 +81,7 @@ export class MinReadyReconciler {
   }
 
   private async reconcile(label: string): Promise<number | undefined> {
-    const { store, operations, log } = this.o;
+    const { store, log } = this.o;
     const wanted = this.o.labels().get(label)?.minReady ?? 0;
     if (!store.synced) return undefined;
     // Also when nothing is to be kept in stock any more: what was asked for before would stay allocated.
@@ -88,17 +92,30 @@ export class MinReadyReconciler {
     const need = wanted - this.stock(label) - this.outstanding(label);
     if (need <= 0 || !this.o.available(label)) return undefined;
     log.info({ label, minReady: wanted, need }, 'Asking for nodes to keep in stock');
-    await Promise.all(
-      Array.from({ length: need }, async () => {
-        const entry = await operations.createRequest(
-          { nodeTypes: [label], reuse: false, requestor: minReadyRequestor, state: 'requested' },
-          '900',
-          { ephemeral: true },
-        );
-        this.mine.set(entry.id, label);
-      }),
-    );
+    await Promise.all(Array.from({ length: need }, () => this.ask(label)));
     return undefined;
+  }
+
+  private async ask(label: string): Promise<void> {
+    const eventId = this.o.runtime.randomHex(32);
+    this.asked.set(eventId, label);
+    const entry = await this.o.operations.createRequest(
+      { nodeTypes: [label], reuse: false, requestor: minReadyRequestor, state: 'requested', eventId },
+      '900',
+      { ephemeral: true },
+    );
+    this.asked.delete(eventId);
+    this.mine.set(entry.id, label);
+  }
+
+  /** A request whose answer was lost is ours all the same: nobody else would free its node. */
+  private adopt(id: string, entry: RequestEntry | undefined): void {
+    if (!entry || isBroken(entry.request)) return;
+    const { requestor, eventId } = entry.request;
+    const label = requestor === minReadyRequestor && eventId !== null ? this.asked.get(eventId) : undefined;
+    if (label === undefined) return;
+    this.asked.delete(eventId!);
+    this.mine.set(id, label);
   }
 
   /** Frees the nodes of fulfilled requests of ours; failed ones delay the next. */

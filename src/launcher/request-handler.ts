@@ -8,6 +8,7 @@ import type { RequestRecord } from '../records/request.ts';
 import { competes, type Plan, type PlannedSlot, type Waiting } from '../scheduling/plan.ts';
 import { refusal } from '../scheduling/routing.ts';
 import type { Runtime } from '../runtime.ts';
+import { isUncertain } from '../store/certainty.ts';
 import type { HeldRequest, Operations } from '../store/operations.ts';
 import type { NodeEntry } from '../store/store.ts';
 import { killPoint } from './kill-points.ts';
@@ -137,6 +138,8 @@ export class RequestHandler implements ServedRequest {
     for (const entry of [...entries].sort((a, b) => (a.id < b.id ? -1 : 1))) {
       const { node } = entry;
       if (!node || isBroken(node)) continue;
+      // An earlier pool may have left something behind, which is to be deleted in its own cloud.
+      if (node.provider !== this.pool.providerName || node.pool !== this.pool.poolName) continue;
       const slot = this.openSlots().find(({ label }) => node.labels.includes(label));
       if (!slot) continue;
       const launch = resumableLaunch(node);
@@ -296,12 +299,14 @@ export class RequestHandler implements ServedRequest {
       )
       .catch((error: unknown) => {
         this.o.log.error({ requestId: this.id, err: error }, 'Creating node records failed');
-        return null;
+        return error as Error;
       });
     slots.forEach((slot, index) => {
-      const entry = created?.[index];
-      if (entry) void this.guard(slot, this.filler.launch(slot, entry));
-      else void this.guard(slot, Promise.reject(new Error('the node record could not be created')));
+      if (!(created instanceof Error)) return void this.guard(slot, this.filler.launch(slot, created[index]!));
+      if (!isUncertain(created)) return void this.guard(slot, Promise.reject(created));
+      // The pool is not to blame. What was made all the same is removed as an orphan.
+      slot.state = this.gone ? 'failed' : 'open';
+      return void this.guard(slot, Promise.resolve());
     });
   }
 
