@@ -31,6 +31,8 @@ function cloud(name: string, ids: readonly string[]) {
       deleted.push(id);
       return Promise.resolve();
     },
+    listInstances: () => Promise.resolve([]),
+    remove: () => Promise.resolve(),
   };
   return { provider, deleted, hung };
 }
@@ -40,7 +42,10 @@ function setUp(providers: readonly ReturnType<typeof cloud>[]) {
   const leaked: string[] = [];
   const housekeeping = new Housekeeping({
     store: { synced: true, nodes: { get: () => undefined, all: () => [] } } as unknown as Store,
-    operations: { sweepRequestLocks: () => Promise.resolve() } as unknown as Operations,
+    operations: {
+      sweepRequestLocks: () => Promise.resolve(),
+      nodeExists: (id: string) => Promise.resolve(id === 'known'),
+    } as unknown as Operations,
     runtime,
     log: new MemoryLogger(),
     config: () => ({ providers: new Map() }) as unknown as NodepoolConfig,
@@ -87,4 +92,13 @@ test('a task that fails is told with its reason until it works', async () => {
   one.deleted.push('refused');
   await runtime.advance(60_000);
   expect([...housekeeping.troubles()]).toEqual([]);
+});
+
+test('what belongs to a node that only the mirror does not know yet is no leak', async () => {
+  const one = cloud('one', ['known', 'leaked']);
+  const { runtime, leaked, housekeeping } = setUp([one]);
+  await runtime.advance(180_000);
+  expect(one.deleted).toEqual(['leaked']);
+  expect(leaked).toEqual(['one instance']);
+  housekeeping.stop();
 });

@@ -1,11 +1,11 @@
 /** What time brings: nodes that are too old, lock directories that nobody needs, resources that the clouds leak. */
-import type { CloudResource } from '../provider/adapter.ts';
+import type { CloudResource, ExternalId, ListedInstance } from '../provider/adapter.ts';
 import { LeakDetector } from '../provider/leaks.ts';
 import type { Logger } from '../provider/logger.ts';
 import { asProviderError } from '../provider/errors.ts';
 import type { Trouble } from '../provider/trouble.ts';
 import { isBroken } from '../records/broken.ts';
-import type { NodeRecord } from '../records/node.ts';
+import type { NodeRecord, NodeState } from '../records/node.ts';
 import type { NodepoolConfig } from '../config/model.ts';
 import type { Runtime, Timer } from '../runtime.ts';
 import type { Operations } from '../store/operations.ts';
@@ -15,7 +15,12 @@ interface LeakyProvider {
   readonly name: string;
   listResources(signal: AbortSignal): Promise<readonly CloudResource[]>;
   deleteResource(resource: CloudResource, signal: AbortSignal): Promise<void>;
+  listInstances(signal: AbortSignal): Promise<readonly ListedInstance[]>;
+  remove(externalId: ExternalId, options: { timeoutMs: number; signal: AbortSignal }): Promise<void>;
 }
+
+const settledStates: readonly NodeState[] = ['ready', 'in-use', 'testing', 'used', 'hold'];
+const removalTimeoutMs = 600_000;
 
 export interface HousekeepingOptions {
   readonly store: Store;
@@ -128,12 +133,17 @@ export class Housekeeping {
     const { signal } = this.abort;
     const resources = await provider.listResources(signal);
     const leaks = detector.pass(resources, (id) => this.o.store.nodes.get(id) !== undefined);
+    const surplus = detector.surplus(await provider.listInstances(signal), (id) => this.instanceOf(id));
+    const removals = [
+      ...leaks.map((leaked) => () => this.removeLeak(provider, leaked)),
+      ...surplus.map((instance) => () => this.removeSurplus(provider, instance)),
+    ];
     let failure: unknown;
     const next = async () => {
       // One that cannot be deleted, or whose deletion hangs, keeps no other.
-      for (let leaked = leaks.shift(); leaked && !signal.aborted; leaked = leaks.shift()) {
+      for (let remove = removals.shift(); remove && !signal.aborted; remove = removals.shift()) {
         try {
-          await this.removeLeak(provider, leaked);
+          await remove();
         } catch (error) {
           failure = error;
         }
@@ -144,10 +154,27 @@ export class Housekeeping {
   }
 
   private async removeLeak(provider: LeakyProvider, { type, id, metadata }: CloudResource): Promise<void> {
-    const fields = { provider: provider.name, type, id, nodeId: metadata['nodepool_node_id'] };
+    const nodeId = metadata['nodepool_node_id']!;
+    // The mirror may be behind: only a direct look proves that the node is gone.
+    if (await this.o.operations.nodeExists(nodeId)) return;
+    const fields = { provider: provider.name, type, id, nodeId };
     this.o.log.warn(fields, 'Removing a leaked resource');
     await provider.deleteResource({ type, id, metadata }, this.abort.signal);
     this.o.onLeak(provider.name, type);
+  }
+
+  private async removeSurplus(provider: LeakyProvider, { externalId, metadata }: ListedInstance): Promise<void> {
+    const fields = { provider: provider.name, externalId, nodeId: metadata['nodepool_node_id'] };
+    this.o.log.warn(fields, 'Removing an instance whose node has another one');
+    await provider.remove(externalId, { timeoutMs: removalTimeoutMs, signal: this.abort.signal });
+    this.o.onLeak(provider.name, 'instance');
+  }
+
+  /** A node that was ready once keeps its instance to its end. */
+  private instanceOf(nodeId: string): ExternalId | null {
+    const node = this.o.store.nodes.get(nodeId)?.node;
+    if (!node || isBroken(node) || !settledStates.includes(node.state)) return null;
+    return node.externalId as ExternalId | null;
   }
 }
 

@@ -64,6 +64,7 @@ export class MinReadyReconciler {
 
   resync(): void {
     for (const label of this.o.labels().keys()) this.wake(label);
+    for (const label of this.mine.values()) this.queue.add(label);
   }
 
   troubles(): Trouble[] {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { CloudResource } from './adapter.ts';
+import type { CloudResource, ListedInstance } from './adapter.ts';
 import { LeakDetector } from './leaks.ts';
 
 const resource = (id: string, o: { type?: string; provider?: string; node?: string } = {}): CloudResource => ({
@@ -36,4 +36,20 @@ test('one id of two kinds are two resources', () => {
   detector.pass([resource('a')], nobody);
   const both = [resource('a'), resource('a', { type: 'disk' })];
   expect(detector.pass(both, nobody)).toEqual([resource('a')]);
+});
+
+test('an instance of a node that has another one is surplus after two passes', () => {
+  const detector = new LeakDetector('cloud');
+  const listed = (id: string, node: string, provider = 'cloud'): ListedInstance => ({
+    externalId: id,
+    metadata: { nodepool_provider_name: provider, nodepool_node_id: node },
+    resources: {},
+    native: null,
+  });
+  const all = [listed('own', '7'), listed('twin', '7'), listed('early', '8'), listed('theirs', '7', 'other')];
+  const instanceOf = (nodeId: string) => (nodeId === '7' ? 'own' : null);
+  expect(detector.surplus(all, instanceOf)).toEqual([]);
+  expect(detector.surplus(all, instanceOf)).toEqual([listed('twin', '7')]);
+  expect(detector.surplus([], instanceOf)).toEqual([]);
+  expect(detector.surplus(all, instanceOf)).toEqual([]);
 });

@@ -4,7 +4,7 @@
  */
 import type { PoolLabelConfig, ProviderConfig, Resources } from '../config/model.ts';
 import type { Runtime, Timer } from '../runtime.ts';
-import type { Adapter, CloudResource, ExternalId, Instance, Inventory, LaunchSpec } from './adapter.ts';
+import type { Adapter, CloudResource, ExternalId, Instance, Inventory, LaunchSpec, ListedInstance } from './adapter.ts';
 import { Backoff } from './backoff.ts';
 import { Calls } from './calls.ts';
 import { asProviderError, ProviderError } from './errors.ts';
@@ -220,6 +220,10 @@ export class Provider {
   /** Everything in the cloud that carries this provider's mark, or might. */
   async listResources(signal: AbortSignal): Promise<readonly CloudResource[]> {
     return this.need().adapter.listResources(signal);
+  }
+
+  async listInstances(signal: AbortSignal): Promise<readonly ListedInstance[]> {
+    return this.need().adapter.listInstances(signal);
   }
 
   async deleteResource(resource: CloudResource, signal: AbortSignal): Promise<void> {

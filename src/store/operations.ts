@@ -467,6 +467,11 @@ export class Operations {
     }
   }
 
+  async nodeExists(id: string): Promise<boolean> {
+    await this.client.sync(paths.node(id));
+    return (await this.client.exists(paths.node(id))) !== null;
+  }
+
   /** A node znode without a usable document, with whatever hangs below it. */
   async removeBrokenNode(id: string): Promise<void> {
     const { data } = await this.client.get(paths.node(id)).catch(() => ({ data: null }));
