@@ -181,6 +181,9 @@ export class Consumer {
 
   private async use(request: RequestRecord): Promise<void> {
     const { random, habits } = this.o;
+    const session = this.client.sessionId;
+    // With another session than the one that it was given to, the node is not its own any more.
+    const isOwner = () => this.client.sessionId === session && this.client.state === 'connected';
     const held: { readonly lock: HeldLock; node: NodeRecord; version: number }[] = [];
     for (const id of request.nodes) {
       const path = `/nodepool/nodes/${id}/lock`;
@@ -189,15 +192,15 @@ export class Consumer {
         { timeoutMs: 10_000 },
       );
       if (got.result !== 'acquired') {
-        if (this.client.state === 'connected') this.o.complain(`node ${id} of request ${request.id}: ${got.result}`);
+        if (isOwner()) this.o.complain(`node ${id} of request ${request.id}: ${got.result}`);
         throw new Lost();
       }
       const { data, stat } = await this.again(() => this.client.get(`/nodepool/nodes/${id}`));
       const node = parseNode(id, data);
       if (isBroken(node)) throw new Error(node.message);
-      if (got.lock.held && (node.state !== 'ready' || node.allocatedTo !== request.id)) {
+      if (isOwner() && got.lock.held && (node.state !== 'ready' || node.allocatedTo !== request.id)) {
         const still = await this.client.exists(`/nodepool/requests/${request.id}`);
-        if (still && got.lock.held)
+        if (still && isOwner() && got.lock.held)
           this.o.complain(`node ${id} of request ${request.id} is ${node.state}, allocated to ${node.allocatedTo}`);
         throw new Lost();
       }

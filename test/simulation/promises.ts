@@ -53,8 +53,9 @@ const steps: Readonly<Record<string, readonly string[]>> = {
   testing: ['deleting'],
   used: ['deleting'],
   hold: ['deleting'],
-  failed: ['deleting'],
-  aborted: ['deleting'],
+  // A write whose answer was lost is repeated.
+  failed: ['failed', 'deleting'],
+  aborted: ['aborted', 'deleting'],
   deleting: ['deleting', 'deleted'],
   deleted: ['deleting', 'deleted'],
 };
@@ -63,7 +64,8 @@ const requestSteps: Readonly<Record<string, readonly string[]>> = {
   requested: ['requested', 'pending', 'failed'],
   pending: ['pending', 'requested', 'fulfilled', 'failed'],
   fulfilled: [],
-  failed: [],
+  // A write whose answer was lost is repeated.
+  failed: ['failed'],
 };
 
 const lasting = new Set(['init', 'building', 'ready']);
@@ -166,8 +168,6 @@ export class Promises {
       if (stateOf(node.document) !== 'ready') this.broken('P3', `${what}, which is ${stateOf(node.document)}`);
       if (allocatedTo(node.document) !== request.id)
         this.broken('P1', `${what}, which is allocated to ${allocatedTo(node.document)}`);
-      const holder = holderOf(node.contenders);
-      if (holder !== null) this.broken('P2', `${what}, which ${holder} has locked`);
       if (!(node.document['type'] as string[]).includes(labels[index]!))
         this.broken('P2', `${what}, which is no ${labels[index]}`);
       const instance = externalId(node.document);

@@ -79,7 +79,10 @@ export class Vigil {
   unrest(): { readonly promise: PromiseName; readonly message: string } | null {
     const { books, clouds, scenario } = this.o;
     for (const request of books.liveRequests())
-      return { promise: 'P5', message: `request ${request.id} of ${request.by} is ${stateOf(request.document)}` };
+      return {
+        promise: 'P5',
+        message: `request ${request.id} of ${request.by} is ${stateOf(request.document)}: ${JSON.stringify(request.document)}`,
+      };
     const ready = new Map<string, number>();
     for (const node of books.liveNodes()) {
       const state = stateOf(node.document);

@@ -19,6 +19,7 @@ export interface WorldOptions {
   readonly seed: number;
   /** With all lines for people; slower. */
   readonly traced?: boolean;
+  readonly onLine?: (line: string) => void;
   readonly wrapAdapter?: (adapter: Adapter, runtime: ProcessRuntime) => Adapter;
   readonly shapes?: Shapes;
 }
@@ -443,6 +444,7 @@ export class World {
 
   private line(text: string): void {
     this.hash.update(text);
+    this.o.onLine?.(text);
     this.lines.push(text);
     if (this.lines.length > 2 * keptLines) this.lines.splice(0, keptLines);
   }
@@ -478,7 +480,7 @@ export class World {
       nodesUsed: sum((c) => c.counters.nodesUsed),
       instances: [...this.clouds.values()].reduce((total, cloud) => total + cloud.counters.created, 0),
       faults: this.faults,
-      hash: this.o.traced ? this.hash.digest('hex') : '',
+      hash: this.o.traced ? this.hash.copy().digest('hex') : '',
       trace: this.lines.slice(-keptLines),
     };
   }
