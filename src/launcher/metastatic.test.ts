@@ -233,7 +233,7 @@ test('a host whose keys cannot be scanned takes no more nodes; jobs on it go on,
 });
 
 test('two launchers, one replaced on the way: no slot is used twice, no node goes with a job on it, none stays in use', async () => {
-  const text = config('grace-time: 0').replace('max-parallel-jobs: 2', 'max-parallel-jobs: 4');
+  const text = config('grace-time: 0').replace('max-parallel-jobs: 2', 'max-parallel-jobs: 8');
   const first = await cluster.launch(text);
   await cluster.launch(text);
   await until(() => cluster.pools().filter((pool) => pool.provider === 'slots').length, 2);
@@ -258,10 +258,10 @@ test('two launchers, one replaced on the way: no slot is used twice, no node goe
     await cluster.giveBack(id);
   };
   await Promise.all(
-    Array.from({ length: 10 }, async (_, worker) => {
-      for (let i = 0; i < 4; i++) {
+    Array.from({ length: 20 }, async (_, worker) => {
+      for (let i = 0; i < 10; i++) {
         await job();
-        if (worker === 0 && i === 1) {
+        if (worker === 0 && i === 4) {
           await cluster.launch(text);
           await first.stop();
         }
@@ -275,5 +275,5 @@ test('two launchers, one replaced on the way: no slot is used twice, no node goe
     .toEqual([]);
   off();
   expect(wrong).toEqual([]);
-  expect(seen).toBeGreaterThan(40);
+  expect(seen).toBeGreaterThan(200);
 }, 120_000);
