@@ -150,27 +150,6 @@ test('a launch that fails after waiting lets the pool go on', async () => {
   await cluster.untilState(next, 'fulfilled');
 });
 
-test('what is scarce for one label does not hold up another one that needs none of it', async () => {
-  const pools = `[${pool('max-volumes: 1, max-servers: 9,', 'main', [
-    label('a', ', boot-from-volume: true'),
-    label('b'),
-    label('c', ', boot-from-volume: true'),
-  ])}]`;
-  await cluster.launch(file(fakeProvider('cloud', pools, quick)));
-  const first = await hold('a');
-  const waiting = await cluster.submit({ nodeTypes: ['a'] });
-  await cluster.untilState(waiting, 'pending');
-  const competing = await cluster.submit({ nodeTypes: ['c'] });
-  const other = await cluster.submit({ nodeTypes: ['b'] });
-  await cluster.untilState(other, 'fulfilled');
-  expect(cluster.request(competing)!.state).not.toBe('fulfilled');
-  await cluster.giveBack(first);
-  await cluster.untilState(waiting, 'fulfilled');
-  expect(cluster.request(competing)!.state).not.toBe('fulfilled');
-  await cluster.giveBack(waiting);
-  await cluster.untilState(competing, 'fulfilled');
-});
-
 test('two pools of one provider do not ask the cloud for more than its quota', async () => {
   const cloud = await shared();
   await cloud.set({ quota: { instances: 3 } });
