@@ -6,6 +6,7 @@ import { isBroken } from '../records/broken.ts';
 import type { NodeRecord } from '../records/node.ts';
 import { ResourceTotal, type Resources } from '../records/resources.ts';
 import type { StockNode } from '../scheduling/plan.ts';
+import { tenantOf } from '../scheduling/tenants.ts';
 import type { NodeEntry, NodeView } from '../store/store.ts';
 import { SortedList } from './sorted-list.ts';
 
@@ -137,7 +138,7 @@ export class NodeBooks {
   private useOf(node: NodeRecord): Counted | null {
     if (node.provider === null || node.pool === null) return null;
     const resources = node.resources ?? this.needOf(node.provider, node.pool, node.labels[0] ?? '') ?? { instances: 1 };
-    return { provider: node.provider, pool: node.pool, tenant: node.tenantName, resources };
+    return { provider: node.provider, pool: node.pool, tenant: tenantOf(node), resources };
   }
 
   private count(counted: Counted, sign: 1 | -1): void {

@@ -4,7 +4,7 @@ import type { ComponentRecord } from '../records/component.ts';
 import type { NodeRecord } from '../records/node.ts';
 import type { RequestRecord } from '../records/request.ts';
 import { plus, type Resources, shortage } from '../records/resources.ts';
-import { describeTenantShortage, tenantShortage } from './tenants.ts';
+import { describeTenantShortage, tenantOf, tenantShortage } from './tenants.ts';
 
 export interface RequestSurroundings {
   /** Registered pools of all launchers. */
@@ -41,7 +41,7 @@ function tenantLines(request: RequestRecord, s: RequestSurroundings): string[] {
   const tenant = request.tenantName;
   const limits = tenant === null ? undefined : s.config.tenantLimits.get(tenant);
   if (tenant === null || !limits) return [];
-  const own = s.nodes.filter(({ node }) => node.tenantName === tenant);
+  const own = s.nodes.filter(({ node }) => tenantOf(node) === tenant);
   const used = own.reduce<Resources>((sum, { node }) => plus(sum, node.resources ?? { instances: 1 }), {});
   const short = tenantShortage(tenant, limits, used, { instances: request.nodeTypes.length });
   if (short) return [describeTenantShortage(short)];

@@ -1,4 +1,5 @@
 /** Limits of tenants: a request over its tenant's limit is left alone until the tenant has room (spec: launcher, quota). */
+import type { NodeRecord } from '../records/node.ts';
 import type { RequestRecord } from '../records/request.ts';
 import { plus, type ResourceTotal, type Resources, type Shortage, shortage } from '../records/resources.ts';
 import type { PlanPool } from './plan.ts';
@@ -7,6 +8,11 @@ export interface TenantShortage extends Shortage {
   readonly tenant: string;
   /** It would not fit if the tenant had nothing else. */
   readonly never: boolean;
+}
+
+/** Whose limit the node counts for. In stock it is nobody's, whatever its document still says of an earlier request. */
+export function tenantOf(node: Pick<NodeRecord, 'state' | 'allocatedTo' | 'tenantName'>): string | null {
+  return node.state === 'ready' && node.allocatedTo === null ? null : node.tenantName;
 }
 
 /** What the whole request takes in that pool. */

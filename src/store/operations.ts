@@ -313,6 +313,11 @@ export class Operations {
           const found = await findContender(this.client, held.lock.directory, held.lock.contender);
           if (found === 'session') return refused('session');
           if (found.name !== null) continue;
+          // Somebody else may have removed it; with the nodes still locked nothing was handed over.
+          const first = nodes[0]?.held.lock;
+          const kept = first && (await findContender(this.client, first.directory, first.contender));
+          if (kept === 'session') return refused('session');
+          if (kept && kept.name !== null) return refused('gone');
           handedOver();
           return done;
         }
@@ -485,8 +490,9 @@ export class Operations {
     for (const id of children) {
       if (this.store.requests.get(id)) continue;
       const stat = await this.client.exists(paths.requestLock(id));
-      if (!stat || Number(stat.mtime) > this.now() - olderThanMs || (await this.requestExists(id))) continue;
-      await this.removeTree(paths.requestLock(id));
+      // A contender goes with its session: whoever stands there is still at work.
+      if (!stat || stat.numChildren > 0 || Number(stat.mtime) > this.now() - olderThanMs) continue;
+      if (!(await this.requestExists(id))) await removeLockDirectory(this.client, paths.requestLock(id));
     }
   }
 
