@@ -232,8 +232,11 @@ export class Promises {
     const owner = node.handedTo;
     if (owner === null || !this.o.books.exists(owner)) return;
     // A launcher may do as it likes with what it has asked for itself.
-    if (this.o.books.requests.get(owner)!.by === by) return;
     const { document } = node;
+    if (this.o.books.requests.get(owner)!.by === by) {
+      if (allocatedTo(document) === null) node.handedTo = null;
+      return;
+    }
     const isSame =
       document !== null &&
       stateOf(document) === stateOf(before.document) &&
