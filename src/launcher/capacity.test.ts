@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
 import type { NodeRecord } from '../records/node.ts';
 import { systemRuntime } from '../runtime.ts';
+import { altered } from './testing/adapters.ts';
 import { Cluster, fakeProvider } from './testing/cluster.ts';
 
 const patience = { timeout: 15_000, interval: 5 };
@@ -132,18 +133,15 @@ test('while a pool waits for capacity, requests that it can never serve are decl
   expect(cluster.request(waiting)!.state).toBe('pending');
 });
 
-test('a launch that fails after waiting lets the pool go on', async () => {
-  await cluster.launch(
-    file(
-      fakeProvider(
-        'cloud',
-        `[${pool('max-servers: 1,', 'main', [label('a'), label('b', ', flavor-name: none')])}]`,
-        quick,
-      ),
-    ),
-  );
+test('a request that fails after waiting lets the pool go on', async () => {
+  const create = altered((adapter) => ({
+    advanceCreate: (state, spec, context) =>
+      spec.label.name === 'b' ? Promise.reject(new Error('not this one')) : adapter.advanceCreate(state, spec, context),
+  }));
+  await cluster.launch(file(fakeProvider('cloud', `[${pool('max-servers: 1,')}]`, quick)), create);
   const first = await hold('a');
   const doomed = await cluster.submit({ nodeTypes: ['b'] });
+  await cluster.untilState(doomed, 'pending');
   const next = await cluster.submit({ nodeTypes: ['a'] });
   await cluster.giveBack(first);
   await cluster.untilState(doomed, 'failed');
