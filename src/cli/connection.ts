@@ -8,7 +8,7 @@ import type { Connector } from '../zookeeper/client/transport.ts';
 import type { ZooKeeper } from '../zookeeper/client/types.ts';
 import { readAddress } from '../zookeeper/server/data-directory.ts';
 import { commandLog, type GlobalOptions, load } from './context.ts';
-import { type Diagnosis, diagnose } from './diagnose.ts';
+import { type Diagnosis, diagnose, type ServerTarget } from './diagnose.ts';
 import { UserError } from './user-error.ts';
 
 /** How long a command tries to connect unless told, and when it says that it is still trying. */
@@ -17,6 +17,12 @@ const impatienceMs = 2000;
 const daemonReportMs = 10_000;
 /** The embedded coordinator is on this machine: it answers soon or not at all. */
 const coordinatorPatienceMs = 5000;
+
+export class ZooKeeperUnreachable extends UserError {
+  constructor(message: string, cause?: unknown) {
+    super(message, 1, cause);
+  }
+}
 
 function readTls(files: TlsFiles) {
   const read = (key: keyof TlsFiles) => {
@@ -49,11 +55,10 @@ export function connect(config: NodepoolConfig, log: Log, inProcess?: Connector)
   return logged(createZooKeeper({ ...common, servers: [{ host: '127.0.0.1', port: address.port }] }), log);
 }
 
-function noCoordinator(config: NodepoolConfig, cause?: unknown): UserError {
+function noCoordinator(config: NodepoolConfig, cause?: unknown): ZooKeeperUnreachable {
   const { dataDir } = config.coordinator;
-  return new UserError(
+  return new ZooKeeperUnreachable(
     `no coordinator is running in ${dataDir}; start one with \`nodepool up\` or \`nodepool coordinator\`, or name zookeeper-servers in the configuration`,
-    1,
     cause,
   );
 }
@@ -102,17 +107,18 @@ async function connectedCommand(client: ZooKeeper, config: NodepoolConfig, total
     if (leftMs > 0) console.error(`nodepool: still trying to reach ZooKeeper: ${problems || 'no session yet'}`);
     await client.waitConnected({ timeoutMs: leftMs });
   } catch (error) {
-    throw new UserError(`ZooKeeper can't be reached: ${problems || (error as Error).message}`, 1, error);
+    throw new ZooKeeperUnreachable(`ZooKeeper can't be reached: ${problems || (error as Error).message}`, error);
   }
 }
 
-async function diagnoseServers(config: NodepoolConfig): Promise<readonly Diagnosis[]> {
+/** The configured servers, with what is needed to talk to each. */
+export function targetsOf(config: NodepoolConfig): ServerTarget[] {
   const { servers, tls } = config.zookeeper;
-  const found = await Promise.all(
-    servers.map(({ host, port }) =>
-      diagnose(tls ? { host, port, files: tls, material: readTls(tls) } : { host, port }),
-    ),
-  );
+  return servers.map(({ host, port }) => (tls ? { host, port, files: tls, material: readTls(tls) } : { host, port }));
+}
+
+export async function diagnoseServers(config: NodepoolConfig): Promise<readonly Diagnosis[]> {
+  const found = await Promise.all(targetsOf(config).map((target) => diagnose(target)));
   return found.filter((diagnosis) => diagnosis !== null);
 }
 

@@ -15,6 +15,8 @@ interface Target {
   readonly port: number;
 }
 
+export type ServerTarget = Target | TlsTarget;
+
 interface TlsTarget extends Target {
   readonly files: TlsFiles;
   readonly material: { readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer };
@@ -25,10 +27,7 @@ const attemptMs = 3000;
 const refusalMs = 500;
 
 /** null when nothing is wrong with it, as far as one can see from outside. */
-export async function diagnose(
-  target: Target | TlsTarget,
-  runtime: Runtime = systemRuntime,
-): Promise<Diagnosis | null> {
+export async function diagnose(target: ServerTarget, runtime: Runtime = systemRuntime): Promise<Diagnosis | null> {
   const where = `${target.host}:${target.port}`;
   try {
     const code = 'files' in target ? await tryTls(target, runtime) : await tryTcp(target, runtime);

@@ -58,6 +58,12 @@ function positiveSeconds(text: string): number {
   return value;
 }
 
+function positiveMinutes(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('it takes a number of minutes.');
+  return value;
+}
+
 function priority(text: string): string {
   if (!/^\d{3}$/.test(text)) throw new InvalidArgumentError('it takes three digits, such as 100, 200 or 300.');
   return text;
@@ -149,6 +155,15 @@ function addNodeCommands(program: Command, globals: () => GlobalOptions, result:
     .action(async (id: string, o: { format: Format }) =>
       (await import('./commands/explain.ts')).explain(globals(), id, o.format),
     );
+  program
+    .command('doctor')
+    .description('say what is stuck, since when, why, and what to do; status 1 when something is')
+    .option('--older-than <minutes>', 'what has waited for less is left out', positiveMinutes, 5)
+    .addOption(format())
+    .action(async (o: { olderThan: number; format: Format }) => {
+      const { doctor } = await import('./commands/doctor.ts');
+      result.status = await doctor(globals(), { format: o.format, patienceMs: o.olderThan * 60_000 });
+    });
   program
     .command('request')
     .description('take nodes as a CI system would, hold them, give them back')

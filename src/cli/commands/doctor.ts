@@ -1,0 +1,59 @@
+/** doctor: says in words what is stuck, since when and why. Works from the tree and the file alone; changes nothing. */
+import { systemRuntime } from '../../runtime.ts';
+import { Store } from '../../store/store.ts';
+import { ZooKeeperUnreachable, withZooKeeper } from '../connection.ts';
+import type { GlobalOptions } from '../context.ts';
+import { clockFindings } from '../doctor/clocks.ts';
+import { type Finding, isStuck, sortFindings } from '../doctor/finding.ts';
+import { launcherFindings, statedFindings } from '../doctor/launchers.ts';
+import { brokenFindings, nodeFindings } from '../doctor/nodes.ts';
+import { type Picture, readPicture } from '../doctor/picture.ts';
+import { report } from '../doctor/report.ts';
+import { requestFindings, strayLockFindings } from '../doctor/requests.ts';
+import { unreachable, zookeeperFindings } from '../doctor/zookeeper.ts';
+import type { Format } from '../output/table.ts';
+
+export interface DoctorOptions {
+  readonly format: Format;
+  /** What is younger than this waits as it should. */
+  readonly patienceMs: number;
+}
+
+/** Status 1 when something is stuck. */
+export async function doctor(o: GlobalOptions, { format, patienceMs }: DoctorOptions): Promise<number> {
+  const nowMs = systemRuntime.nowMs();
+  const print = (findings: readonly Finding[], seen: string) => {
+    console.log(report(sortFindings(findings), format, { nowMs, seen }));
+    return isStuck(findings) ? 1 : 0;
+  };
+  try {
+    return await withZooKeeper(o, async (client, config, log) => {
+      // What cannot be read is a finding of its own.
+      const quiet = { warn: () => undefined, error: log.error.bind(log) };
+      const store = await Store.open({ client, runtime: systemRuntime, log: quiet });
+      try {
+        const picture = await readPicture(store, config, { nowMs: systemRuntime.nowMs(), patienceMs });
+        const findings = [
+          ...(await zookeeperFindings(client, config, systemRuntime)),
+          ...launcherFindings(picture),
+          ...statedFindings(picture),
+          ...requestFindings(picture),
+          ...strayLockFindings(picture),
+          ...(await nodeFindings(picture)),
+          ...brokenFindings(picture),
+          ...clockFindings(picture),
+        ];
+        return print(findings, summary(picture));
+      } finally {
+        await store.close();
+      }
+    });
+  } catch (error) {
+    if (!(error instanceof ZooKeeperUnreachable)) throw error;
+    return print([unreachable(error.message)], 'nothing could be looked at');
+  }
+}
+
+function summary({ launchers, pools, nodes, requests }: Picture): string {
+  return `${launchers.length} launchers, ${pools.length} pools, ${nodes.length} nodes, ${requests.length} requests`;
+}
