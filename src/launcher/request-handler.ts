@@ -242,8 +242,9 @@ export class RequestHandler implements ServedRequest {
   }
 
   private wait(waiting: Waiting | null): void {
-    this.waitsFor = waiting;
-    if (waiting) this.pool.waiting.add(this);
+    // A launch that was refused after the end must not keep back other requests.
+    this.waitsFor = this.isOver ? null : waiting;
+    if (this.waitsFor) this.pool.waiting.add(this);
     else this.pool.waiting.delete(this);
   }
 
