@@ -39,11 +39,18 @@ export const systemRuntime: Runtime = {
   setTimer: (delayMs, callback) => arm(delayMs, callback, true),
   setBackgroundTimer: (delayMs, callback) => arm(delayMs, callback, false),
   random: () => Math.random(),
-  randomHex: (digits) =>
-    randomBytes(Math.ceil(digits / 2))
-      .toString('hex')
-      .slice(0, digits),
+  randomHex,
 };
+
+// Asking the system for a few bytes costs as much as asking for many.
+let pool = '';
+
+function randomHex(digits: number): string {
+  if (pool.length < digits) pool = randomBytes(Math.max(2048, Math.ceil(digits / 2))).toString('hex');
+  const hex = pool.slice(0, digits);
+  pool = pool.slice(digits);
+  return hex;
+}
 
 /** Resolves after `delayMs`; rejects with the signal's reason when it is aborted first. */
 export function sleep(runtime: Runtime, delayMs: number, signal?: AbortSignal): Promise<void> {

@@ -71,12 +71,33 @@ export class JsonDocument {
 
   toText(): string {
     const parts: string[] = [];
-    for (const [key, raw] of this.values) parts.push(`${JSON.stringify(key)}: ${raw}`);
+    for (const [key, raw] of this.values) parts.push(`${quoted(key)}: ${raw}`);
     return `{${parts.join(', ')}}`;
   }
 }
 
+/** The documents have few different keys. */
+const quotedKeys = new Map<string, string>();
+const mostQuotedKeys = 1000;
+
+function quoted(key: string): string {
+  let text = quotedKeys.get(key);
+  if (text === undefined) {
+    text = JSON.stringify(key);
+    if (quotedKeys.size < mostQuotedKeys) quotedKeys.set(key, text);
+  }
+  return text;
+}
+
+/** `raw` is a JSON string with its quotes. */
+function unquoted(raw: string): string {
+  return raw.includes('\\') ? (JSON.parse(raw) as string) : raw.slice(1, -1);
+}
+
 function parseLoosely(raw: string): unknown {
+  // By far the most frequent ones, in a tenth of the time.
+  if (raw === 'null') return null;
+  if (raw.charCodeAt(0) === 0x22) return unquoted(raw);
   try {
     return JSON.parse(raw);
   } catch {
@@ -120,7 +141,7 @@ class Scanner {
       this.skipSpace();
       const start = this.at;
       this.value(depth + 1);
-      onValue?.(JSON.parse(key) as string, start);
+      onValue?.(unquoted(key), start);
       this.skipSpace();
     } while (this.take(','));
     this.expect('}');
