@@ -25,66 +25,111 @@ export class RawJson {
 
 const deepest = 200;
 
-export class JsonDocument {
-  private readonly values: ReadonlyMap<string, string>;
+/** The keys of a document in their order; most documents have the same ones. */
+interface Shape {
+  readonly keys: readonly string[];
+  readonly indexes: ReadonlyMap<string, number>;
+}
 
-  private constructor(values: ReadonlyMap<string, string>) {
+const shapes = new Map<string, Shape>();
+const mostShapes = 200;
+
+function shapeOf(keys: readonly string[]): Shape {
+  // The control character can't be in a key of ours; whatever else has the same name gets a shape of its own.
+  const name = keys.join('\u0000');
+  const found = shapes.get(name);
+  if (found && keys.length === found.keys.length && keys.every((key, index) => key === found.keys[index])) return found;
+  const shape = { keys, indexes: new Map(keys.map((key, index) => [key, index])) };
+  if (!found && shapes.size < mostShapes) shapes.set(name, shape);
+  return shape;
+}
+
+export class JsonDocument {
+  private readonly shape: Shape;
+  /** In the order of the keys. */
+  private readonly values: readonly string[];
+
+  private constructor(shape: Shape, values: readonly string[]) {
+    this.shape = shape;
     this.values = values;
   }
 
-  static readonly empty = new JsonDocument(new Map());
+  static readonly empty = new JsonDocument(shapeOf([]), []);
 
   static parse(text: string): JsonDocument {
-    return new JsonDocument(new Scanner(text).topLevel());
+    const { keys, values } = new Scanner(text).topLevel();
+    const shape = shapeOf(keys);
+    if (shape.indexes.size === keys.length) return new JsonDocument(shape, values);
+    // As everywhere, of a key that comes twice the last value counts.
+    const last = new Map(keys.map((key, index) => [key, values[index]!]));
+    return new JsonDocument(shapeOf([...last.keys()]), [...last.values()]);
   }
 
   has(key: string): boolean {
-    return this.values.has(key);
+    return this.shape.indexes.has(key);
   }
 
   rawText(key: string): string | undefined {
-    return this.values.get(key);
+    const index = this.shape.indexes.get(key);
+    return index === undefined ? undefined : this.values[index];
   }
 
   /** undefined when absent. Numbers are doubles here: good for what we interpret, not for what we hand on. */
   get(key: string): unknown {
-    const raw = this.values.get(key);
+    const raw = this.rawText(key);
     return raw === undefined ? undefined : parseLoosely(raw);
   }
 
   keys(): Iterable<string> {
-    return this.values.keys();
+    return this.shape.keys;
   }
 
   /** A value of undefined leaves the key as it is. */
   with(changes: Readonly<Record<string, unknown>>): JsonDocument {
-    const values = new Map(this.values);
+    const values = [...this.values];
+    const added: string[] = [];
     for (const [key, value] of Object.entries(changes)) {
       if (value === undefined) continue;
-      values.set(
-        key,
-        value instanceof RawJson ? value.text : value instanceof JsonDocument ? value.toText() : JSON.stringify(value),
-      );
+      const raw =
+        value instanceof RawJson ? value.text : value instanceof JsonDocument ? value.toText() : JSON.stringify(value);
+      const index = this.shape.indexes.get(key);
+      if (index !== undefined) values[index] = raw;
+      else {
+        added.push(key);
+        values.push(raw);
+      }
     }
-    return new JsonDocument(values);
+    return new JsonDocument(added.length === 0 ? this.shape : shapeOf([...this.shape.keys, ...added]), values);
   }
 
   toText(): string {
-    const parts: string[] = [];
-    for (const [key, raw] of this.values) parts.push(`${quoted(key)}: ${raw}`);
+    const parts = this.values.map((raw, index) => `${quoted(this.shape.keys[index]!)}: ${raw}`);
     return `{${parts.join(', ')}}`;
   }
 }
 
-/** The documents have few different keys. */
+/** Keys and short values are the same in thousands of documents: kept once, for all of them. */
+const known = new Map<string, string>();
+const mostKnown = 5000;
+const longestKnown = 24;
+
+function interned(text: string): string {
+  if (text.length > longestKnown) return text;
+  const found = known.get(text);
+  if (found !== undefined) return found;
+  // Numbers, times and ids are seldom the same.
+  const first = text.charCodeAt(text.charCodeAt(0) === 0x22 ? 1 : 0);
+  if (known.size < mostKnown && (first < 0x30 || first > 0x39)) known.set(text, text);
+  return text;
+}
+
 const quotedKeys = new Map<string, string>();
-const mostQuotedKeys = 1000;
 
 function quoted(key: string): string {
   let text = quotedKeys.get(key);
   if (text === undefined) {
     text = JSON.stringify(key);
-    if (quotedKeys.size < mostQuotedKeys) quotedKeys.set(key, text);
+    if (quotedKeys.size < mostKnown) quotedKeys.set(key, text);
   }
   return text;
 }
@@ -120,13 +165,17 @@ class Scanner {
     this.text = text;
   }
 
-  topLevel(): Map<string, string> {
-    const values = new Map<string, string>();
+  topLevel(): { readonly keys: string[]; readonly values: string[] } {
+    const keys: string[] = [];
+    const values: string[] = [];
     this.skipSpace();
-    this.object((key, start) => values.set(key, this.text.slice(start, this.at)), 0);
+    this.object((key, start) => {
+      keys.push(interned(key));
+      values.push(interned(this.text.slice(start, this.at)));
+    }, 0);
     this.skipSpace();
     if (this.at < this.text.length) this.fail('something after the end of the object');
-    return values;
+    return { keys, values };
   }
 
   private object(onValue: ((key: string, start: number) => void) | null, depth: number): void {

@@ -87,7 +87,7 @@ export async function readPicture(
 }
 
 function writtenOf(view: Store['nodes'] | Store['requests'], id: string, nowMs: number): Written {
-  const stat = view.mirror.get(id)?.stat;
+  const stat = view.mirror.stat(id);
   return stat
     ? { createdMs: Number(stat.ctime), changedMs: Number(stat.mtime), version: stat.version }
     : { createdMs: nowMs, changedMs: nowMs, version: -1 };

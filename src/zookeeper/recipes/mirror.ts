@@ -49,7 +49,8 @@ const retryMs = 1000;
 export class Mirror {
   synced = false;
   private readonly o: MirrorOptions;
-  private readonly entries = new Map<string, MirrorEntry>();
+  /** Not the data: a document would keep the whole block alive in which it came. */
+  private readonly stats = new Map<string, Stat>();
   private readonly names = new Set<string>();
   private readonly expected = new Map<string, Expected>();
   private readonly toFetch = new Set<string>();
@@ -81,8 +82,9 @@ export class Mirror {
     await filled;
   }
 
-  get(path: string): MirrorEntry | undefined {
-    return this.entries.get(path);
+  /** Of the last state that `onChange` was told. */
+  stat(path: string): Stat | undefined {
+    return this.stats.get(path);
   }
 
   /** A change of the path has been announced whose data are still on their way. */
@@ -206,14 +208,14 @@ export class Mirror {
   // --- state
 
   private apply(path: string, entry: MirrorEntry): void {
-    const known = this.entries.get(path);
-    if (known && known.stat.mzxid >= entry.stat.mzxid) return;
-    this.entries.set(path, entry);
+    const known = this.stats.get(path);
+    if (known && known.mzxid >= entry.stat.mzxid) return;
+    this.stats.set(path, entry.stat);
     this.notify(path, entry);
   }
 
   private remove(path: string): void {
-    if (this.entries.delete(path)) this.notify(path, undefined);
+    if (this.stats.delete(path)) this.notify(path, undefined);
   }
 
   private setName(path: string, present: boolean, touched: boolean): void {
@@ -254,7 +256,7 @@ export class Mirror {
     void this.visitChildren('', seen, 0).then(
       async () => {
         if (walk !== this.walk || this.closed) return;
-        await Promise.all([...this.entries.keys()].filter((path) => !seen.has(path)).map((path) => this.fetch(path)));
+        await Promise.all([...this.stats.keys()].filter((path) => !seen.has(path)).map((path) => this.fetch(path)));
         if (walk !== this.walk) return;
         for (const path of [...this.names]) {
           if (!seen.has(path) && !this.touchedNames.has(path)) this.setName(path, false, false);
@@ -296,10 +298,10 @@ export class Mirror {
   }
 
   private async readIfChanged(path: string): Promise<Stat | null> {
-    const known = this.entries.get(path);
+    const known = this.stats.get(path);
     if (known) {
       const stat = await this.o.client.exists(this.full(path));
-      if (stat && stat.mzxid === known.stat.mzxid) return stat;
+      if (stat && stat.mzxid === known.mzxid) return stat;
     }
     try {
       const entry = await this.o.client.get(this.full(path));
