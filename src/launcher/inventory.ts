@@ -106,6 +106,8 @@ export class InventoryReconciler {
     }
     if (!is) return;
     const key = keyOfNode(is);
+    // Somebody who does not know of our lock may have registered a slot that was taken.
+    if (!was) this.queue.add(key);
     const others = this.nodes.get(key) ?? new Map<string, NodeRecord>();
     this.nodes.set(key, others.set(is.id, is));
   }
