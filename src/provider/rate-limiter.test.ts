@@ -58,3 +58,22 @@ test('another rate holds for who waits already, and from the last call on', asyn
   await runtime.advance(0);
   expect(turns).toEqual([0, 1000, 1500, 1500]);
 });
+
+test.each([4, Number.POSITIVE_INFINITY])('a pause holds for all, whatever the rate (%s)', async (rate) => {
+  const runtime = new VirtualRuntime();
+  const limiter = new RateLimiter(rate, runtime);
+  await limiter.take(never);
+  const turns: number[] = [];
+  const take = () => void limiter.take(never).then(() => turns.push(runtime.monotonicMs()));
+  if (Number.isFinite(rate)) take();
+  limiter.pauseFor(2000);
+  limiter.pauseFor(500);
+  take();
+  await runtime.advance(1999);
+  expect(turns).toEqual([]);
+  await runtime.advance(1);
+  expect(turns[0]).toBe(2000);
+  await runtime.advance(1000);
+  await limiter.take(never);
+  expect(runtime.monotonicMs()).toBe(3000);
+});

@@ -13,6 +13,7 @@ export class RateLimiter {
   private readonly runtime: Runtime;
   private readonly queue = new Set<Waiter>();
   private lastMs = Number.NEGATIVE_INFINITY;
+  private notBeforeMs = Number.NEGATIVE_INFINITY;
   private timer: Timer | null = null;
 
   /** Infinity, or nothing above 0: no limit. */
@@ -29,6 +30,14 @@ export class RateLimiter {
     this.arm();
   }
 
+  /** The cloud has asked for fewer calls: nobody has a turn for so long. */
+  pauseFor(ms: number): void {
+    this.notBeforeMs = Math.max(this.notBeforeMs, this.runtime.monotonicMs() + ms);
+    this.timer?.cancel();
+    this.timer = null;
+    this.arm();
+  }
+
   get waiting(): number {
     return this.queue.size;
   }
@@ -36,9 +45,10 @@ export class RateLimiter {
   /** Resolves when it is the caller's turn; rejects with the signal's reason, and gives the turn to the next one. */
   take(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
-    if (this.intervalMs <= 0) return Promise.resolve();
     const now = this.runtime.monotonicMs();
-    if (this.queue.size === 0 && now - this.lastMs >= this.intervalMs) {
+    const isPaused = now < this.notBeforeMs;
+    if (this.intervalMs <= 0 && !isPaused) return Promise.resolve();
+    if (this.queue.size === 0 && !isPaused && now - this.lastMs >= this.intervalMs) {
       this.lastMs = now;
       return Promise.resolve();
     }
@@ -61,7 +71,8 @@ export class RateLimiter {
 
   private arm(): void {
     if (this.timer || this.queue.size === 0) return;
-    this.timer = this.runtime.setTimer(this.lastMs + this.intervalMs - this.runtime.monotonicMs(), () => {
+    const dueMs = Math.max(this.lastMs + this.intervalMs, this.notBeforeMs);
+    this.timer = this.runtime.setTimer(dueMs - this.runtime.monotonicMs(), () => {
       this.timer = null;
       const [next] = this.queue;
       if (!next) return;

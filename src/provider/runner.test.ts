@@ -185,6 +185,22 @@ test('a throttled call is repeated after the pause that the cloud asked for', as
   expect(adapter.count('create 0000000001')).toBe(2);
 });
 
+test('what is throttled for one machine is not asked for by the others meanwhile', async () => {
+  const { runtime, adapter, runner, options } = setUp();
+  const calls: number[] = [];
+  adapter.onCreate = () => {
+    calls.push(runtime.monotonicMs());
+    if (runtime.monotonicMs() < 7000) throw new ThrottledError('slow down', { retryAfterMs: 7000 });
+    return { done: true, instance: instanceOf('i-1') };
+  };
+  const first = runner.launch(launchSpec(), options());
+  await runtime.advance(100);
+  const others = [1, 2, 3].map(() => runner.launch(launchSpec(), options()));
+  await runtime.finish(Promise.all([first, ...others]));
+  expect(calls.filter((atMs) => atMs < 7000)).toEqual([0]);
+  expect(calls).toHaveLength(5);
+});
+
 test('a network failure is repeated for what exists, but a creation is not done twice', async () => {
   const { runtime, adapter, runner, options } = setUp();
   adapter.onCreate = () => {

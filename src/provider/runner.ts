@@ -173,6 +173,8 @@ export class MachineRunner {
         backoff ??= new Backoff({ runtime: this.o.runtime, firstMs: 250, mostMs: 15_000 });
         if (!passing || backoff.failures >= mostRepeats) throw error;
         const pauseMs = Math.max(error.retryAfterMs ?? 0, backoff.nextMs());
+        // It is the account that makes too many calls, not this machine alone.
+        if (error.code === 'throttled') this.o.limiter.pauseFor(pauseMs);
         machine.note(`another try after: ${error.message}`);
         this.o.log.debug({ provider: this.o.providerName, machine: machine.of, err: error }, 'A step is repeated');
         await sleep(this.o.runtime, pauseMs, machine.signal);
