@@ -61,6 +61,7 @@ export class Dispatcher {
   private readonly overTenantLimit = new TenantQueue<OpenRequest>(compareOpen);
   private readonly dirty = new Set<string>();
   private readonly declines: KeyedQueue;
+  private readonly accepting = new Set<Promise<void>>();
   private allDirty = true;
   private capacityChanged = false;
   private scheduled: Timer | null = null;
@@ -135,8 +136,9 @@ export class Dispatcher {
     this.stopped = true;
     this.scheduled?.cancel();
     for (const off of this.unfollow) off();
-    await this.declines.stop();
-    await Promise.allSettled([...this.handlers.values()].map((handler) => handler.handBackForStop()));
+    const handedBack = [...this.handlers.values()].map((handler) => handler.handBackForStop());
+    // What is being accepted at this moment is given back as soon as it is.
+    await Promise.allSettled([this.declines.stop(), ...handedBack, ...this.accepting]);
   }
 
   /** Everything that was locked under the lost session is forgotten. */
@@ -239,7 +241,11 @@ export class Dispatcher {
     this.open.delete(request.id);
     // There may be room for the next one of that tenant too.
     if (request.tenantName !== null) this.tenantFreed(request.tenantName);
-    void this.accept(request, choice, this.hold(request, choice));
+    const accepting = this.accept(request, choice, this.hold(request, choice)).catch((error: unknown) => {
+      this.o.log.warn({ requestId: request.id, err: error }, 'Giving a request back failed');
+    });
+    this.accepting.add(accepting);
+    void accepting.finally(() => this.accepting.delete(accepting));
     return 'taken';
   }
 

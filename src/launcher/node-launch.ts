@@ -52,6 +52,8 @@ export interface AttemptEnd {
 }
 
 const removalTimeoutMs = 600_000;
+/** A creation whose answer nobody waits for is an instance that only leak detection finds. */
+const creationGraceMs = 1500;
 
 class LockLostError extends Error {}
 
@@ -137,6 +139,7 @@ async function attemptLaunch(
   const instance = await o.provider.launch(spec, {
     timeoutMs: o.provider.config.launchTimeoutMs,
     signal: o.signal,
+    graceMs: creationGraceMs,
     ...(resume ? { resume: resume.state, resumeExternalId: resume.externalId } : {}),
     onExternalId: async (externalId, state) => {
       killPoint('before-external-id');

@@ -11,6 +11,8 @@ interface LaunchOptions {
   /** State of a machine to go on with, stored by another launcher. */
   readonly resume?: Json;
   readonly resumeExternalId?: ExternalId;
+  /** So long a creation goes on after the signal, until its id is stored. */
+  readonly graceMs?: number;
   /** Awaited before the machine goes on, so that the id is stored before it can be lost. */
   readonly onExternalId: (id: ExternalId, state: Json) => Promise<void>;
 }

@@ -48,6 +48,8 @@ export class RequestHandler implements ServedRequest {
   private readonly slots: readonly Slot[];
   private readonly filler: SlotFiller;
   private readonly abort = new AbortController();
+  /** Work on slots that is under way. */
+  private readonly working = new Set<Promise<void>>();
   /** Until the request is accepted. */
   private expected: Plan | null;
   private waitsFor: Waiting | null = null;
@@ -122,7 +124,7 @@ export class RequestHandler implements ServedRequest {
     let next = 0;
     this.apply(plan, reservations, (slot) => {
       const entry = created[next++];
-      if (entry) void this.guard(slot, this.filler.launch(slot, entry));
+      if (entry) this.guard(slot, this.filler.launch(slot, entry));
       else slot.state = 'open';
     });
     if (plan.waiting) this.o.onChange(this);
@@ -147,10 +149,10 @@ export class RequestHandler implements ServedRequest {
       if (launch) this.filler.bind(slot, launch.az);
       if (launch || node.state === 'ready') {
         slot.state = launch ? 'launching' : 'taking';
-        void this.guard(slot, this.filler.takeBack(slot, entry.id));
+        this.guard(slot, this.filler.takeBack(slot, entry.id));
       } else if (node.state === 'init') {
         slot.state = 'launching';
-        void this.guard(slot, this.filler.launch(slot, entry));
+        this.guard(slot, this.filler.launch(slot, entry));
       }
     }
     this.fill();
@@ -216,17 +218,20 @@ export class RequestHandler implements ServedRequest {
 
   /** The launcher stops: nodes and request are given back so that another launcher can take them at once. */
   async handBackForStop(): Promise<void> {
-    const underWay = this.slots.some(
-      (slot) => slot.state === 'launching' && slot.node && resumableLaunch(slot.node.node),
-    );
+    const launching = this.slots.filter((slot) => slot.state === 'launching');
+    const decided = this.ending || !this.held;
+    this.ending = true;
     this.abort.abort(new Error('the launcher stops'));
-    if (underWay && !this.gone && !this.ending) await this.leaveToSuccessor();
-    else await this.handBack('the launcher stops');
+    // Ids that are being learnt or written at this moment are stored first: a launch with an id can be gone on with.
+    await Promise.allSettled(this.working);
+    if (decided) return;
+    const underWay = launching.some((slot) => slot.node && resumableLaunch(slot.node.node));
+    if (underWay && !this.gone) await this.leaveToSuccessor();
+    else await this.giveAllBack('the launcher stops');
   }
 
   /** Unlocked as it is: another launcher of this pool takes it over, and without one it is reset as lost. */
   private async leaveToSuccessor(): Promise<void> {
-    this.ending = true;
     this.wait(null);
     for (const slot of this.slots) {
       if (slot.node && slot.state === 'done' && slot.unwritten) {
@@ -257,7 +262,7 @@ export class RequestHandler implements ServedRequest {
       if (planned.kind === 'stock') {
         if (planned.az !== null) this.filler.bind(slot, planned.az);
         slot.state = 'taking';
-        void this.guard(slot, this.filler.take(slot, planned.nodeId));
+        this.guard(slot, this.filler.take(slot, planned.nodeId));
       } else if (planned.kind === 'launch') {
         slot.state = 'launching';
         launch(slot);
@@ -266,7 +271,12 @@ export class RequestHandler implements ServedRequest {
   }
 
   /** Work on a slot never rejects: an unexpected error fails the slot. */
-  private async guard(slot: Slot, work: Promise<void>): Promise<void> {
+  private guard(slot: Slot, work: Promise<void>): void {
+    const done = this.see(slot, work).finally(() => this.working.delete(done));
+    this.working.add(done);
+  }
+
+  private async see(slot: Slot, work: Promise<void>): Promise<void> {
     try {
       await work;
     } catch (error) {
@@ -303,11 +313,11 @@ export class RequestHandler implements ServedRequest {
         return error as Error;
       });
     slots.forEach((slot, index) => {
-      if (!(created instanceof Error)) return void this.guard(slot, this.filler.launch(slot, created[index]!));
-      if (!isUncertain(created)) return void this.guard(slot, Promise.reject(created));
+      if (!(created instanceof Error)) return this.guard(slot, this.filler.launch(slot, created[index]!));
+      if (!isUncertain(created)) return this.guard(slot, Promise.reject(created));
       // The pool is not to blame. What was made all the same is removed as an orphan.
       slot.state = this.gone ? 'failed' : 'open';
-      return void this.guard(slot, Promise.resolve());
+      return this.guard(slot, Promise.resolve());
     });
   }
 
@@ -405,6 +415,11 @@ export class RequestHandler implements ServedRequest {
   private async handBack(reason: string): Promise<void> {
     if (this.ending || !this.held) return;
     this.ending = true;
+    await this.giveAllBack(reason);
+  }
+
+  private async giveAllBack(reason: string): Promise<void> {
+    const held = this.held!;
     this.wait(null);
     try {
       for (const slot of this.slots) {
@@ -412,8 +427,8 @@ export class RequestHandler implements ServedRequest {
         if (slot.state === 'launching') await slot.node?.release();
         else await this.returnNode(slot);
       }
-      if (!this.gone) await this.held.update({ state: 'requested', nodes: [] });
-      await this.held.release();
+      if (!this.gone) await held.update({ state: 'requested', nodes: [] });
+      await held.release();
     } catch (error) {
       this.o.log.warn({ requestId: this.id, reason, err: error }, 'Handing a request back failed');
     } finally {

@@ -25,6 +25,10 @@ export class Machine {
   private waitsFor = 'the cloud';
   private sinceMs: number;
   private fail: (error: Error) => void = () => {};
+  /** While above 0 the outer signal ends the machine only after this time. */
+  private graceMs = 0;
+  private graceTimer: Timer | null = null;
+  private interruption: Error | null = null;
 
   constructor(kind: MachineView['kind'], of: string, runtime: Runtime) {
     this.kind = kind;
@@ -54,6 +58,7 @@ export class Machine {
       const end = () => {
         ended = true;
         timer.cancel();
+        this.graceTimer?.cancel();
         unfollow();
       };
       this.fail = (error) => {
@@ -66,7 +71,7 @@ export class Machine {
       const timer = this.runtime.setTimer(timeoutMs, () =>
         this.fail(new TimeoutError(`the ${this.kind} of ${this.of} took longer than ${timeoutMs / 1000} s`)),
       );
-      const unfollow = onAbort(outer, () => this.fail(outer.reason as Error));
+      const unfollow = onAbort(outer, () => this.interrupt(outer.reason as Error));
       if (outer.aborted) return this.fail(outer.reason as Error);
       body().then(
         (value) => {
@@ -77,6 +82,23 @@ export class Machine {
         (error: unknown) => this.fail(asError(error)),
       );
     });
+  }
+
+  /** What makes something whose id must be learnt and stored is not broken off at once, but given `graceMs` to end. */
+  async sheltered<T>(graceMs: number, work: () => Promise<T>): Promise<T> {
+    this.graceMs = graceMs;
+    try {
+      return await work();
+    } finally {
+      this.graceMs = 0;
+      if (this.interruption) this.fail(this.interruption);
+    }
+  }
+
+  private interrupt(reason: Error): void {
+    if (this.graceMs <= 0) return this.fail(reason);
+    this.interruption = reason;
+    this.graceTimer = this.runtime.setTimer(this.graceMs, () => this.fail(reason));
   }
 
   /** One call of the adapter. One that hangs ends the machine. */

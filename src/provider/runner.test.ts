@@ -269,3 +269,31 @@ test('drained tells when the last machine has ended', async () => {
   await settle();
   expect(drained).toBe(true);
 });
+
+test('a creation is given a moment to tell its id before the signal ends it; nothing else is', async () => {
+  const { runtime, adapter, runner, stored, options } = setUp();
+  const abort = new AbortController();
+  const launchWith = (graceMs: number, nodeId: string) =>
+    runner.launch(launchSpec(nodeId), { ...options(), signal: abort.signal, graceMs });
+  adapter.onCreate = async (state, spec) => {
+    if (state === 'made') return new Promise(() => undefined);
+    if (spec.nodeId === 'hangs') return new Promise(() => undefined);
+    if (spec.nodeId === 'slow') await new Promise<void>((resolve) => runtime.setTimer(1000, resolve));
+    return { done: false, state: 'made', externalId: `i-${spec.nodeId}`, wait: { kind: 'delay', ms: 0 } };
+  };
+  const ends: [string, number][] = [];
+  const launches = ['hangs', 'slow', 'known'].map((nodeId) =>
+    launchWith(1500, nodeId).catch(() => ends.push([nodeId, runtime.monotonicMs()])),
+  );
+  await runtime.advance(100);
+  abort.abort(new Error('the launcher stops'));
+  await runtime.advance(5000);
+  await Promise.all(launches);
+  expect(ends).toEqual([
+    ['known', 100],
+    ['slow', 1000],
+    ['hangs', 1600],
+  ]);
+  expect(stored.map(([id]) => id)).toEqual(['i-known', 'i-slow']);
+  expect([runner.machines(), runtime.timers]).toEqual([[], 0]);
+});

@@ -33,6 +33,8 @@ export interface LaunchMachineOptions extends MachineOptions {
   /** State to go on with and the id stored beside it. */
   readonly resume?: Json;
   readonly resumeExternalId?: ExternalId;
+  /** So long a creation goes on after the signal, until its id is stored; default: not at all. */
+  readonly graceMs?: number;
   /** Awaited before the machine goes on, so that the id is stored before it can be lost. */
   readonly onExternalId: (id: ExternalId, state: Json) => Promise<void>;
 }
@@ -85,7 +87,7 @@ export class MachineRunner {
       let state = o.resume ?? adapter.beginCreate(spec);
       const context = this.context(machine);
       await this.turn(machine);
-      for (;;) {
+      const advance = async () => {
         const step = await this.repeat(
           machine,
           // A creation whose answer was lost may have happened, and must not happen twice.
@@ -99,6 +101,10 @@ export class MachineRunner {
           machine.note('the external id to be stored');
           await o.onExternalId(id, state);
         }
+        return step;
+      };
+      for (;;) {
+        const step = known === undefined ? await machine.sheltered(o.graceMs ?? 0, advance) : await advance();
         machine.check();
         if (step.done) return step.instance;
         await this.wait(machine, step.wait);
