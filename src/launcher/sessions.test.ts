@@ -170,6 +170,30 @@ test('a ready node that is promised to another request by the time it is locked 
   expect(JSON.parse(data.toString())).toMatchObject({ allocated_to: next, state: 'ready' });
 });
 
+test('a free node that is given to somebody else by the time it is locked is left to that one', async () => {
+  await cluster.launch(file(provider('cloud', 'a')));
+  const first = await cluster.submit({ nodeTypes: ['a'] });
+  await cluster.untilState(first, 'fulfilled');
+  const [stock] = cluster.request(first)!.nodes;
+  await cluster.consumer.deleteRequest(first);
+  await expect.poll(() => cluster.nodes()[0]?.allocatedTo, patience).toBeNull();
+  const other = await cluster.submit({ nodeTypes: ['a'], state: 'fulfilled' });
+  const path = `/nodepool/nodes/${stock}`;
+  const lockNode = vi.spyOn(Operations.prototype, 'lockNode');
+  onTestFinished(() => lockNode.mockRestore());
+  lockNode.mockImplementationOnce(async (...args) => {
+    const { data } = await cluster.seen.client.get(path);
+    const given = data.toString().replace('"allocated_to": null', `"allocated_to": "${other}"`);
+    await cluster.seen.client.set(path, Buffer.from(given), -1);
+    return cluster.consumer.lockNode(...args);
+  });
+  const id = await cluster.submit({ nodeTypes: ['a'] });
+  await cluster.untilState(id, 'fulfilled');
+  expect(lockNode.mock.calls[0]![0]).toBe(stock);
+  expect(cluster.request(id)!.nodes).not.toContain(stock);
+  expect(cluster.nodes().find((node) => node.id === stock)).toMatchObject({ allocatedTo: other, state: 'ready' });
+});
+
 test('a node whose request only seems to be gone is not freed', async () => {
   const launcher = await cluster.launch(file(provider('cloud', 'a')));
   const id = await cluster.submit({ nodeTypes: ['a'] });
