@@ -11,7 +11,7 @@ import {
   SessionExpiredError,
   ZooKeeperError,
 } from '../client/errors.ts';
-import type { MultiOperation, ZooKeeper } from '../client/types.ts';
+import type { CallOptions, MultiOperation, ZooKeeper } from '../client/types.ts';
 
 export interface LockOptions {
   readonly client: ZooKeeper;
@@ -179,40 +179,49 @@ async function enter(o: LockOptions, patient: boolean, signal: AbortSignal | und
   const data = Buffer.from(o.identifier ?? '');
   const mode = o.persistent ? 'persistent-sequential' : 'ephemeral-sequential';
   let prefix = newContenderPrefix(o.runtime);
-  let uncertainSince: bigint | null = null;
+  let isUnsure = false;
   for (;;) {
-    const before = o.client.sessionId;
     try {
       signal?.throwIfAborted();
-      if (uncertainSince !== null) {
-        const { children } = await o.client.children(o.path, signal ? { signal } : {});
-        const sameSession = o.client.sessionId === uncertainSince;
-        const mine = children.find((name) => name.startsWith(prefix));
-        if (mine !== undefined && (sameSession || o.persistent)) {
-          return { contender: mine, sessionId: o.client.sessionId };
-        }
-        // What an ended session may have left goes with it; it must not be taken for ours.
-        if (!sameSession && !o.persistent) prefix = newContenderPrefix(o.runtime);
-        uncertainSince = null;
+      if (isUnsure) {
+        const found = await findMine(o, prefix, signal ? { signal } : {});
+        if (found) return found;
+        // What an ended session may have left goes with it; it must not be taken for ours later.
+        if (!o.persistent) prefix = newContenderPrefix(o.runtime);
+        isUnsure = false;
       }
       const made = await o.client.create(`${o.path}/${prefix}`, data, { mode, ...(signal ? { signal } : {}) });
       return { contender: made.path.slice(o.path.length + 1), sessionId: o.client.sessionId };
     } catch (error) {
       if (signal?.aborted) {
-        void sweep(o, prefix, before);
+        void sweep(o, prefix, o.client.sessionId);
         throw error;
       }
       if (isUncertain(error)) {
-        uncertainSince ??= before;
+        isUnsure = true;
         if (patient || error instanceof ConnectionLossError) continue;
-        void sweep(o, prefix, before);
+        void sweep(o, prefix, o.client.sessionId);
         throw error;
       }
-      if (error instanceof SessionExpiredError && (patient || uncertainSince !== null)) continue;
+      if (error instanceof SessionExpiredError && (patient || isUnsure)) continue;
       if (!(error instanceof NoNodeError)) throw error;
       if (!(await makeDirectory(o))) return null;
     }
   }
+}
+
+/**
+ * The contender that an unanswered creation has made. It may have been sent under another session than the one that it was
+ * asked for in, so that only the owner of the znode tells whether it lives as long as we do.
+ */
+async function findMine(o: LockOptions, prefix: string, options: CallOptions): Promise<Place | null> {
+  const { children } = await o.client.children(o.path, options);
+  for (const contender of children.filter((name) => name.startsWith(prefix))) {
+    const stat = o.persistent ? null : await o.client.exists(`${o.path}/${contender}`, options);
+    const { sessionId } = o.client;
+    if (o.persistent || stat?.ephemeralOwner === sessionId) return { contender, sessionId };
+  }
+  return null;
 }
 
 /** Removes the contender of a caller who has given up without knowing whether it was made. */
