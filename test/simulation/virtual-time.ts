@@ -11,6 +11,7 @@ interface Armed {
   callback: (() => void) | null;
 }
 
+const mostEventsInOneMs = 100_000;
 const startMs = 1_700_000_000_000;
 /** A chain of turns that is longer than this goes on while time passes: it waits for something, in its way. */
 const mostTurns = 6;
@@ -71,10 +72,18 @@ export class VirtualTime {
     return new Promise((resolve) => this.after(delayMs, resolve));
   }
 
-  /** Moves on until `endMs`, or until `stop` says so. */
+  /** Moves on until `endMs`, or until `stop` says so. Throws when time does not get on. */
   async runUntil(endMs: number, stop: () => boolean = () => false): Promise<void> {
+    let markMs = this.now;
+    let markEvents = this.events;
     await settle();
     while (!stop()) {
+      if (this.now > markMs + 1) {
+        markMs = this.now;
+        markEvents = this.events;
+      } else if (this.events > markEvents + mostEventsInOneMs) {
+        throw new Error(`time stands still at ${this.now} ms: timers without end`);
+      }
       const next = this.heap[0];
       if (!next || next.atMs > endMs) {
         this.now = Math.max(this.now, endMs);
@@ -124,18 +133,26 @@ function isBefore(a: Armed, b: Armed): boolean {
   return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
 }
 
+export interface ProcessRuntimeOptions {
+  /** How far its clock is off. */
+  readonly skewMs?: number;
+  /** For what is no process: timers to the fraction, where those of Node.js go by whole milliseconds. */
+  readonly precise?: boolean;
+}
+
 /** What one process sees of time and chance. After `kill` none of its timers goes off any more. */
 export class ProcessRuntime implements Runtime {
   dead = false;
   private readonly time: VirtualTime;
   private readonly chance: Random;
-  /** How far its clock is off. */
   private readonly skewMs: number;
+  private readonly precise: boolean;
 
-  constructor(time: VirtualTime, chance: Random, skewMs = 0) {
+  constructor(time: VirtualTime, chance: Random, options: ProcessRuntimeOptions = {}) {
     this.time = time;
     this.chance = chance;
-    this.skewMs = skewMs;
+    this.skewMs = options.skewMs ?? 0;
+    this.precise = options.precise ?? false;
   }
 
   kill(): void {
@@ -151,7 +168,8 @@ export class ProcessRuntime implements Runtime {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    return this.time.after(delayMs, () => {
+    const wholeMs = this.precise ? delayMs : Math.max(1, Math.trunc(delayMs));
+    return this.time.after(wholeMs, () => {
       if (!this.dead) callback();
     });
   }

@@ -86,7 +86,7 @@ export class World {
     this.o = options;
     const { seed } = options;
     this.scenario = draw(seed);
-    const runtime = new ProcessRuntime(this.time, Random.of(seed, 'zookeeper server'));
+    const runtime = new ProcessRuntime(this.time, Random.of(seed, 'zookeeper server'), { precise: true });
     const zkRandom = Random.of(seed, 'zookeeper');
     this.books = new Books(
       () => this.zk,
@@ -148,6 +148,9 @@ export class World {
         if (!hasEnded() && !this.settled) this.fail(this.unrest() ?? { promise: 'P5', message: 'not settled' });
       }
       return this.outcome(time.monotonicMs - quietMs);
+    } catch (error) {
+      this.crashed('the world', error);
+      return this.outcome(0);
     } finally {
       process.off('unhandledRejection', crash);
       await this.end();
@@ -206,7 +209,7 @@ export class World {
 
   private startLauncher(host: Host): void {
     const name = `launcher-${host.hostname}-${++host.starts}`;
-    const runtime = new ProcessRuntime(this.time, Random.of(this.scenario.seed, name), host.skewMs);
+    const runtime = new ProcessRuntime(this.time, Random.of(this.scenario.seed, name), { skewMs: host.skewMs });
     const launcher = new LauncherProcess(
       {
         name,
