@@ -175,7 +175,13 @@ test('two launchers that overdraw the quota of their provider: refused launches 
 test('a quota that sinks below what was planned: refused launches wait as pending, and are served in their order', async () => {
   const cloud = await shared();
   await cloud.set({ quota: { instances: 5 } });
-  await cluster.launch(file(fakeProvider('cloud', `[${pool('max-servers: 9,')}]`, cloud.option)));
+  const launcher = await cluster.launch(file(fakeProvider('cloud', `[${pool('max-servers: 9,')}]`, cloud.option)));
+  const written = new Set<string>();
+  onTestFinished(
+    cluster.storeOf(launcher).nodes.onChange((_id, _before, after) => {
+      if (after?.node && !after.node.broken) written.add(after.node.state);
+    }),
+  );
   const first = await hold('a');
   await cloud.set({ quota: { instances: 1 } });
   const [low, high, middle] = [
@@ -198,6 +204,7 @@ test('a quota that sinks below what was planned: refused launches wait as pendin
   expect(cluster.request(low) ?? null).toBeNull();
   expect(done[0]).toBe(high);
   expect(done.slice(1)).toEqual([middle, low]);
+  expect([written.has('aborted'), written.has('failed')]).toEqual([true, false]);
 });
 
 /** Takes and gives back until all have been served. */

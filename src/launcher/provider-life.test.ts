@@ -108,3 +108,22 @@ test('while any provider runs, requests that only a broken one could serve are d
   expect(cluster.request(id)!.declinedBy).toEqual([pool!.id]);
   await serve('a');
 });
+
+test('a label that leaves the configuration: what waits for it fails, what was handed out stays', async () => {
+  const labels = (...names: string[]) => names.map((name) => `{name: ${name}, cloud-image: image, min-ram: 1}`).join();
+  const served = (...names: string[]) =>
+    file(fakeProvider('cloud', `[{name: main, max-servers: 1, labels: [${labels(...names)}]}]`, quick));
+  const launcher = await cluster.launch(served('a', 'b'));
+  const held = await cluster.submit({ nodeTypes: ['b'] });
+  await cluster.untilState(held, 'fulfilled');
+  const waiting = await cluster.submit({ nodeTypes: ['b'] });
+  await cluster.untilState(waiting, 'pending');
+  const queued = await cluster.submit({ nodeTypes: ['b'] });
+  launcher.reload(cluster.config(served('a')));
+  await cluster.untilState(waiting, 'failed');
+  await cluster.untilState(queued, 'failed');
+  expect(cluster.nodesOf(held)).toMatchObject([{ state: 'ready', allocatedTo: held }]);
+  await cluster.giveBack(held);
+  await serve('a');
+  await cluster.untilNodes(0);
+});
