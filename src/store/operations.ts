@@ -388,6 +388,8 @@ export class Operations {
     if (!entry?.node || isBroken(entry.node)) return refused('gone');
     if (entry.locked) return refused('locked');
     if (!expect(entry.node)) return refused('changed');
+    // Others may want such a node for something else: it is not written before it is locked.
+    if (entry.node.state === 'ready' || entry.node.state === 'hold') return this.deleteLocked(id, expect);
     const directory = paths.nodeLock(id);
     const prefix = newContenderPrefix(this.store.runtime);
     const contender: MultiOperation = {
@@ -419,6 +421,10 @@ export class Operations {
     }
     if (held) return this.ifFirst(held);
     // There is no lock directory yet (or no node any more): the recipe makes it.
+    return this.deleteLocked(id, expect);
+  }
+
+  private async deleteLocked(id: string, expect: (node: NodeRecord) => boolean): Promise<LockedNode | Refused> {
     const locked = await this.lockNode(id, { expect });
     if (!locked.ok) return locked;
     const written = await locked.node.write({ state: 'deleting' });
