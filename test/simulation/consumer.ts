@@ -110,7 +110,7 @@ export class Consumer {
     } catch (error) {
       if (!(error instanceof Lost || error instanceof ZooKeeperError)) throw error;
       // What it may have left lives as long as its session: a consumer that lost track of it starts afresh.
-      if (this.client.sessionId === session && this.client.state !== 'closed') this.o.zk.expire(this.name);
+      if (this.client.sessionId === session && this.client.state !== 'closed') this.o.zk.expireSession(session);
     }
   }
 
