@@ -74,6 +74,7 @@ export function providerTroubles(c: Condition): Trouble[] {
 }
 
 function* runningTroubles({ runner, listing, limiter, facts, ratePerSecond }: Condition): Iterable<Trouble> {
+  const waiting = limiter?.waiting ?? 0;
   const throttle = runner?.throttle;
   if (throttle) {
     yield {
@@ -83,6 +84,7 @@ function* runningTroubles({ runner, listing, limiter, facts, ratePerSecond }: Co
       why: throttle.message,
       sinceMs: throttle.sinceMs,
       hint: 'steps are repeated with growing pauses; lower `rate` of the provider, or ask for a higher limit',
+      figures: { nextCallInMs: Math.round(limiter?.pausedForMs ?? 0), waiting },
     };
   }
   if (listing?.failure) {
@@ -96,7 +98,6 @@ function* runningTroubles({ runner, listing, limiter, facts, ratePerSecond }: Co
       figures: { failures: listing.failure.count },
     };
   }
-  const waiting = limiter?.waiting ?? 0;
   const turnMs = (waiting * 1000) / ratePerSecond;
   if (turnMs > longTurnMs) {
     yield {

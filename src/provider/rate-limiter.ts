@@ -38,6 +38,11 @@ export class RateLimiter {
     this.arm();
   }
 
+  /** How long nobody will have a turn yet. */
+  get pausedForMs(): number {
+    return Math.max(0, this.notBeforeMs - this.runtime.monotonicMs());
+  }
+
   get waiting(): number {
     return this.queue.size;
   }

@@ -65,7 +65,8 @@ export class MachineRunner {
   /** Says the cloud that it gets too many calls? Since when, and in which words. */
   get throttle(): { readonly message: string; readonly sinceMs: number } | null {
     const { throttled } = this;
-    return throttled && this.o.runtime.monotonicMs() - throttled.lastMs <= throttleMemoryMs ? throttled : null;
+    const lasts = throttled && this.o.runtime.monotonicMs() - throttled.lastMs <= throttleMemoryMs;
+    return lasts || this.o.limiter.pausedForMs > 0 ? throttled : null;
   }
 
   /** What each machine waits for, and since when. */

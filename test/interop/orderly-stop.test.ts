@@ -52,7 +52,7 @@ beforeEach(() => {
     `${account}.yaml`,
     `
 zookeeper-servers: [{host: 127.0.0.1, port: ${proxy.address.port}}]
-zookeeper-timeout: 30.0
+zookeeper-timeout: 12.0
 labels: [{name: ${account}}]
 providers:
   - name: ${account}
@@ -233,7 +233,7 @@ test.each([
   ['SIGTERM', 'is silent'],
   ['SIGINT', 'refuses'],
 ] as const)('%s while ZooKeeper %s: ends in time, and the launch goes on elsewhere', async (signal, how) => {
-  await put('settings', { bootDelayMs: 20_000 });
+  await put('settings', { bootDelayMs: 15_000 });
   const first = launcher();
   await ready(first);
   const ids = await submitMany(3);

@@ -1,4 +1,5 @@
 /** Who is there to do the work: launchers, providers, pools, labels, images; and what launchers say of themselves. */
+import { minReadyRequestor } from '../../launcher/request-handler.ts';
 import { type Finding, grouped, limited, listed } from './finding.ts';
 import type { Picture } from './picture.ts';
 
@@ -99,6 +100,7 @@ function labelFindings(picture: Picture): Finding[] {
       hint: 'add it to a pool, or remove it',
     });
   }
+  found.push(...stockFindings(picture, served));
   for (const group of grouped(imageless, ({ provider, image }) => `${provider}\n${image}`)) {
     const { provider, image } = group[0]!;
     found.push({
@@ -112,6 +114,33 @@ function labelFindings(picture: Picture): Finding[] {
     });
   }
   return limited(found, 'labels');
+}
+
+/** Somebody may have taken a node a moment ago: only worth knowing. */
+function stockFindings({ config, nodes, requests }: Picture, served: ReadonlySet<string>): Finding[] {
+  const short: string[] = [];
+  for (const { name, minReady } of config.labels.values()) {
+    if (minReady <= 0 || !served.has(name)) continue;
+    const stock = nodes.filter(
+      ({ node }) => node.state === 'ready' && node.allocatedTo === null && node.labels.includes(name),
+    ).length;
+    const asked = requests.filter(
+      ({ request }) => request.requestor === minReadyRequestor && request.nodeTypes.includes(name),
+    ).length;
+    if (stock + asked < minReady) short.push(`${name}: ${stock} of ${minReady} in stock, ${asked} asked for`);
+  }
+  if (short.length === 0) return [];
+  return [
+    {
+      severity: 'info',
+      check: 'stock-low',
+      subject: 'labels with min-ready',
+      problem: 'there are fewer nodes in stock than there should be, and nobody has asked for more',
+      reasons: short,
+      sinceMs: null,
+      hint: 'if it stays so: is there room in the pools, do their launches fail?',
+    },
+  ];
 }
 
 /** What only a launcher can know, in its own words. */

@@ -244,6 +244,24 @@ providers:
     expect((await all(well({ hasUpload: () => true }, config))).map(({ check }) => check)).toEqual(['label-unused']);
   });
 
+  test('fewer nodes in stock than there should be, and nobody asks for more', async () => {
+    const config = `
+labels: [{name: small, min-ready: 3}]
+providers:
+  - name: cloud
+    driver: fake
+    cloud: cloud
+    cloud-images: [{name: debian, image-id: i}]
+    pools: [{name: main, labels: [{name: small, cloud-image: debian, min-ram: 1}]}]
+`;
+    const stock = [node(1, { state: 'ready' }), node(1, { state: 'ready', allocatedTo: '200-1' })];
+    const asking = request(1, { requestor: 'NodePool:min-ready' });
+    const low = await only(well({ nodes: stock.slice(0, 1), requests: [asking] }, config));
+    expect(low).toMatchObject({ check: 'stock-low', reasons: ['small: 1 of 3 in stock, 1 asked for'] });
+    const asked = [asking, request(1, { requestor: 'NodePool:min-ready' })];
+    expect(await all(well({ nodes: stock.slice(0, 1), requests: asked }, config))).toEqual([]);
+  });
+
   test('what cannot be read, and what had no room', async () => {
     const unreadable = [{ name: 'x', record: null, writtenMs: nowMs }];
     expect(await only(well({ health: unreadable }))).toMatchObject({ check: 'launcher-health', severity: 'warning' });

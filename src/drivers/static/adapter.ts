@@ -46,7 +46,17 @@ export class StaticAdapter extends Cloudless implements Adapter {
     for (const pool of this.context.provider.pools.values()) {
       const nodeAttributes = pool.nodeAttributes as { readonly [key: string]: Json } | null;
       for (const host of (pool.settings as StaticPoolSettings).hosts) {
-        const { name, username, port: connectionPort, connectionType, pythonPath, shellType, labels, slots } = host;
+        const {
+          name,
+          username,
+          port: connectionPort,
+          connectionType,
+          pythonPath,
+          shellType,
+          labels,
+          slots,
+          timeoutMs,
+        } = host;
         const identity = JSON.stringify([name, username, connectionPort]);
         const earlier = byIdentity.get(identity);
         if (earlier) {
@@ -64,6 +74,7 @@ export class StaticAdapter extends Cloudless implements Adapter {
           shellType,
           labels,
           slots,
+          timeoutMs,
           nodeAttributes,
         };
         byIdentity.set(identity, one);
