@@ -68,7 +68,7 @@ test('the inventory says what the configuration says', () => {
     shellType: 'cmd',
     labels: ['small', 'fast'],
     slots: 3,
-    timeoutMs: 5000,
+    timeoutMs: 2000,
     nodeAttributes: { zone: 'x' },
   });
 });
