@@ -112,7 +112,7 @@ export class OwnPools {
     if (this.stopped || pool.retired) return;
     try {
       const component = await ComponentHandle.register(this.o.store, this.recordOf(pool));
-      if (this.stopped || pool.retired) return await component.unregister();
+      if (this.stopped || pool.retired) return await component.withdraw();
       parts.component = component;
       this.publish(parts);
       this.o.onRegistered(pool);
@@ -129,7 +129,7 @@ export class OwnPools {
     this.parts.delete(key);
     pool.retired = true;
     this.o.log.info({ pool: pool.id }, 'A pool has left the configuration');
-    component?.unregister().catch((error: unknown) => {
+    component?.withdraw().catch((error: unknown) => {
       this.o.log.warn({ pool: pool.id, err: error }, 'A pool could not be taken from the registry');
     });
     this.o.onRetired(pool);

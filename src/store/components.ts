@@ -1,14 +1,21 @@
 /** This process's records in the component registry: ephemeral, versioned, registered anew after a lost session. */
 import { type ComponentRecord, encodeComponent, parseComponent } from '../records/component.ts';
-import { BadVersionError, NoNodeError } from '../zookeeper/client/errors.ts';
+import { BadVersionError, NoNodeError, SessionExpiredError } from '../zookeeper/client/errors.ts';
+import { removeContender } from '../zookeeper/recipes/lock.ts';
 import { isUncertain } from './certainty.ts';
 import { lastName, paths } from './paths.ts';
 import type { Store } from './store.ts';
 
+interface Registered {
+  readonly path: string;
+  version: number;
+  readonly sessionId: bigint;
+}
+
 export class ComponentHandle {
   private readonly store: Store;
   private record: ComponentRecord;
-  private registered: { path: string; version: number; sessionId: bigint } | null = null;
+  private registered: Registered | null = null;
   private work: Promise<void> = Promise.resolve();
   private closed = false;
   private doubtful = false;
@@ -25,8 +32,16 @@ export class ComponentHandle {
 
   static async register(store: Store, record: ComponentRecord): Promise<ComponentHandle> {
     const handle = new ComponentHandle(store, record);
-    await handle.create();
-    return handle;
+    const made = handle.create();
+    // A new session meanwhile must not lead to a second creation beside this one.
+    handle.enqueue(() => made);
+    try {
+      await made;
+      return handle;
+    } catch (error) {
+      await handle.unregister();
+      throw error;
+    }
   }
 
   /** An equal value writes nothing. */
@@ -41,11 +56,27 @@ export class ComponentHandle {
     return this.record;
   }
 
+  /** For whose session is about to end: what is left then goes with it. */
   async unregister(): Promise<void> {
+    await this.close();
+    if (this.registered) await this.store.client.delete(this.registered.path).catch(() => undefined);
+  }
+
+  /** While the session lives on: others would wait for a pool that is no more, so it is tried until it is gone. */
+  async withdraw(): Promise<void> {
+    await this.close();
+    const { client } = this.store;
+    if (this.doubtful && this.registered?.sessionId !== client.sessionId) {
+      const found = await this.findCertainly();
+      if (found) this.registered = found;
+    }
+    if (this.registered) await removeContender(client, this.registered.path, this.registered.sessionId);
+  }
+
+  private async close(): Promise<void> {
     this.closed = true;
     this.offSync();
     await this.work;
-    if (this.registered) await this.store.client.delete(this.registered.path).catch(() => undefined);
   }
 
   private enqueue(step: () => Promise<void>): void {
@@ -65,7 +96,7 @@ export class ComponentHandle {
         this.store.components.mirror.ownCreate(`${this.record.kind}/${lastName(made.path)}`, data, made.stat);
         return;
       } catch (error) {
-        if (!isUncertain(error)) throw error;
+        if (!(isUncertain(error) || error instanceof SessionExpiredError)) throw error;
         this.doubtful = true;
         await new Promise((resolve) => setImmediate(resolve));
       }
@@ -75,6 +106,15 @@ export class ComponentHandle {
   /** A creation whose answer was lost may have been made: one pool must not stand there twice. */
   private async adopt(parent: string): Promise<boolean> {
     if (!this.doubtful) return false;
+    const found = await this.find(parent);
+    this.doubtful = false;
+    if (!found) return false;
+    this.registered = found;
+    await this.write();
+    return true;
+  }
+
+  private async find(parent: string): Promise<Registered | null> {
     const { client } = this.store;
     const { sessionId } = client;
     const { children } = await client.children(parent);
@@ -86,13 +126,23 @@ export class ComponentHandle {
       });
       if (!found || found.stat.ephemeralOwner !== sessionId) continue;
       if (parseComponent(this.record.kind, found.data)?.id !== this.record.id) continue;
-      this.registered = { path, version: found.stat.version, sessionId };
-      this.doubtful = false;
-      await this.write();
-      return true;
+      return { path, version: found.stat.version, sessionId };
     }
-    this.doubtful = false;
-    return false;
+    return null;
+  }
+
+  private async findCertainly(): Promise<Registered | null> {
+    const { client } = this.store;
+    const { sessionId } = client;
+    while (client.sessionId === sessionId && client.state !== 'closed') {
+      try {
+        return await this.find(paths.component(this.record.kind));
+      } catch (error) {
+        if (!isUncertain(error)) throw error;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    return null;
   }
 
   private async write(): Promise<void> {
