@@ -348,7 +348,7 @@ export class Dispatcher {
       runtime: this.o.runtime,
       log: this.o.log,
       onChange: (changed) => this.handlerChanged(changed),
-      declinedState: (declinedBy) => stateAfterDecline(declinedBy, this.o.registry.pools()),
+      declinedState: (declinedBy) => this.stateAfter(request, declinedBy),
     });
     this.handlers.set(request.id, handler);
     return handler;
@@ -376,7 +376,13 @@ export class Dispatcher {
 
   /** Every registered pool has declined it, and it waits all the same. */
   private isAbandoned(request: RequestRecord): boolean {
-    return request.declinedBy.length > 0 && stateAfterDecline(request.declinedBy, this.o.registry.pools()) === 'failed';
+    return request.declinedBy.length > 0 && this.stateAfter(request, request.declinedBy) === 'failed';
+  }
+
+  /** Not failed yet while a pool that could serve it may come back. */
+  private stateAfter({ nodeTypes }: RequestRecord, declinedBy: readonly string[]): 'failed' | 'requested' {
+    const { registry } = this.o;
+    return registry.mayReturn(nodeTypes, declinedBy) ? 'requested' : stateAfterDecline(declinedBy, registry.pools());
   }
 
   /** All pools of this launcher that decline the request say so in one write. */
@@ -399,7 +405,7 @@ export class Dispatcher {
     }
     if (reasons.size === 0 && !this.isAbandoned(request)) return undefined;
     const declinedBy = [...new Set([...request.declinedBy, ...reasons.keys()])];
-    const state = stateAfterDecline(declinedBy, registry.pools());
+    const state = this.stateAfter(request, declinedBy);
     killPoint('before-decline');
     const result = await operations.acceptRequest(entry, { state, declinedBy }, []);
     if (!result.ok) return result.reason === 'gone' ? undefined : lostRaceRetryMs;

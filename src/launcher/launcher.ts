@@ -148,9 +148,12 @@ export class Launcher {
         this.dispatcher.addPool(pool);
         this.minReady.resync();
       },
-      onRetired: (pool) => this.dispatcher.removePool(pool),
+      onRetired: (pool) => {
+        this.registry.retire(pool.id);
+        this.dispatcher.removePool(pool);
+      },
     });
-    this.registry = new Registry(store, () => this.dispatcher.touchAll());
+    this.registry = new Registry(store, runtime, () => this.dispatcher.touchAll());
     const evict = (nodeId: string) => this.deletion.evict(nodeId);
     const context = new LaunchContext({
       store,
@@ -331,7 +334,9 @@ export class Launcher {
     const own = this.dispatcher.poolNamed(provider, pool);
     if (own) return own;
     const coming = this.config.providers.get(provider)?.pools.has(pool) === true;
-    return coming || this.registry.pools().some((p) => p.providerName === provider && p.name === pool) ? 'soon' : null;
+    return coming || [...this.registry.pools()].some((p) => p.providerName === provider && p.name === pool)
+      ? 'soon'
+      : null;
   }
 
   private settingsChanged(): void {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
 import { Operations } from '../store/operations.ts';
 import { DeletionReconciler } from './deletion.ts';
-import { CloudClock, Cluster, fakeProvider } from './testing/cluster.ts';
+import { CloudClock, Cluster, fakeProvider, hastened } from './testing/cluster.ts';
 import { systemRuntime } from '../runtime.ts';
 
 const patience = { timeout: 20_000, interval: 5 };
@@ -113,6 +113,38 @@ test('while a part of the own pools is not registered again, nothing is declined
   registerAll();
   await expect.poll(() => cluster.pools().length, patience).toBe(2);
   expect(cluster.request(id)!.declinedBy).toEqual([]);
+});
+
+test('what only one launcher can serve is not failed by the others while that one is away for a moment', async () => {
+  clock.standsStill = true;
+  const launcher = await cluster.launch(file(provider('cloud', 'a')));
+  await cluster.launch(file(provider('other', 'b')));
+  await expect.poll(() => cluster.pools().length, patience).toBe(2);
+  const pending = await cluster.submit({ nodeTypes: ['a'] });
+  await expect.poll(() => launched().length, patience).toBe(1);
+  await cluster.lineOf(launcher).endSession();
+  await expect.poll(() => cluster.pools().length, patience).toBe(1);
+  const queued = await cluster.submit({ nodeTypes: ['a'] });
+  // The other one has looked at both, and has given up the first one's launch.
+  for (const id of [pending, queued]) {
+    await expect.poll(() => cluster.request(id)?.declinedBy.length, patience).toBe(1);
+    expect(cluster.request(id)!.state).toBe('requested');
+  }
+  clock.standsStill = false;
+  cluster.lineOf(launcher).restore();
+  for (const id of [pending, queued]) await cluster.untilState(id, 'fulfilled');
+});
+
+test('what only one launcher can serve fails when that one stays away', async () => {
+  await cluster.stop();
+  cluster = await Cluster.start(hastened(20));
+  const launcher = await cluster.launch(file(provider('cloud', 'a')));
+  await cluster.launch(file(provider('other', 'b')));
+  await expect.poll(() => cluster.pools().length, patience).toBe(2);
+  await cluster.kill(launcher);
+  await expect.poll(() => cluster.pools().length, patience).toBe(1);
+  const id = await cluster.submit({ nodeTypes: ['a'] });
+  await cluster.untilState(id, 'failed');
 });
 
 test('a lost request whose node somebody else has locked waits for that, and holds up no other lost request', async () => {
