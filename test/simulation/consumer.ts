@@ -80,7 +80,7 @@ export class Consumer {
   async run(): Promise<void> {
     const { habits, random } = this.o;
     await this.client.waitConnected();
-    await this.again(() => this.client.ensurePath('/nodepool/requests'));
+    await this.makeRoot();
     for (let i = 0; i < habits.requests && !this.resting; i++) {
       await this.pause(random.between(0, 2 * habits.pauseMs));
       if (this.resting) break;
@@ -256,6 +256,18 @@ export class Consumer {
     await this.again(() => this.client.delete(`/nodepool/requests/${id}`)).catch((error: unknown) => {
       if (!(error instanceof NoNodeError)) throw error;
     });
+  }
+
+  private async makeRoot(): Promise<void> {
+    for (;;) {
+      try {
+        await this.client.ensurePath('/nodepool/requests');
+        return;
+      } catch (error) {
+        if (!(error instanceof ZooKeeperError)) throw error;
+        await this.pause(50);
+      }
+    }
   }
 
   /** Repeats what does no harm when it is done twice. */
