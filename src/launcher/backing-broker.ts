@@ -56,6 +56,7 @@ export class BackingBroker implements BackingNodes {
   private readonly idleSinceMs = new Map<string, number>();
   private readonly halfBoundSinceMs = new Map<string, number>();
   private readonly unfollow: (() => void)[];
+  private readonly abort = new AbortController();
   private rule: (label: string) => KeepRule | null = () => null;
 
   constructor(options: BackingBrokerOptions) {
@@ -166,6 +167,7 @@ export class BackingBroker implements BackingNodes {
   async stop(): Promise<void> {
     for (const off of this.unfollow) off();
     this.view.stop();
+    this.abort.abort(new Error('the launcher stops'));
     await this.queue.stop();
     await Promise.allSettled([...this.pending.keys()].map((id) => this.o.operations.deleteRequest(id)));
   }
@@ -207,7 +209,8 @@ export class BackingBroker implements BackingNodes {
     }
     if (entry.request.state !== 'fulfilled') return undefined;
     const nodeId = entry.request.nodes[0];
-    const bound = nodeId === undefined ? null : await this.writes.bind(nodeId, id, this.mark(pending), lockWaitMs);
+    const wait = { timeoutMs: lockWaitMs, signal: this.abort.signal };
+    const bound = nodeId === undefined ? null : await this.writes.bind(nodeId, id, this.mark(pending), wait);
     await operations.deleteRequest(id);
     if (nodeId !== undefined && bound?.result === 'bound') {
       this.view.know(nodeId, bound.contender);

@@ -154,7 +154,9 @@ export class KeyedQueue {
       delayMs = this.backoffMs(state.failures);
       const sinceMs = this.failing.get(key)?.sinceMs ?? this.o.runtime.monotonicMs();
       this.failing.set(key, { error, sinceMs, count: state.failures });
-      this.o.log.warn({ queue: this.o.name, key, err: error, retryInMs: Math.round(delayMs) }, 'Work on a key failed');
+      const fields = { queue: this.o.name, key, err: error, retryInMs: Math.round(delayMs) };
+      // What was broken off by the stop has not failed.
+      if (!this.stopped) this.o.log.warn(fields, 'Work on a key failed');
     }
     lane.running--;
     this.running.delete(key);

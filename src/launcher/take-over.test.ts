@@ -1,6 +1,7 @@
 /** Launches under way when their launcher goes: another launcher of the same pool leads them to their end. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
+import { altered } from './testing/adapters.ts';
 import { CloudClock, Cluster, fakeProvider } from './testing/cluster.ts';
 
 let cluster: Cluster;
@@ -59,6 +60,34 @@ test.each(['killed', 'stopped'])('a launcher is %s in the middle of launches, an
   await cluster.giveBack(id);
   await cluster.untilNodes(0);
   expect(second.ready).toBe(true);
+});
+
+test('a launcher is stopped while its creations are on the way to the cloud: their ids are stored, nothing is made twice', async () => {
+  const asked: string[] = [];
+  let answer: () => void = () => undefined;
+  const answered = new Promise<void>((resolve) => (answer = resolve));
+  const slow = altered((adapter) => ({
+    advanceCreate: async (state, spec, context) => {
+      asked.push(spec.nodeId);
+      const step = await adapter.advanceCreate(state, spec, context);
+      await answered;
+      return step;
+    },
+  }));
+  const first = await cluster.launch(file(provider()), slow);
+  const ids = [await cluster.submit({ nodeTypes: ['a'] }), await cluster.submit({ nodeTypes: ['a', 'a'] })];
+  await expect.poll(servers, patience).toHaveLength(3);
+  expect(cluster.nodes().map((node) => node.externalId)).toEqual([null, null, null]);
+  const stopping = first.stop();
+  answer();
+  await stopping;
+  expect(ids.map((id) => cluster.request(id)!.state)).toEqual(['pending', 'pending']);
+  const made = await servers();
+  expect(new Set(instances().values())).toEqual(new Set(made));
+  clock.standsStill = false;
+  await cluster.launch(file(provider()));
+  for (const id of ids) await cluster.untilState(id, 'fulfilled');
+  expect([new Set(await servers()), asked.length]).toEqual([new Set(made), 3]);
 });
 
 test('a launcher that starts later finds the launch and goes on', async () => {

@@ -57,8 +57,13 @@ export class BackingOperations {
   }
 
   /** Locks a node that a request was given and puts it to use. May be repeated after an error. */
-  async bind(nodeId: string, requestId: string, mark: BackingMark, lockWaitMs: number): Promise<Bound> {
-    const contender = await this.lock(nodeId, lockWaitMs);
+  async bind(
+    nodeId: string,
+    requestId: string,
+    mark: BackingMark,
+    wait: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<Bound> {
+    const contender = await this.lock(nodeId, wait);
     if (contender === 'gone' || contender === 'locked') return { result: contender };
     const result = await this.write(nodeId, ({ node }) => {
       if (parseBackingMark(node.userData, this.owner) && node.state === 'in-use') return node;
@@ -70,14 +75,14 @@ export class BackingOperations {
     return { result: 'gone' };
   }
 
-  private async lock(nodeId: string, timeoutMs: number): Promise<string> {
+  private async lock(nodeId: string, wait: { timeoutMs: number; signal: AbortSignal }): Promise<string> {
     const holder = await this.holder(nodeId);
     if (holder?.owner === this.owner) return holder.contender;
     const { client, runtime } = this.store;
     const path = paths.nodeLock(nodeId);
     const result = await lock(
       { client, runtime, path, createParents: false, persistent: true, identifier: this.owner },
-      { timeoutMs },
+      wait,
     );
     return result.result === 'acquired' ? result.lock.contender : result.result;
   }
