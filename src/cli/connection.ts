@@ -36,8 +36,14 @@ function readTls(files: TlsFiles) {
   return { cert: read('cert'), key: read('key'), ca: read('ca'), verifyHostname: false };
 }
 
-/** `inProcess`: the embedded coordinator of this very process. */
-export function connect(config: NodepoolConfig, log: Log, inProcess?: Connector): ZooKeeper {
+export interface ConnectOptions {
+  /** The embedded coordinator of this very process. */
+  readonly inProcess?: Connector | undefined;
+  /** The configuration in force, for each new connection; default: always the first. */
+  readonly current?: () => NodepoolConfig;
+}
+
+export function connect(config: NodepoolConfig, log: Log, o: ConnectOptions = {}): ZooKeeper {
   const { servers, chroot, tls, sessionTimeoutMs } = config.zookeeper;
   const common = {
     sessionTimeoutMs,
@@ -47,9 +53,17 @@ export function connect(config: NodepoolConfig, log: Log, inProcess?: Connector)
   if (servers.length > 0) {
     // Once before the first connection, so that a missing file is not mistaken for an unreachable server.
     if (tls) readTls(tls);
-    return logged(createZooKeeper({ ...common, servers, chroot, ...(tls ? { tls: () => readTls(tls) } : {}) }), log);
+    return logged(
+      createZooKeeper({
+        ...common,
+        servers,
+        chroot,
+        ...(tls ? { tls: () => readTls(o.current?.().zookeeper.tls ?? tls) } : {}),
+      }),
+      log,
+    );
   }
-  if (inProcess) return createZooKeeper({ ...common, servers: [], connector: inProcess });
+  if (o.inProcess) return createZooKeeper({ ...common, servers: [], connector: o.inProcess });
   const address = readAddress(config.coordinator.dataDir);
   if (!address || address.port === null) throw noCoordinator(config);
   return logged(createZooKeeper({ ...common, servers: [{ host: '127.0.0.1', port: address.port }] }), log);

@@ -94,7 +94,7 @@ async function runLauncher(
   embedded: Coordinator | null,
 ): Promise<void> {
   const config = source.current;
-  const client = connect(config, log, embedded?.connector);
+  const client = connect(config, log, { inProcess: embedded?.connector, current: () => source.current });
   try {
     await connectedDaemon(client, config, log, stop.signal);
   } catch (error) {
@@ -125,7 +125,9 @@ async function runLauncher(
   await Promise.race([running.start(), stop.received]);
   let applied = config;
   const apply = (next: NodepoolConfig) => {
-    const changes = describeDifference(configDifference(applied, next));
+    const difference = configDifference(applied, next);
+    const changes = describeDifference(difference);
+    if (difference.settings.includes('zookeeper-servers')) client.setServers(next.zookeeper.servers);
     applied = next;
     log.info({ changes }, changes.length > 0 ? 'The configuration has changed' : 'The configuration is as before');
     running.reload(next);

@@ -58,3 +58,18 @@ providers: ${provider('same', `[${pool('p', 'a', 1)}]`)}${provider('other', `[${
     expect(lines).toContain(part);
   expect(lines).toMatch(/webapp: changed, takes effect at the next start/);
 });
+
+it('takes other members of an ensemble at once, another tree at the next start', () => {
+  const tls = 'zookeeper-tls: {ca: a, cert: b, key: c}';
+  const ensemble = (servers: string, more = tls) => config(`zookeeper-servers: [${servers}]\n${more}\n`);
+  const one = ensemble('{host: a}');
+  const changes = (after: NodepoolConfig) => describeDifference(configDifference(one, after));
+  expect(changes(ensemble('{host: a}, {host: b}'))).toEqual(['zookeeper-servers: changed']);
+  expect(changes(ensemble('{host: a}', 'zookeeper-tls: {ca: a, cert: b, key: new}'))).toEqual([
+    'zookeeper-tls: changed',
+  ]);
+  const restart = ['zookeeper: changed, takes effect at the next start'];
+  expect(changes(ensemble('{host: a, chroot: /other}'))).toEqual(restart);
+  expect(changes(ensemble('{host: a}', `${tls}\nzookeeper-timeout: 30.0`))).toEqual(restart);
+  expect(changes(config('labels: []'))).toContain(restart[0]);
+});

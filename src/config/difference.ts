@@ -32,6 +32,7 @@ export function configDifference(before: NodepoolConfig, after: NodepoolConfig):
   const providers = compare(before.providers, after.providers);
   const sections = (names: readonly (readonly [string, keyof NodepoolConfig])[]) =>
     names.filter(([, key]) => !isDeepStrictEqual(before[key], after[key])).map(([name]) => name);
+  const zookeeper = zookeeperDifference(before.zookeeper, after.zookeeper);
   return {
     labels: compare(before.labels, after.labels),
     providers,
@@ -39,12 +40,14 @@ export function configDifference(before: NodepoolConfig, after: NodepoolConfig):
       providerDifference(before.providers.get(name)!, after.providers.get(name)!),
     ),
     tenantLimits: compare(before.tenantLimits, after.tenantLimits),
-    settings: sections([['max-hold-age', 'maxHoldAgeMs']]),
-    needsRestart: sections([
-      ['zookeeper', 'zookeeper'],
-      ['coordinator', 'coordinator'],
-      ['webapp', 'webapp'],
-    ]),
+    settings: [...sections([['max-hold-age', 'maxHoldAgeMs']]), ...zookeeper.settings],
+    needsRestart: [
+      ...zookeeper.needsRestart,
+      ...sections([
+        ['coordinator', 'coordinator'],
+        ['webapp', 'webapp'],
+      ]),
+    ],
   };
 }
 
@@ -70,6 +73,25 @@ export function describeDifference(d: ConfigDifference): string[] {
   for (const name of d.settings) lines.push(`${name}: changed`);
   for (const name of d.needsRestart) lines.push(`${name}: changed, takes effect at the next start`);
   return lines;
+}
+
+type ZooKeeperConfig = NodepoolConfig['zookeeper'];
+
+/** Members of the ensemble and files of certificates can be others while a session goes on; another tree can't. */
+function zookeeperDifference(
+  before: ZooKeeperConfig,
+  after: ZooKeeperConfig,
+): Pick<ConfigDifference, 'settings' | 'needsRestart'> {
+  if (isDeepStrictEqual(before, after)) return { settings: [], needsRestart: [] };
+  const members = ({ servers }: ZooKeeperConfig) => servers.length > 0;
+  const rest = ({ chroot, sessionTimeoutMs, tls }: ZooKeeperConfig) => [chroot, sessionTimeoutMs, tls !== null];
+  if (members(before) !== members(after) || !isDeepStrictEqual(rest(before), rest(after))) {
+    return { settings: [], needsRestart: ['zookeeper'] };
+  }
+  const settings: string[] = [];
+  if (!isDeepStrictEqual(before.servers, after.servers)) settings.push('zookeeper-servers');
+  if (!isDeepStrictEqual(before.tls, after.tls)) settings.push('zookeeper-tls');
+  return { settings, needsRestart: [] };
 }
 
 function providerDifference(before: ProviderConfig, after: ProviderConfig): ProviderDifference {

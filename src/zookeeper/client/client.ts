@@ -114,6 +114,11 @@ class ZooKeeperClient implements ZooKeeper {
     return this.session.sessionTimeoutMs;
   }
 
+  setServers(servers: readonly ServerAddress[]): void {
+    if (servers.length === 0) throw new BadArgumentsError('bad-arguments', 'no servers given');
+    this.session.setServers(servers);
+  }
+
   get outstanding(): number {
     return this.session.outstanding;
   }

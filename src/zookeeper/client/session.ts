@@ -25,6 +25,7 @@ import {
   type ZooKeeperError,
 } from './errors.ts';
 import { FrameQueue } from './frame-queue.ts';
+import { ServerList } from './server-list.ts';
 import type { Connector } from './transport.ts';
 import type { SessionState } from './types.ts';
 
@@ -81,11 +82,13 @@ export class Session {
   private draining = false;
   private drainsInRow = 0;
   private wakeConnect: (() => void) | null = null;
-  private order: ServerAddress[] = [];
+  private readonly servers: ServerList;
+  private server: ServerAddress | null = null;
   private failuresInARow = 0;
 
   constructor(options: SessionOptions) {
     this.o = options;
+    this.servers = new ServerList(options.servers, options.runtime);
     this.sessionTimeoutMs = options.sessionTimeoutMs;
     void this.run();
   }
@@ -107,6 +110,15 @@ export class Session {
     call.settled = true;
     const at = this.waiting.indexOf(call);
     if (at >= 0) this.waiting.splice(at, 1);
+  }
+
+  /** From now on; a connection to a server that is not among them is given up for one that is, the session stays. */
+  setServers(servers: readonly ServerAddress[]): void {
+    this.servers.replace(servers);
+    if (this.server && !this.servers.has(this.server)) {
+      this.stream?.destroy(new Error('this server is not to be used any more'));
+    }
+    this.wakeConnect?.();
   }
 
   close(): Promise<void> {
@@ -192,20 +204,10 @@ export class Session {
     return this.lostAtMs !== null && this.o.runtime.monotonicMs() - this.lostAtMs > this.sessionTimeoutMs * 1.5;
   }
 
-  private nextServer(): ServerAddress {
-    if (this.order.length === 0) {
-      this.order = [...this.o.servers];
-      for (let i = this.order.length - 1; i > 0; i--) {
-        const j = Math.floor(this.o.runtime.random() * (i + 1));
-        [this.order[i], this.order[j]] = [this.order[j]!, this.order[i]!];
-      }
-    }
-    return this.order.shift()!;
-  }
-
   /** Resolves when an established connection has ended; rejects when none came about. */
   private async connectOnce(): Promise<void> {
-    const server = this.nextServer();
+    const server = this.servers.next();
+    this.server = server;
     const where = `${server.host}:${server.port}`;
     const attempt = new AbortController();
     const timeoutMs = this.connectTimeoutMs();
@@ -229,7 +231,7 @@ export class Session {
 
   /** Short enough to try every server before the session ends, as Apache's client does. */
   private connectTimeoutMs(): number {
-    return Math.min(this.o.connectTimeoutMs, Math.max(1000, this.sessionTimeoutMs / this.o.servers.length));
+    return Math.min(this.o.connectTimeoutMs, Math.max(1000, this.sessionTimeoutMs / this.servers.size));
   }
 
   private talk(stream: Duplex, where: string): Promise<void> {

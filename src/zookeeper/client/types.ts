@@ -2,6 +2,7 @@
  * The client's vocabulary: what a user of the library hands in and gets back. No behaviour.
  * Names and meanings follow ZooKeeper's own documentation (Programmer's Guide, 3.6+).
  */
+import type { ServerAddress } from './connect-string.ts';
 
 /** All 64-bit values are bigint, so that they are exact. */
 export interface Stat {
@@ -115,6 +116,11 @@ export interface ZooKeeper {
   readonly sessionTimeoutMs: number;
   /** Requests that wait for their answer or for their turn. */
   readonly outstanding: number;
+  /**
+   * Other members of the same ensemble, from now on. A connection to a server that is not among them is given up for one
+   * to a server that is; session, watches and locks stay. Throws BadArgumentsError for an empty list.
+   */
+  setServers(servers: readonly ServerAddress[]): void;
 
   create(path: string, data: Uint8Array, options?: CreateOptions): Promise<{ path: string; stat: Stat }>;
   /** Creates the missing persistent ancestors and the node itself; existing ones are fine. */
