@@ -43,6 +43,9 @@ interface Pending extends BackingRequest {
 /** Before that, somebody may be on the way from the lock to its note on the node. */
 const halfBoundGraceMs = 60_000;
 const lockWaitMs = 30_000;
+/** So long a node that was just put to use is kept for those who have asked for it. */
+const firstUseMs = 30_000;
+const foreignFirstUseMs = 5000;
 const sweepKey = 'sweep';
 const requestPriority = '100';
 
@@ -54,6 +57,8 @@ export class BackingBroker implements BackingNodes {
   private readonly queue: KeyedQueue;
   private readonly pending = new Map<string, Pending>();
   private readonly idleSinceMs = new Map<string, number>();
+  /** Of nodes that were put to use here: who has asked for them and has not come yet. Nobody, once they have been used. */
+  private readonly awaited = new Map<string, Set<string>>();
   private readonly halfBoundSinceMs = new Map<string, number>();
   private readonly unfollow: (() => void)[];
   private readonly abort = new AbortController();
@@ -135,6 +140,14 @@ export class BackingBroker implements BackingNodes {
   }
 
   async claim(backingId: string, nodeId: string): Promise<{ slot: number; instance: BackingInstance } | null> {
+    try {
+      return await this.take(backingId, nodeId);
+    } finally {
+      for (const waiters of this.awaited.values()) waiters.delete(nodeId);
+    }
+  }
+
+  private async take(backingId: string, nodeId: string): Promise<{ slot: number; instance: BackingInstance } | null> {
     if (!this.view.get(backingId)) return null;
     let slot = -1;
     const owned = await this.writes.change(backingId, ({ mark }) => {
@@ -213,6 +226,7 @@ export class BackingBroker implements BackingNodes {
     const bound = nodeId === undefined ? null : await this.writes.bind(nodeId, id, this.mark(pending), wait);
     await operations.deleteRequest(id);
     if (nodeId !== undefined && bound?.result === 'bound') {
+      this.awaited.set(nodeId, new Set(pending.waiters));
       this.view.know(nodeId, bound.contender);
       await this.view.shown(nodeId);
       this.o.log.info({ provider: this.o.providerName, nodeId, label: pending.label }, 'A backing node is in use');
@@ -246,7 +260,8 @@ export class BackingBroker implements BackingNodes {
     }
     for (const entry of this.view.halfBound()) await this.releaseHalfBound(entry, later);
     this.evictStranded();
-    for (const id of this.idleSinceMs.keys()) if (!this.o.store.nodes.get(id)) this.idleSinceMs.delete(id);
+    for (const known of [this.idleSinceMs, this.awaited])
+      for (const id of known.keys()) if (!this.o.store.nodes.get(id)) known.delete(id);
     return Number.isFinite(next) ? next : undefined;
   }
 
@@ -284,10 +299,16 @@ export class BackingBroker implements BackingNodes {
     const keeps = rule !== null && !owned.mark.failed && !old;
     if (owned.taken.size > 0) {
       this.idleSinceMs.delete(owned.id);
+      if (!this.awaited.has(owned.id)) this.awaited.set(owned.id, new Set());
       return;
     }
     const idleSince = this.idleSinceMs.get(owned.id) ?? now;
     this.idleSinceMs.set(owned.id, idleSince);
+    const awaitedMs = this.awaitedMs(owned.id);
+    if (ageMs < awaitedMs) {
+      later(Math.min(awaitedMs, awaitedMs - ageMs) + 1);
+      return;
+    }
     if (keeps) {
       const leftMs = Math.max(rule.graceMs - (now - idleSince), rule.retentionMs - ageMs);
       if (leftMs >= 0) {
@@ -301,6 +322,14 @@ export class BackingBroker implements BackingNodes {
     );
     this.idleSinceMs.delete(owned.id);
     if (released) this.o.log.info({ provider: this.o.providerName, nodeId: owned.id }, 'Released a backing node');
+  }
+
+  /** How old it must be to be released without having been used. */
+  private awaitedMs(id: string): number {
+    const waiters = this.awaited.get(id);
+    if (waiters) return waiters.size > 0 ? firstUseMs : 0;
+    // Whoever has put it to use elsewhere may have waiters too.
+    return foreignFirstUseMs;
   }
 
   /** Locked for us without a note of ours: whoever did it has died in between. */

@@ -1,7 +1,9 @@
 /** The driver metastatic over time: how long backing nodes are kept, changed and removed providers, lost sessions. */
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { parseBackingMark, parseBackingUse } from '../records/backing.ts';
 import type { NodeRecord } from '../records/node.ts';
+import { BackingOperations } from '../store/backing-operations.ts';
+import { BackingView } from './backing-view.ts';
 import { adaptersWith, CloudClock, Cluster, fakeProvider, hastened } from './testing/cluster.ts';
 
 const owner = 'NodePool:metastatic:slots';
@@ -122,6 +124,34 @@ test('a provider that is removed while it waits for a backing node finishes that
   await cluster.giveBack(id);
   await cluster.untilNodes(0);
   expect(askedFor()).toEqual([]);
+});
+
+test('a backing node that was just put to use is kept for who has asked for it', async () => {
+  const { change } = BackingOperations.prototype;
+  const looks = vi.spyOn(BackingView.prototype, 'owned');
+  // The claim comes after others have looked at what may be released.
+  const changes = vi.spyOn(BackingOperations.prototype, 'change').mockImplementation(async function (
+    this: BackingOperations,
+    ...args
+  ) {
+    const before = looks.mock.calls.length;
+    await cluster.createRaw('/nodepool/nodes/', JSON.stringify({ state: 'ready', provider: 'slots' }));
+    await expect.poll(() => looks.mock.calls.length - before, patience).toBeGreaterThan(0);
+    return change.apply(this, args);
+  });
+  onTestFinished(() => {
+    looks.mockRestore();
+    changes.mockRestore();
+  });
+  await cluster.launch(file(big, slots('max-parallel-jobs: 1, grace-time: 0', 'launch-retries: 1')));
+  await registered('cloud', 'slots');
+  const id = await take();
+  expect(cluster.nodes().filter((node) => node.labels.includes('big'))).toMatchObject([
+    { id: slotOf(id).backingNode, state: 'in-use' },
+  ]);
+  // It was the first one that was asked for.
+  expect(askedFor()).toEqual([]);
+  expect(changes.mock.calls.map(([node]) => node)).toEqual([slotOf(id).backingNode]);
 });
 
 test.each(['one launcher', 'two launchers'])(
