@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemRuntime } from '../runtime.ts';
 import type { Adapter } from '../provider/adapter.ts';
+import { encodeNode, newNode } from '../records/node.ts';
 import { altered } from './testing/adapters.ts';
 import { Cluster, fakeProvider } from './testing/cluster.ts';
 
@@ -22,14 +23,13 @@ const provider = (name: string, label: string) =>
 const text = `labels: [{name: good, min-ready: 1}, {name: bad}]\nproviders: ${provider('bad', 'bad')}${provider('good', 'good')}\n`;
 
 const never = () => new Promise<never>(() => undefined);
+/** Those of the passes over leaks: housekeeping.test.ts. */
 const methods: readonly (keyof Adapter)[] = [
   'start',
   'stop',
   'advanceCreate',
   'advanceDelete',
   'listInstances',
-  'listResources',
-  'deleteResource',
   'quotaLimits',
   'quotaForLabel',
   'availabilityZones',
@@ -65,3 +65,19 @@ test.each(methods)(
     await expect.poll(() => [...cluster.seen.nodes.all()].filter(({ locked }) => locked).length, patience).toBe(0);
   },
 );
+
+test('more deletions hang than may run at once: those of the other provider go on', async () => {
+  const used = newNode({ state: 'used', provider: 'bad', pool: 'main', labels: ['bad'], externalId: 'i' }, Date.now());
+  const data = encodeNode(used).toString();
+  await Promise.all(Array.from({ length: 1100 }, () => cluster.createRaw('/nodepool/nodes/', data)));
+  const create = altered((_adapter, config) => (config.name === 'bad' ? { advanceDelete: never } : {}));
+  await cluster.launch(text, create);
+  const deleting = () => cluster.nodes().filter((node) => node.state === 'deleting').length;
+  await expect.poll(deleting, patience).toBe(1000);
+  const id = await cluster.submit({ nodeTypes: ['good'], reuse: false });
+  await cluster.untilState(id, 'fulfilled');
+  const [node] = cluster.nodesOf(id);
+  await cluster.giveBack(id);
+  await expect.poll(() => cluster.seen.nodes.get(node!.id), patience).toBeUndefined();
+  expect(deleting()).toBe(1000);
+});

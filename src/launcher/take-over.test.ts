@@ -79,6 +79,8 @@ test('a launcher is stopped while its creations are on the way to the cloud: the
   await expect.poll(servers, patience).toHaveLength(3);
   expect(cluster.nodes().map((node) => node.externalId)).toEqual([null, null, null]);
   const stopping = first.stop();
+  // Long enough to hand back whatever it does not wait for.
+  for (let turn = 0; turn < 50; turn++) await cluster.seen.client.exists('/nodepool');
   answer();
   await stopping;
   expect(ids.map((id) => cluster.request(id)!.state)).toEqual(['pending', 'pending']);
