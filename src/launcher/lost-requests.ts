@@ -109,6 +109,11 @@ export class LostRequestReconciler {
         // Locked elsewhere: somebody is at work on it; this request is looked at again later.
         if (!node.ok && node.reason === 'locked') return 1000;
         if (!node.ok) continue;
+        // Locked under a new session, perhaps: then the request is not ours any more, and may be served elsewhere.
+        if (!held.held) {
+          await node.node.release();
+          return undefined;
+        }
         const state = node.node.node.state === 'init' ? ({ state: 'deleting' } as const) : {};
         await node.node.write({ ...state, allocatedTo: null });
         await node.node.release();
