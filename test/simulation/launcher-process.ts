@@ -21,8 +21,9 @@ export interface LauncherProcessOptions {
   readonly clouds: ReadonlyMap<string, SimulatedCloud>;
   readonly sessionTimeoutMs: number;
   readonly log: Logger;
-  /** A planted bug may put another adapter around it. */
+  /** A planted bug may put something around them. */
   readonly wrapAdapter: (adapter: Adapter, runtime: ProcessRuntime) => Adapter;
+  readonly wrapClient: (client: ZooKeeper) => ZooKeeper;
 }
 
 export type ProcessState = 'starting' | 'running' | 'stopping' | 'ended';
@@ -42,11 +43,12 @@ export class LauncherProcess {
     this.name = options.name;
     this.hostname = options.hostname;
     this.config = config;
-    this.client = createZooKeeper({
+    const client = createZooKeeper({
       ...options.zk.clientOptions(options.name),
       runtime: options.runtime,
       sessionTimeoutMs: options.sessionTimeoutMs,
     });
+    this.client = options.wrapClient(client);
   }
 
   get alive(): boolean {

@@ -17,13 +17,16 @@ import { HeldNode, HeldRequest } from '../../src/store/held.ts';
 import { Operations } from '../../src/store/operations.ts';
 import type { Store } from '../../src/store/store.ts';
 import { HeldLock } from '../../src/zookeeper/recipes/lock.ts';
+import type { MultiOperation, ZooKeeper } from '../../src/zookeeper/client/types.ts';
 import type { ProcessRuntime } from './virtual-time.ts';
+import type { WorldOptions } from './world.ts';
 
 export interface Plant {
   readonly name: string;
   readonly what: string;
   readonly plant: () => void;
-  readonly wrapAdapter?: (adapter: Adapter, runtime: ProcessRuntime) => Adapter;
+  /** Put around what the world is made of. */
+  readonly wraps?: Pick<WorldOptions, 'wrapAdapter' | 'wrapClient'>;
 }
 
 type Method = (...args: never[]) => unknown;
@@ -44,8 +47,9 @@ export const plants: readonly Plant[] = [
     plant: () =>
       replace(Operations, 'lockNode', (original) => {
         const lockNode = original as Operations['lockNode'];
-        return function (this: Operations, id: string) {
-          return lockNode.call(this, id, { expect: (node: NodeRecord) => node.state === 'ready' });
+        return function (this: Operations, id: string, o: Parameters<Operations['lockNode']>[1] = {}) {
+          const expect = (node: NodeRecord) => node.state === 'ready' || (o.expect?.(node) ?? true);
+          return lockNode.call(this, id, { expect });
         };
       }),
   },
@@ -62,11 +66,9 @@ export const plants: readonly Plant[] = [
   },
   {
     name: 'write-without-version',
-    what: 'a node is written whatever it has become meanwhile',
-    plant: () => {
-      Object.defineProperty(HeldNode.prototype, 'version', { get: () => -1 });
-      replace(HeldNode, 'recover', () => async () => ({ ok: false, reason: 'changed' }));
-    },
+    what: 'everything is written whatever it has become meanwhile',
+    plant: nothing,
+    wraps: { wrapClient: withoutVersions },
   },
   {
     name: 'used-is-stock',
@@ -207,23 +209,40 @@ export const plants: readonly Plant[] = [
     name: 'one-at-a-time',
     what: 'a call to one cloud has to wait for the calls to all others',
     plant: nothing,
-    wrapAdapter: (adapter, runtime) =>
-      new Proxy(adapter, {
-        get: (target, name) => {
-          const value: unknown = Reflect.get(target, name, target);
-          if (typeof value !== 'function' || name === 'beginCreate' || name === 'beginDelete') return value;
-          return (...args: unknown[]) => {
-            const before = queues.get(runtime) ?? Promise.resolve();
-            const work = before.then(() => (value as (...a: unknown[]) => unknown).apply(target, args));
-            queues.set(runtime, work.then(nothing, nothing));
-            return work;
-          };
-        },
-      }),
+    wraps: { wrapAdapter: oneAtATime },
   },
 ];
 
 const queues = new WeakMap<ProcessRuntime, Promise<unknown>>();
+
+function oneAtATime(adapter: Adapter, runtime: ProcessRuntime): Adapter {
+  return new Proxy(adapter, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function' || name === 'beginCreate' || name === 'beginDelete') return value;
+      return (...args: unknown[]) => {
+        const before = queues.get(runtime) ?? Promise.resolve();
+        const work = before.then(() => (value as (...a: unknown[]) => unknown).apply(target, args));
+        queues.set(runtime, work.then(nothing, nothing));
+        return work;
+      };
+    },
+  });
+}
+
+function withoutVersions(client: ZooKeeper): ZooKeeper {
+  return new Proxy(client, {
+    get: (target, name) => {
+      if (name === 'set') return (path: string, data: Uint8Array) => target.set(path, data);
+      if (name === 'multi') {
+        return (operations: readonly MultiOperation[]) =>
+          target.multi(operations.map((one) => (one.type === 'set' ? { ...one, version: -1 } : one)));
+      }
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value as Method).bind(target) : value;
+    },
+  });
+}
 
 interface Deallocating {
   readonly o: { readonly operations: Operations };

@@ -50,7 +50,7 @@ async function runSeeds(plant: Plant | null): Promise<number> {
   const from = Number(values.from);
   const figures = values.figures === undefined ? newFigures(from) : loadFigures(values.figures, from);
   const shapes = new Shapes();
-  const options: Partial<WorldOptions> = { shapes, ...(plant?.wrapAdapter ? { wrapAdapter: plant.wrapAdapter } : {}) };
+  const options: Partial<WorldOptions> = { shapes, ...plant?.wraps };
   const startedMs = performance.now();
   const endMs = values.minutes === undefined ? Number.POSITIVE_INFINITY : startedMs + Number(values.minutes) * 60_000;
   const last = values.figures === undefined ? from + Number(values.seeds) : figures.nextSeed + Number(values.seeds);

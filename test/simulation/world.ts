@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Adapter } from '../../src/provider/adapter.ts';
 import type { Logger } from '../../src/provider/logger.ts';
+import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
 import { SimulatedZooKeeper } from '../../src/zookeeper/testing/simulated-zookeeper.ts';
 import { Books } from './books.ts';
 import { type CloudFault, cloudFaults, SimulatedCloud } from './cloud.ts';
@@ -21,6 +22,7 @@ export interface WorldOptions {
   readonly traced?: boolean;
   readonly onLine?: (line: string) => void;
   readonly wrapAdapter?: (adapter: Adapter, runtime: ProcessRuntime) => Adapter;
+  readonly wrapClient?: (client: ZooKeeper) => ZooKeeper;
   readonly shapes?: Shapes;
 }
 
@@ -220,6 +222,7 @@ export class World {
         sessionTimeoutMs: this.scenario.sessionTimeoutMs,
         log: this.logger(name),
         wrapAdapter: this.o.wrapAdapter ?? ((adapter) => adapter),
+        wrapClient: this.o.wrapClient ?? ((client) => client),
       },
       configOf(host.plan),
     );
