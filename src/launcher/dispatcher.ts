@@ -149,14 +149,19 @@ export class Dispatcher {
 
   private schedule(): void {
     if (this.scheduled || this.stopped) return;
-    this.scheduled = this.o.runtime.setTimer(0, () => {
-      this.scheduled = null;
-      try {
-        this.pass();
-      } catch (error) {
-        this.o.log.error({ err: error }, 'A dispatch pass failed');
-      }
-    });
+    this.scheduled = this.o.runtime.setTimer(0, () => this.flush());
+  }
+
+  /** Acts on what has changed at once: whoever asks afterwards what waits gets no old answer. */
+  flush(): void {
+    if (!this.scheduled) return;
+    this.scheduled.cancel();
+    this.scheduled = null;
+    try {
+      this.pass();
+    } catch (error) {
+      this.o.log.error({ err: error }, 'A dispatch pass failed');
+    }
   }
 
   private pass(): void {

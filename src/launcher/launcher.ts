@@ -364,6 +364,8 @@ export class Launcher {
     this.pauseTimer = true;
     this.o.runtime.setBackgroundTimer(pauseSettleMs, () => {
       this.pauseTimer = false;
+      // What has come free meanwhile is enough for some: no stock needs to make way for them.
+      this.dispatcher.flush();
       this.pools.publishPauses();
       for (const pool of this.pools.all()) if (pool.paused) this.eviction.makeRoom(pool);
     });

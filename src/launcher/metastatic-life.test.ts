@@ -127,6 +127,8 @@ test('a provider that is removed while it waits for a backing node finishes that
 });
 
 test('a backing node that was just put to use is kept for who has asked for it', async () => {
+  await cluster.stop();
+  cluster = await Cluster.start();
   const { change } = BackingOperations.prototype;
   const looks = vi.spyOn(BackingView.prototype, 'owned');
   // The claim comes after others have looked at what may be released.
