@@ -2,6 +2,7 @@
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { ProviderConfig } from '../config/model.ts';
+import { readHealth } from '../store/health.ts';
 import { adaptersWith, CloudClock, Cluster, createAdapter, fakeProvider } from './testing/cluster.ts';
 
 let cluster: Cluster;
@@ -120,6 +121,10 @@ test('a provider whose successor does not start goes on as before', async () => 
   const id = await cluster.submit({ nodeTypes: ['a'] });
   await cluster.untilState(id, 'fulfilled');
   expect(cluster.nodesOf(id)).toMatchObject([{ pool: 'main' }]);
+  const said = { severity: 'warning', what: 'the new configuration of provider cloud: the provider is not available' };
+  const stated = async () => (await readHealth(cluster.seen)).flatMap(({ record }) => record?.troubles ?? []);
+  await expect.poll(stated, patience).toMatchObject([said]);
+  expect(launcher.watchdog.snapshot()).toMatchObject([said]);
   broken = false;
   await expect.poll(() => cluster.pools().map((p) => p.name), patience).toEqual(['new']);
 });

@@ -58,7 +58,7 @@ export function providerTroubles(c: Condition): Trouble[] {
     own.push({
       key: 'calls',
       severity: 'warning',
-      what: 'calls of the cloud get no answer',
+      what: 'calls to the cloud get no answer',
       why: `the oldest is ${slow.oldest.what}`,
       sinceMs: slow.oldest.sinceMs,
       hint: 'each is given up at its deadline and repeated where that helps; is the cloud overloaded?',
