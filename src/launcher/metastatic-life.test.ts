@@ -137,7 +137,14 @@ test('a backing node that was just put to use is kept for who has asked for it',
     ...args
   ) {
     const before = looks.mock.calls.length;
-    await cluster.createRaw('/nodepool/nodes/', JSON.stringify({ state: 'ready', provider: 'slots' }));
+    // A node of the provider that goes has all of them looked at.
+    const { client } = cluster.seen;
+    const document = Buffer.from(JSON.stringify({ state: 'ready', provider: 'slots' }));
+    const passing = await client.create('/nodepool/nodes/', document, { mode: 'persistent-sequential' });
+    await expect
+      .poll(() => cluster.seen.nodes.get(passing.path.slice('/nodepool/nodes/'.length)), patience)
+      .toBeDefined();
+    await client.delete(passing.path);
     await expect.poll(() => looks.mock.calls.length - before, patience).toBeGreaterThan(0);
     return change.apply(this, args);
   });
