@@ -42,6 +42,11 @@ test('after a reconnect only documents that have changed are read; locks are as 
     reads.push(path);
     return get(path, ...rest);
   };
+  const multiRead = real.multiRead.bind(real);
+  real.multiRead = (wanted, ...rest) => {
+    reads.push(...wanted.flatMap(({ type, path }) => (type === 'get' ? [path] : [])));
+    return multiRead(wanted, ...rest);
+  };
   side.proxy.refuse();
   await until(() => !side.store.synced);
   await bed.zk.set(`/nodepool/nodes/${changed}`, Buffer.from('{"state": "used"}'));

@@ -57,7 +57,7 @@ export class Store {
     const { nodes, requests, requestLocks, components, images } = store;
     requestLocks.mirror = store.mirror(paths.requestLocks, RequestLockView.classify, requestLocks);
     requests.mirror = store.mirror(paths.requests, (path) => (path.includes('/') ? 'ignore' : 'data'), requests);
-    nodes.mirror = store.mirror(paths.nodes, NodeView.classify, nodes);
+    nodes.mirror = store.mirror(paths.nodes, NodeView.classify, nodes, NodeView.childrenOf);
     components.mirror = store.mirror(paths.components, ComponentView.classify, components);
     images.mirror = store.mirror(paths.images, ImageView.classify, images);
     await Promise.all(store.mirrors.map((mirror) => mirror.start()));
@@ -82,12 +82,14 @@ export class Store {
     root: string,
     classify: (path: string) => 'data' | 'name' | 'ignore',
     view: { apply(path: string, entry: MirrorEntry | null | undefined): void },
+    childrenOf?: (path: string) => readonly string[] | undefined,
   ): Mirror {
     const mirror = new Mirror({
       client: this.client,
       runtime: this.runtime,
       root,
       classify,
+      ...(childrenOf ? { childrenOf } : {}),
       onChange: (path, entry) => view.apply(path, entry),
       onSync: () => {
         const { synced } = this;

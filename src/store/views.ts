@@ -49,6 +49,11 @@ export class NodeView {
     return parts.length === 3 && parts[1] === 'lock' ? 'name' : 'ignore';
   }
 
+  /** Below a node only its lock matters. */
+  static childrenOf(this: void, path: string): readonly string[] | undefined {
+    return path === '' || path.includes('/') ? undefined : ['lock'];
+  }
+
   apply(path: string, entry: MirrorEntry | null | undefined): void {
     const slash = path.indexOf('/');
     const id = slash < 0 ? path : path.slice(0, slash);

@@ -5,6 +5,7 @@
 import { type Runtime, systemRuntime, type Timer } from '../../runtime.ts';
 import { ClosedError, NoAuthError, NoNodeError } from '../client/errors.ts';
 import type { SessionState, Stat, WatchEvent, WatchHandle, ZooKeeper } from '../client/types.ts';
+import { BatchedReads } from './batched-reads.ts';
 
 type PathClass =
   /** The document is kept. */
@@ -23,6 +24,8 @@ export interface MirrorOptions {
   readonly root: string;
   /** `path` is relative to the root, without leading slash. */
   readonly classify: (path: string) => PathClass;
+  /** The only children of a path that matter, where that is known beforehand: the server need not be asked for them. */
+  readonly childrenOf?: (path: string) => readonly string[] | undefined;
   /** `entry` is undefined when the path has gone, null for a name. */
   readonly onChange: (path: string, entry: MirrorEntry | null | undefined) => void;
   /** Called whenever `synced` changes. */
@@ -49,6 +52,7 @@ const retryMs = 1000;
 export class Mirror {
   synced = false;
   private readonly o: MirrorOptions;
+  private readonly reads: BatchedReads;
   /** Not the data: a document would keep the whole block alive in which it came. */
   private readonly stats = new Map<string, Stat>();
   private readonly names = new Set<string>();
@@ -67,6 +71,7 @@ export class Mirror {
 
   constructor(options: MirrorOptions) {
     this.o = options;
+    this.reads = new BatchedReads(options.client);
   }
 
   /** Resolves when the first fill is complete. */
@@ -182,7 +187,7 @@ export class Mirror {
     if (this.closed) return;
     this.fetching.set(path, (this.fetching.get(path) ?? 0) + 1);
     try {
-      const entry = await this.o.client.get(this.full(path)).finally(() => {
+      const entry = await this.reads.get(this.full(path)).finally(() => {
         const left = this.fetching.get(path)! - 1;
         if (left > 0) this.fetching.set(path, left);
         else this.fetching.delete(path);
@@ -275,7 +280,7 @@ export class Mirror {
   private async visitChildren(path: string, seen: Set<string>, depth: number): Promise<void> {
     if (depth > ephemeralDepthLimit) return;
     try {
-      const { children } = await this.o.client.children(this.full(path));
+      const children = this.o.childrenOf?.(path) ?? (await this.reads.children(this.full(path)));
       await Promise.all(children.map((name) => this.visit(path === '' ? name : `${path}/${name}`, seen, depth + 1)));
     } catch (error) {
       if (!isAbsent(error)) throw error;
@@ -304,7 +309,7 @@ export class Mirror {
       if (stat && stat.mzxid === known.mzxid) return stat;
     }
     try {
-      const entry = await this.o.client.get(this.full(path));
+      const entry = await this.reads.get(this.full(path));
       this.apply(path, entry);
       return entry.stat;
     } catch (error) {
