@@ -16,6 +16,8 @@ export type ProviderErrorCode =
   | 'image'
   | 'unknown';
 
+const longestRetryAfterMs = 600_000;
+
 export interface ProviderErrorOptions {
   readonly cause?: unknown;
   /** An instance that the failed call may have left behind. */
@@ -36,8 +38,14 @@ export class ProviderError extends Error {
     this.code = code;
     this.retriable = code !== 'permanent';
     this.externalId = options.externalId;
-    this.retryAfterMs = options.retryAfterMs;
+    this.retryAfterMs = believable(options.retryAfterMs);
   }
+}
+
+/** A cloud that asks for a pause of days, or for none that is a number, must not bring a provider to a stand. */
+function believable(retryAfterMs: number | undefined): number | undefined {
+  if (retryAfterMs === undefined || !Number.isFinite(retryAfterMs)) return undefined;
+  return Math.min(longestRetryAfterMs, Math.max(0, retryAfterMs));
 }
 
 /** The account's quota refuses it; not a failed attempt. */

@@ -201,6 +201,23 @@ test('what is throttled for one machine is not asked for by the others meanwhile
   expect(calls).toHaveLength(5);
 });
 
+test.each([
+  [86_400_000, 600_000],
+  [Number.NaN, 1000],
+])('a cloud that asks for a pause of %d ms is believed up to ten minutes', async (retryAfterMs, latestMs) => {
+  const { runtime, adapter, runner, options } = setUp();
+  let refused = false;
+  adapter.onCreate = () => {
+    if (!refused) {
+      refused = true;
+      throw new ThrottledError('slow down', { retryAfterMs });
+    }
+    return { done: true, instance: instanceOf('i-1') };
+  };
+  await runtime.finish(runner.launch(launchSpec(), options(1e9)));
+  expect(runtime.monotonicMs()).toBeLessThanOrEqual(latestMs);
+});
+
 test('a network failure is repeated for what exists, but a creation is not done twice', async () => {
   const { runtime, adapter, runner, options } = setUp();
   adapter.onCreate = () => {
