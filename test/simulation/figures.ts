@@ -15,6 +15,9 @@ export interface Figures {
   nodesUsed: number;
   instances: number;
   longestSettleSeconds: number;
+  /** Nodes of a pool beyond its limit, and in how many worlds it was so. */
+  largestOvershoot: number;
+  overshot: number;
   readonly themes: Record<string, number>;
   readonly faults: Record<string, number>;
 }
@@ -32,6 +35,8 @@ export function newFigures(firstSeed: number): Figures {
     nodesUsed: 0,
     instances: 0,
     longestSettleSeconds: 0,
+    largestOvershoot: 0,
+    overshot: 0,
     themes: {},
     faults: {},
   };
@@ -58,6 +63,8 @@ export function add(figures: Figures, outcome: Outcome): void {
   figures.nodesUsed += outcome.nodesUsed;
   figures.instances += outcome.instances;
   figures.longestSettleSeconds = Math.max(figures.longestSettleSeconds, Math.round(outcome.settleMs / 1000));
+  figures.largestOvershoot = Math.max(figures.largestOvershoot, outcome.overshoot);
+  if (outcome.overshoot > 0) figures.overshot++;
   count(figures.themes, outcome.theme, 1);
   for (const [kind, times] of Object.entries(outcome.faults)) count(figures.faults, kind, times);
   if (outcome.broken) figures.broken.push({ seed: outcome.seed, ...outcome.broken });

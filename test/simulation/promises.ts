@@ -35,8 +35,8 @@ export interface PromisesOptions {
   readonly shapes: Shapes;
   readonly nowMs: () => number;
   readonly cloudOf: (provider: string) => SimulatedCloud | undefined;
-  /** The most nodes that any launcher may launch in the pool, slack included. */
-  readonly mostNodes: (provider: string, pool: string) => number;
+  /** The most nodes that any launcher may have in the pool by its configuration, and how many more for want of news. */
+  readonly mostNodes: (provider: string, pool: string) => { readonly limit: number; readonly slack: number };
   /** The most nodes of the tenant, slack included. */
   readonly mostOfTenant: (tenant: string) => number;
   /** Nothing goes wrong in this run but reloads: a launch that has begun ends well. */
@@ -272,9 +272,10 @@ export class Promises {
       if (textOf(node.document, 'provider') === provider && textOf(node.document, 'pool') === pool) inPool++;
       if (tenant !== null && textOf(node.document, 'tenant_name') === tenant) ofTenant++;
     }
-    const most = this.o.mostNodes(provider, pool);
-    this.worstOvershoot = Math.max(this.worstOvershoot, inPool - most);
-    if (inPool > most) this.broken('P7', `${inPool} nodes in pool ${pool} of ${provider}, at most ${most} are allowed`);
+    const { limit, slack } = this.o.mostNodes(provider, pool);
+    this.worstOvershoot = Math.max(this.worstOvershoot, inPool - limit);
+    if (inPool > limit + slack)
+      this.broken('P7', `${inPool} nodes in pool ${pool} of ${provider}, at most ${limit} and ${slack} are allowed`);
     if (tenant === null) return;
     const mostOf = this.o.mostOfTenant(tenant);
     if (ofTenant > mostOf) this.broken('P7', `${ofTenant} nodes of ${tenant}, at most ${mostOf} are allowed`);

@@ -5,7 +5,7 @@ import type { Logger } from '../../src/provider/logger.ts';
 import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
 import { SimulatedZooKeeper } from '../../src/zookeeper/testing/simulated-zookeeper.ts';
 import { Books } from './books.ts';
-import { type CloudFault, cloudFaults, SimulatedCloud } from './cloud.ts';
+import { type CloudFault, SimulatedCloud } from './cloud.ts';
 import { type ConfigPlan, configOf } from './configuration.ts';
 import { Consumer } from './consumer.ts';
 import { Shapes } from './documents.ts';
@@ -38,6 +38,8 @@ export interface Outcome {
   readonly fulfilled: number;
   readonly nodesUsed: number;
   readonly instances: number;
+  /** Nodes of a pool beyond its limit, at most. */
+  readonly overshoot: number;
   readonly faults: Readonly<Record<string, number>>;
   /** Of all that happened; '' unless traced. */
   readonly hash: string;
@@ -420,16 +422,16 @@ export class World {
     );
   }
 
-  private mostNodes(providerName: string, poolName: string): number {
-    let most = 0;
+  private mostNodes(providerName: string, poolName: string): { readonly limit: number; readonly slack: number } {
+    let limit = 0;
     const serving = new Set<Host>();
     for (const { host, plan } of this.plansInForce()) {
       const pool = plan.providers.find((p) => p.name === providerName)?.pools.find((p) => p.name === poolName);
       if (!pool) continue;
       serving.add(host);
-      most = Math.max(most, pool.maxServers);
+      limit = Math.max(limit, pool.maxServers);
     }
-    return most + Math.max(0, serving.size - 1) * largestRequest;
+    return { limit, slack: Math.max(0, serving.size - 1) * largestRequest };
   }
 
   private mostOfTenant(tenant: string): number {
@@ -485,6 +487,7 @@ export class World {
       fulfilled: sum((c) => c.counters.fulfilled),
       nodesUsed: sum((c) => c.counters.nodesUsed),
       instances: [...this.clouds.values()].reduce((total, cloud) => total + cloud.counters.created, 0),
+      overshoot: this.promises.worstOvershoot,
       faults: this.faults,
       hash: this.o.traced ? this.hash.copy().digest('hex') : '',
       trace: this.lines.slice(-keptLines),
@@ -498,8 +501,6 @@ export class World {
     await this.zk.close();
   }
 }
-
-export const faultKinds: readonly string[] = cloudFaults.map((fault) => `cloud-${fault}`);
 
 function shown(value: unknown): string {
   if (value instanceof Error) return `${value.name}: ${value.message}`;
