@@ -1,6 +1,6 @@
 /** The public surface of the ZooKeeper library (see README.md). */
 export { createZooKeeper, type ZooKeeperOptions } from './client/client.ts';
-export { parseConnectString, type ServerAddress } from './client/connect-string.ts';
+export { parseConnectString } from './client/connect-string.ts';
 export * from './client/errors.ts';
 export type * from './client/types.ts';
 export { runElection } from './recipes/election.ts';

@@ -6,7 +6,6 @@ import { readAcl, readStat, type WireEvent, writeAcl } from '../protocol/records
 import { type Runtime, systemRuntime } from '../../runtime.ts';
 import { type Call, requestFrame } from './call.ts';
 import { Chroot } from './chroot.ts';
-import type { ServerAddress } from './connect-string.ts';
 import { Credentials } from './credentials.ts';
 import {
   BadArgumentsError,
@@ -29,6 +28,7 @@ import type {
   MultiResult,
   NodeData,
   SessionState,
+  ServerAddress,
   Stat,
   WatchHandle,
   WatchListener,

@@ -1,10 +1,6 @@
 /** `h1:2181,h2:2181/chroot`: the chroot is given once, or the same with every server. */
 import { BadArgumentsError } from './errors.ts';
-
-export interface ServerAddress {
-  readonly host: string;
-  readonly port: number;
-}
+import type { ServerAddress } from './types.ts';
 
 interface ConnectString {
   readonly servers: readonly ServerAddress[];

@@ -15,7 +15,6 @@ import {
 } from '../protocol/records.ts';
 import type { Runtime, Timer } from '../../runtime.ts';
 import { type Call, setXid } from './call.ts';
-import type { ServerAddress } from './connect-string.ts';
 import {
   ClosedError,
   ConnectionLossError,
@@ -27,7 +26,7 @@ import {
 import { FrameQueue } from './frame-queue.ts';
 import { ServerList } from './server-list.ts';
 import type { Connector } from './transport.ts';
-import type { SessionState } from './types.ts';
+import type { ServerAddress, SessionState } from './types.ts';
 
 export interface SessionOptions {
   readonly servers: readonly ServerAddress[];

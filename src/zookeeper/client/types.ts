@@ -2,7 +2,10 @@
  * The client's vocabulary: what a user of the library hands in and gets back. No behaviour.
  * Names and meanings follow ZooKeeper's own documentation (Programmer's Guide, 3.6+).
  */
-import type { ServerAddress } from './connect-string.ts';
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+}
 
 /** All 64-bit values are bigint, so that they are exact. */
 export interface Stat {

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { systemRuntime } from '../../../src/runtime.ts';
 import { createZooKeeper, type ZooKeeperOptions } from '../../../src/zookeeper/client/client.ts';
-import type { ServerAddress } from '../../../src/zookeeper/client/connect-string.ts';
+import type { ServerAddress } from '../../../src/zookeeper/client/types.ts';
 import {
   BadVersionError,
   DeadlineExceededError,
