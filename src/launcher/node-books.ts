@@ -111,6 +111,11 @@ export class NodeBooks {
     return this.leaving.get(poolKey(provider, pool))?.size ?? 0;
   }
 
+  /** It is there, and not on its way out yet. */
+  isStaying(provider: string, pool: string, nodeId: string): boolean {
+    return this.counted.has(nodeId) && this.leaving.get(poolKey(provider, pool))?.has(nodeId) !== true;
+  }
+
   /** Keeps the stock node from being chosen again. */
   reserveStock(nodeId: string): Reservation {
     this.reserved.add(nodeId);
