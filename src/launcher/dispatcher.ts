@@ -108,6 +108,8 @@ export class Dispatcher {
   /** Labels, quota, images, registry or configuration have changed: every open request is routed again. */
   touchAll(): void {
     this.allDirty = true;
+    // What a waiting request waits for may be among it: a quota that was not known yet, for one.
+    this.capacityChanged = true;
     this.schedule();
   }
 

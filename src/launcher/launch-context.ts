@@ -9,7 +9,7 @@ import type { ResourceTotal } from '../records/resources.ts';
 import type { Runtime } from '../runtime.ts';
 import type { CapacityMemory, Place } from '../scheduling/capacity-memory.ts';
 import { plan, type Plan } from '../scheduling/plan.ts';
-import type { Store } from '../store/store.ts';
+import type { NodeEntry, Store } from '../store/store.ts';
 import type { NodeBooks, Reservation } from './node-books.ts';
 import type { OwnPool } from './own-pool.ts';
 import type { AttemptEnd } from './node-launch.ts';
@@ -114,6 +114,17 @@ export class LaunchContext {
       },
       this.runtime.nowMs(),
     );
+  }
+
+  /** Nodes made for the request in that pool that nobody has begun to launch; null: the mirrors are behind. */
+  newNodesOf(requestId: string, pool: OwnPool): NodeEntry[] | null {
+    if (!this.store.synced) return null;
+    return [...this.store.nodes.byAllocatedTo(requestId)].flatMap((id) => {
+      const entry = this.store.nodes.get(id);
+      if (!entry?.node || isBroken(entry.node) || entry.locked) return [];
+      const { state, provider, pool: poolName } = entry.node;
+      return state === 'init' && provider === pool.providerName && poolName === pool.poolName ? [entry] : [];
+    });
   }
 
   buildingFields(pool: OwnPool, label: PoolLabelConfig, image: ResolvedImage | null): NodeFields {

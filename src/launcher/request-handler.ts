@@ -7,7 +7,7 @@ import { isBroken } from '../records/broken.ts';
 import type { RequestRecord } from '../records/request.ts';
 import { competes, type Plan, type PlannedSlot, type Waiting } from '../scheduling/plan.ts';
 import { refusal } from '../scheduling/routing.ts';
-import type { Runtime } from '../runtime.ts';
+import { type Runtime, sleep } from '../runtime.ts';
 import { isUncertain } from '../store/certainty.ts';
 import type { HeldRequest, Operations } from '../store/operations.ts';
 import type { NodeEntry } from '../store/store.ts';
@@ -40,6 +40,8 @@ export const minReadyRequestor = 'NodePool:min-ready';
 
 /** By then the mirror knows of the node what its lock has shown. */
 const lostRaceRetryMs = 20;
+/** The mirrors show what was made once they have caught up. */
+const lostAnswerRetryMs = 50;
 
 export class RequestHandler implements ServedRequest {
   readonly id: string;
@@ -54,6 +56,8 @@ export class RequestHandler implements ServedRequest {
   private expected: Plan | null;
   private waitsFor: Waiting | null = null;
   private held: HeldRequest | null = null;
+  /** Nodes whose launch has begun here. */
+  private readonly launched = new Set<string>();
   private isOver = false;
   private gone = false;
   private ending = false;
@@ -124,7 +128,7 @@ export class RequestHandler implements ServedRequest {
     let next = 0;
     this.apply(plan, reservations, (slot) => {
       const entry = created[next++];
-      if (entry) this.guard(slot, this.filler.launch(slot, entry));
+      if (entry) this.launch(slot, entry);
       else slot.state = 'open';
     });
     if (plan.waiting) this.o.onChange(this);
@@ -152,7 +156,7 @@ export class RequestHandler implements ServedRequest {
         this.guard(slot, this.filler.takeBack(slot, entry.id));
       } else if (node.state === 'init') {
         slot.state = 'launching';
-        this.guard(slot, this.filler.launch(slot, entry));
+        this.launch(slot, entry);
       }
     }
     this.fill();
@@ -312,13 +316,35 @@ export class RequestHandler implements ServedRequest {
         this.o.log.error({ requestId: this.id, err: error }, 'Creating node records failed');
         return error as Error;
       });
+    if (created instanceof Error && isUncertain(created)) return this.launchFound(slots);
     slots.forEach((slot, index) => {
-      if (!(created instanceof Error)) return this.guard(slot, this.filler.launch(slot, created[index]!));
-      if (!isUncertain(created)) return this.guard(slot, Promise.reject(created));
-      // The pool is not to blame. What was made all the same is removed as an orphan.
-      slot.state = this.gone ? 'failed' : 'open';
-      return this.guard(slot, Promise.resolve());
+      if (created instanceof Error) this.guard(slot, Promise.reject(created));
+      else this.launch(slot, created[index]!);
     });
+  }
+
+  private launch(slot: Slot, entry: NodeEntry): void {
+    this.launched.add(entry.id);
+    this.guard(slot, this.filler.launch(slot, entry));
+  }
+
+  /** The answer was lost: the pool is not to blame, and the records may have been made. What was not is planned anew. */
+  private async launchFound(slots: readonly Slot[]): Promise<void> {
+    let found = this.o.context.newNodesOf(this.id, this.pool);
+    for (; !found && !this.ending; found = this.o.context.newNodesOf(this.id, this.pool)) {
+      await sleep(this.o.runtime, lostAnswerRetryMs);
+    }
+    const entries = this.ending || this.gone ? [] : (found ?? []).filter(({ id }) => !this.launched.has(id));
+    for (const slot of slots) {
+      const at = entries.findIndex(({ node }) => node && !isBroken(node) && node.labels.includes(slot.label));
+      const [entry] = at < 0 ? [] : entries.splice(at, 1);
+      if (entry) {
+        this.launch(slot, entry);
+        continue;
+      }
+      slot.state = this.gone ? 'failed' : 'open';
+      this.guard(slot, Promise.resolve());
+    }
   }
 
   /** Looks whether the request can end now. */
