@@ -43,7 +43,7 @@ export interface ConsumerOptions {
 }
 
 export async function consume(o: ConsumerOptions): Promise<void> {
-  const { store, operations } = await o.world.consumer();
+  const { client, store, operations } = await o.world.consumer();
   while (o.goesOn()) {
     try {
       await one(o, store, operations);
@@ -52,6 +52,9 @@ export async function consume(o: ConsumerOptions): Promise<void> {
       if (!(error instanceof ZooKeeperError)) o.tally.violations.push(String(error));
     }
   }
+  // With its session go the requests whose creation was done though its answer was lost.
+  await store.close();
+  await client.close();
 }
 
 async function one(o: ConsumerOptions, store: Store, operations: Operations): Promise<void> {
