@@ -125,6 +125,11 @@ export class RequestHandler implements ServedRequest {
   begin(held: HeldRequest, plan: Plan, reservations: readonly Reservation[], created: readonly NodeEntry[]): void {
     this.held = held;
     this.expected = null;
+    if (this.gone) {
+      // It vanished while it was being accepted. Its new nodes are removed as orphans.
+      for (const reservation of reservations) reservation.release();
+      return this.settle();
+    }
     let next = 0;
     this.apply(plan, reservations, (slot) => {
       const entry = created[next++];
