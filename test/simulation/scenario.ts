@@ -128,11 +128,10 @@ function drawPlan(r: Random, theme: Theme, clouds: readonly CloudPlan[]): Config
     };
     return [provider];
   });
-  return {
-    providers,
-    minReady: r.chance(0.5) ? { [r.pick(labels)]: r.whole(1, 2) } : {},
-    tenantLimits: r.chance(0.3) ? { tenant1: { instances: r.whole(4, 8) } } : {},
-  };
+  const minReady = r.chance(0.5) ? { [r.pick(labels)]: r.whole(1, 2) } : {};
+  const tenantLimits = r.chance(0.3) ? { tenant1: { instances: r.whole(4, 8) } } : {};
+  // What a tenant has at a cloud that hangs would keep it from the others, and rightly.
+  return { providers, minReady, tenantLimits: theme === 'hang' ? {} : tenantLimits };
 }
 
 function drawConsumers(
