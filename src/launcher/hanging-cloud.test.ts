@@ -57,7 +57,7 @@ test.each(methods)(
     await launcher.stop();
     // SIGTERM leaves seven seconds; only a driver that cannot be stopped itself is waited for, five of them.
     expect(systemRuntime.monotonicMs() - before).toBeLessThan(method === 'stop' ? 9500 : 6000);
-    expect(cluster.pools()).toEqual([]);
+    await expect.poll(() => cluster.pools(), patience).toEqual([]);
     for (const id of stuck) {
       expect(['requested', 'pending', 'fulfilled']).toContain(cluster.request(id)!.state);
       await expect.poll(() => cluster.seen.requestLocks.isLocked(id), patience).toBe(false);
