@@ -123,12 +123,24 @@ test('with label a at the limit of its own flavour, label b goes on', async () =
 
 test('max-concurrency holds over requests, over pools and within one request', async () => {
   const pools = [pool(label('a')), pool(label('b'), '', 'other')].join(', ');
-  await cluster.launch(file(provider('cloud', pools, 'max-concurrency: 2\n    fake-cloud: {boot-delay: 0.05}')));
+  const underWay = new Set<LaunchSpec>();
   let most = 0;
-  const off = cluster.seen.nodes.onChange(() => {
-    const building = cluster.nodes().filter(({ state }) => state === 'building' || state === 'init');
-    most = Math.max(most, building.length);
-  });
+  const counting: CreateAdapter = async (config, backing) => {
+    const adapter = await createAdapter(config, backing);
+    const advance: Adapter['advanceCreate'] = adapter.advanceCreate.bind(adapter);
+    adapter.advanceCreate = async (state, spec, context) => {
+      underWay.add(spec);
+      most = Math.max(most, underWay.size);
+      const step = await advance(state, spec, context);
+      if (step.done) underWay.delete(spec);
+      return step;
+    };
+    return adapter;
+  };
+  await cluster.launch(
+    file(provider('cloud', pools, 'max-concurrency: 2\n    fake-cloud: {boot-delay: 0.05}')),
+    counting,
+  );
   const ids = [
     await cluster.submit({ nodeTypes: ['a', 'a', 'a', 'a', 'a'] }),
     await cluster.submit({ nodeTypes: ['b', 'b'] }),
@@ -136,6 +148,5 @@ test('max-concurrency holds over requests, over pools and within one request', a
     await cluster.submit({ nodeTypes: ['b'] }),
   ];
   for (const id of ids) await cluster.untilState(id, 'fulfilled');
-  off();
   expect(most).toBe(2);
 });
