@@ -35,6 +35,8 @@ export interface DispatcherOptions {
   readonly tenantLimits: (tenant: string) => Resources | undefined;
   /** A request has begun or ended to wait, or has ended: its pool may have paused or go on. */
   readonly onHandlerChange: () => void;
+  /** The request is served here no more. Where ending it went wrong, it is pending and unlocked already. */
+  readonly onEnded: (requestId: string) => void;
 }
 
 interface Choice {
@@ -363,18 +365,27 @@ export class Dispatcher {
 
   private forget(handler: RequestHandler): void {
     handler.forget();
-    this.handlers.delete(handler.id);
+    this.ended(handler);
+  }
+
+  private ended(handler: RequestHandler): void {
+    // Another one may serve it by now.
+    if (this.handlers.get(handler.id) === handler) this.handlers.delete(handler.id);
+    this.o.onEnded(handler.id);
   }
 
   private async giveBack(handler: RequestHandler, held: Parameters<RequestHandler['begin']>[0]): Promise<void> {
     this.forget(handler);
-    await held.update({ state: 'requested' });
-    await held.release();
+    try {
+      await held.update({ state: 'requested' });
+    } finally {
+      await held.release();
+    }
   }
 
   private handlerChanged(handler: RequestHandler): void {
     if (!handler.pool.handlers.has(handler)) {
-      if (this.handlers.get(handler.id) === handler) this.handlers.delete(handler.id);
+      this.ended(handler);
       this.touchRequest(handler.id);
     }
     this.o.onHandlerChange();

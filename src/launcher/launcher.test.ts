@@ -1,6 +1,7 @@
 /** A launcher with the fake driver on the embedded coordinator, all in this process. */
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { isBroken } from '../records/broken.ts';
+import { HeldRequest } from '../store/held.ts';
 import type { Launcher } from './launcher.ts';
 import { Cluster, fakeProvider } from './testing/cluster.ts';
 
@@ -13,13 +14,17 @@ beforeEach(async () => {
 
 afterEach(() => cluster.stop());
 
-async function start(pool: string, labels = '[{name: a}, {name: b}]', options = '', sections = ''): Promise<void> {
+function file(pool: string, labels = '[{name: a}, {name: b}]', options = '', sections = '', name = 'main'): string {
   const served = '[{name: a, cloud-image: image, min-ram: 1}, {name: b, cloud-image: image, min-ram: 1}]';
-  launcher = await cluster.launch(`
+  return `
 labels: ${labels}
 ${sections}
-providers: ${fakeProvider('cloud', `[{name: main, ${pool}, labels: ${served}}]`, `fake-cloud: {boot-delay: 0.01${options}}`)}
-`);
+providers: ${fakeProvider('cloud', `[{name: ${name}, ${pool}, labels: ${served}}]`, `fake-cloud: {boot-delay: 0.01${options}}`)}
+`;
+}
+
+async function start(...text: Parameters<typeof file>): Promise<void> {
+  launcher = await cluster.launch(file(...text));
 }
 
 test('nodes come in the order of the labels, and go when they are used', async () => {
@@ -120,6 +125,17 @@ test('stopping hands a waiting request back', async () => {
   await launcher.stop();
   await cluster.untilState(waiting, 'requested');
   expect([...cluster.seen.components.pools()]).toEqual([]);
+});
+
+test('a request whose handing back goes wrong is left unlocked, so that it is repaired', async () => {
+  await start('max-servers: 1');
+  await cluster.untilState(await cluster.submit({ nodeTypes: ['a'] }), 'fulfilled');
+  const waiting = await cluster.submit({ nodeTypes: ['a'] });
+  await cluster.untilState(waiting, 'pending');
+  const update = vi.spyOn(HeldRequest.prototype, 'update').mockRejectedValueOnce(new Error('refused'));
+  onTestFinished(() => update.mockRestore());
+  launcher.reload(cluster.config(file('max-servers: 5', undefined, undefined, undefined, 'other')));
+  await cluster.untilState(waiting, 'fulfilled');
 });
 
 test('a broken document stops nothing', async () => {

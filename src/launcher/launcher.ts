@@ -176,6 +176,7 @@ export class Launcher {
         runtime.monotonicMs() - createdMs < startGraceMs && (this.providers.comingUp || !this.pools.allRegistered),
       tenantLimits: (tenant) => this.config.tenantLimits.get(tenant),
       onHandlerChange: () => this.publishPauseSoon(),
+      onEnded: (id) => this.lostRequests.look(id),
     });
     this.deletion = new DeletionReconciler({
       store,
@@ -367,7 +368,12 @@ export class Launcher {
       // What has come free meanwhile is enough for some: no stock needs to make way for them.
       this.dispatcher.flush();
       this.pools.publishPauses();
-      for (const pool of this.pools.all()) if (pool.paused) this.eviction.makeRoom(pool);
+      const pools = [...this.pools.all()];
+      for (const pool of pools) {
+        if (!pool.paused) continue;
+        const siblings = pools.filter((other) => other !== pool && other.providerName === pool.providerName);
+        this.eviction.makeRoom(pool, siblings);
+      }
     });
   }
 

@@ -1,7 +1,7 @@
 /**
  * A pending request that nobody has locked has lost its launcher. With launches under way a launcher of the same pool goes
  * on with it; else it is reset to `requested` and its nodes are freed, so that any launcher can take it. Woken by the lock's
- * disappearance; every launcher does it for all.
+ * disappearance, and by the end of what this launcher served; every launcher does it for all.
  */
 import type { Logger } from '../provider/logger.ts';
 import type { Trouble } from '../provider/trouble.ts';
@@ -59,17 +59,20 @@ export class LostRequestReconciler {
     });
     this.unfollow = [
       o.store.requests.onChange((id, _before, after) => {
-        if (after && this.seemsLost(id)) this.queue.add(id, settleMs);
+        if (after) this.look(id);
       }),
-      o.store.requestLocks.onChange((id) => {
-        if (this.seemsLost(id)) this.queue.add(id, settleMs);
-      }),
+      o.store.requestLocks.onChange((id) => this.look(id)),
       o.store.onSync(() => this.resync()),
     ];
   }
 
   resync(): void {
-    for (const id of this.store.requests.byState('pending')) if (this.seemsLost(id)) this.queue.add(id, settleMs);
+    for (const id of this.store.requests.byState('pending')) this.look(id);
+  }
+
+  /** Something has changed by which it may be lost. */
+  look(id: string): void {
+    if (this.seemsLost(id)) this.queue.add(id, settleMs);
   }
 
   troubles(): Trouble[] {
@@ -92,12 +95,18 @@ export class LostRequestReconciler {
       this.waitingSinceMs.delete(id);
       return undefined;
     }
-    const successor = this.successorOf(id);
-    if (successor === 'soon' && this.waitsMs(id) < takeOverPatienceMs) return takeOverRetryMs;
-    this.waitingSinceMs.delete(id);
+    if (this.successorOf(id) === 'soon' && this.waitsMs(id) < takeOverPatienceMs) return takeOverRetryMs;
     const locked = await this.operations.lockRequest(id, (request) => request.state === 'pending');
     if (!locked.ok) return undefined;
     const held = locked.request;
+    // The lock on the request may be known to have gone before those on its nodes are.
+    const isKnown = await this.store.nodes.mirror.catchUp().catch(() => false);
+    const successor = this.successorOf(id);
+    if (!isKnown || (successor === 'soon' && this.waitsMs(id) < takeOverPatienceMs)) {
+      await held.release();
+      return takeOverRetryMs;
+    }
+    this.waitingSinceMs.delete(id);
     if (successor && successor !== 'soon' && !successor.retired && !this.isMine(id)) {
       this.log.info({ requestId: id, pool: successor.id }, 'Taking over a request whose launcher is gone');
       this.o.takeOver(held, successor, this.nodesOf(id));

@@ -462,6 +462,8 @@ export class RequestHandler implements ServedRequest {
       await held.release();
     } catch (error) {
       this.o.log.warn({ requestId: this.id, reason, err: error }, 'Handing a request back failed');
+      // Unlocked, it is repaired as a lost request.
+      await this.releaseLocks();
     } finally {
       this.end();
     }
