@@ -234,8 +234,17 @@ export class Dispatcher {
   }
 
   private acceptFromFront(): void {
-    for (const open of this.overTenantLimit.takeNext()) this.queue.insert(open);
-    if (this.queue.size > 0 && this.pools.size > 0) this.queue.visit((open) => this.decide(open));
+    const woken = new Set(this.overTenantLimit.takeNext());
+    for (const open of woken) this.queue.insert(open);
+    if (this.queue.size > 0 && this.pools.size > 0) {
+      this.queue.visit((open) => {
+        const verdict = this.decide(open);
+        if (verdict === 'taken') woken.delete(open);
+        return verdict;
+      });
+    }
+    // What was woken and waits for something else now has not used its tenant's room: the next one may.
+    for (const { request } of woken) if (request.tenantName !== null) this.tenantFreed(request.tenantName);
   }
 
   private decide(open: OpenRequest): Verdict {

@@ -27,7 +27,11 @@ export class TenantQueue<T> {
 
   remove(tenant: string | null, item: T): void {
     this.hopeless.delete(item);
-    if (tenant !== null) this.waiting.get(tenant)?.remove(item);
+    const list = tenant === null ? undefined : this.waiting.get(tenant);
+    if (tenant === null || !list?.remove(item)) return;
+    // It may have been what those behind it waited for: a small one fits where a large one in front did not.
+    if (list.size > 0) this.freed.add(tenant);
+    else this.waiting.delete(tenant);
   }
 
   /** Returns whether somebody waits for that. */
