@@ -156,6 +156,7 @@ export class RequestHandler implements ServedRequest {
       const launch = resumableLaunch(node);
       slot.tenantHold?.release();
       if (launch) this.filler.bind(slot, launch.az);
+      else if (node.state === 'ready' && node.az !== null) this.filler.bind(slot, node.az);
       if (launch || node.state === 'ready') {
         slot.state = launch ? 'launching' : 'taking';
         this.guard(slot, this.filler.takeBack(slot, entry.id));

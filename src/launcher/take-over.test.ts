@@ -1,6 +1,7 @@
 /** Launches under way when their launcher goes: another launcher of the same pool leads them to their end. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
+import { CapacityError } from '../provider/errors.ts';
 import { altered } from './testing/adapters.ts';
 import { CloudClock, Cluster, fakeProvider } from './testing/cluster.ts';
 
@@ -171,4 +172,44 @@ test('an instance that has vanished meanwhile is launched again within the same 
   await cluster.untilState(id, 'fulfilled');
   expect(cluster.nodesOf(id)).toMatchObject([{ id: node!.id }]);
   expect(await servers()).toEqual([cluster.nodesOf(id)[0]!.externalId]);
+});
+
+test('what is launched anew after a take-over is in the zone of what was ready before', async () => {
+  clock.standsStill = false;
+  const zones = (text: string) =>
+    text
+      .replace('max-servers: 3', "max-servers: 3, availability-zones: ['az1', 'az2']")
+      .replace('launch-retries: 1', 'launch-retries: 3');
+  let late = '';
+  const never = altered((adapter) => ({
+    advanceCreate: (state, spec, context) => {
+      late ||= spec.nodeId;
+      const hasId = cluster.nodes().some((node) => node.id === late && node.externalId !== null);
+      return spec.nodeId === late && hasId ? new Promise(() => undefined) : adapter.advanceCreate(state, spec, context);
+    },
+  }));
+  const first = await cluster.launch(zones(file(provider())), never);
+  const id = await cluster.submit({ nodeTypes: ['a', 'a'] });
+  await expect
+    .poll(
+      () =>
+        cluster
+          .nodes()
+          .map((node) => node.state)
+          .sort(),
+      patience,
+    )
+    .toEqual(['building', 'ready']);
+  await launched(1);
+  const [ready] = cluster.nodes().filter((node) => node.state === 'ready');
+  await cluster.kill(first);
+  let refused = 0;
+  const refusing = altered((adapter) => ({
+    advanceCreate: (state, spec, context) =>
+      refused++ === 0 ? Promise.reject(new CapacityError('no hosts')) : adapter.advanceCreate(state, spec, context),
+  }));
+  await cluster.launch(zones(file(provider())), refusing);
+  await cluster.untilState(id, 'fulfilled');
+  expect(refused).toBeGreaterThan(1);
+  expect(cluster.nodesOf(id).map((node) => node.az)).toEqual([ready!.az, ready!.az]);
 });
