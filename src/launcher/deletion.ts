@@ -73,6 +73,7 @@ export class DeletionReconciler {
     this.unfollow = [
       store.nodes.onChange((id, _before, after) => {
         if (!after || after.locked) this.firstSeenMs.delete(id);
+        if (!after || !mayBeEvicted(after)) this.evicting.delete(id);
         if (after && this.concerns(after)) this.queue.add(id);
       }),
       store.requests.onChange((id, _before, after) => {
@@ -234,6 +235,15 @@ export class DeletionReconciler {
     if (removableStates.includes(node.state)) return true;
     if (node.state === 'init') return true;
     if (!this.evicting.has(node.id)) return false;
-    return node.state === 'hold' || (node.state === 'ready' && node.allocatedTo === null);
+    return isFreeOrHeld(node);
   }
+}
+
+/** Once it is somebody's it is not told to go any more: what becomes of it then, a held node for one, is to stay. */
+function mayBeEvicted({ node }: NodeEntry): boolean {
+  return node === null || isBroken(node) || isFreeOrHeld(node);
+}
+
+function isFreeOrHeld(node: NodeRecord): boolean {
+  return node.state === 'hold' || (node.state === 'ready' && node.allocatedTo === null);
 }
