@@ -117,6 +117,8 @@ export class ComponentHandle {
   private async find(parent: string): Promise<Registered | null> {
     const { client } = this.store;
     const { sessionId } = client;
+    // A server that was joined just now may not have it yet.
+    await client.sync(parent);
     const { children } = await client.children(parent);
     for (const name of children.filter((child) => child.startsWith(this.record.hostname))) {
       const path = `${parent}/${name}`;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemRuntime } from '../../runtime.ts';
 import { createZooKeeper } from '../client/client.ts';
+import { ConnectionLossError } from '../client/errors.ts';
 import type { ZooKeeper } from '../client/types.ts';
 import { type Coordinator, startCoordinator } from '../server/coordinator.ts';
 import { forceUnlock, lock, sortContenders, tryLock } from './lock.ts';
@@ -54,4 +55,25 @@ test('unlocking by force what nobody has locked, or what is not there, does noth
   await one.create(`${path}/not-a-contender`, new Uint8Array());
   await forceUnlock(one, path);
   expect((await one.children(path)).children).toEqual(['not-a-contender']);
+});
+
+test('a contender whose answer was lost is found by way of a server that lags behind', async () => {
+  await one.create(path, new Uint8Array());
+  let isBehind = false;
+  let made = 0;
+  const lagging = Object.assign(Object.create(one) as ZooKeeper, {
+    create: async (...args: Parameters<ZooKeeper['create']>) => {
+      const result = await one.create(...args);
+      if (made++ > 0) return result;
+      isBehind = true;
+      throw new ConnectionLossError(path, new Error('cut'));
+    },
+    children: async (at: string) => (isBehind ? { ...(await one.children(at)), children: [] } : one.children(at)),
+    sync: (at: string) => {
+      isBehind = false;
+      return one.sync(at);
+    },
+  });
+  expect(await tryLock(options(lagging))).toMatchObject({ result: 'acquired' });
+  expect(await contenders()).toHaveLength(1);
 });

@@ -215,6 +215,8 @@ async function enter(o: LockOptions, patient: boolean, signal: AbortSignal | und
  * asked for in, so that only the owner of the znode tells whether it lives as long as we do.
  */
 async function findMine(o: LockOptions, prefix: string, options: CallOptions): Promise<Place | null> {
+  // A server that was joined just now may not have it yet.
+  await o.client.sync(o.path, options);
   const { children } = await o.client.children(o.path, options);
   for (const contender of children.filter((name) => name.startsWith(prefix))) {
     const stat = o.persistent ? null : await o.client.exists(`${o.path}/${contender}`, options);
@@ -228,6 +230,7 @@ async function findMine(o: LockOptions, prefix: string, options: CallOptions): P
 async function sweep(o: LockOptions, prefix: string, sessionId: bigint): Promise<void> {
   while (o.client.state !== 'closed' && (o.persistent || o.client.sessionId === sessionId)) {
     try {
+      await o.client.sync(o.path);
       const { children } = await o.client.children(o.path);
       const mine = children.find((name) => name.startsWith(prefix));
       if (mine !== undefined) await removeContender(o.client, `${o.path}/${mine}`, o.persistent ? null : sessionId);
