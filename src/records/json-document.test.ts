@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { JsonDocument, JsonSyntaxError, RawJson } from './json-document.ts';
 
@@ -115,4 +117,22 @@ describe('hostile text', () => {
     }
     expect(valid).toBeGreaterThan(1000);
   });
+});
+
+test('nothing of a large document is kept once it is no longer used', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const usedMb = () => {
+    collect();
+    return process.memoryUsage().heapUsed / 1e6;
+  };
+  const beforeMb = usedMb();
+  for (let n = 0; n < 200; n++) {
+    const own = String.fromCharCode(0x61 + (n % 26), 0x61 + Math.floor(n / 26));
+    const longKey = `key-${own}`.repeat(40);
+    const text = `{"state": "value-of-document-${own}", "${longKey}": 1, "data": "${'x'.repeat(200_000)}"}`;
+    expect(JsonDocument.parse(Buffer.from(text).toString()).with({ state: 'b' }).toText()).toContain(longKey);
+  }
+  // A part of a string that is kept would keep all of it: 40 MB.
+  expect(usedMb() - beforeMb).toBeLessThan(15);
 });

@@ -25,6 +25,16 @@ export class RawJson {
 
 const deepest = 200;
 
+/** Keys and short values are the same in thousands of documents: kept once, for all of them. */
+const known = new Map<string, string>();
+const mostKnown = 5000;
+const longestKnown = 24;
+
+/** A part of a string keeps the whole of it alive. */
+function copyOf(text: string): string {
+  return JSON.parse(JSON.stringify(text)) as string;
+}
+
 /** The keys of a document in their order; most documents have the same ones. */
 interface Shape {
   readonly keys: readonly string[];
@@ -33,15 +43,22 @@ interface Shape {
 
 const shapes = new Map<string, Shape>();
 const mostShapes = 200;
+/** All keys together; documents are written by anybody, and what is kept here is kept for ever. */
+const longestShape = 2000;
 
 function shapeOf(keys: readonly string[]): Shape {
   // The control character can't be in a key of ours; whatever else has the same name gets a shape of its own.
   const name = keys.join('\u0000');
   const found = shapes.get(name);
   if (found && keys.length === found.keys.length && keys.every((key, index) => key === found.keys[index])) return found;
-  const shape = { keys, indexes: new Map(keys.map((key, index) => [key, index])) };
-  if (!found && shapes.size < mostShapes) shapes.set(name, shape);
+  if (found || shapes.size >= mostShapes || name.length > longestShape) return newShape(keys);
+  const shape = newShape(keys.map((key) => known.get(key) ?? copyOf(key)));
+  shapes.set(shape.keys.join('\u0000'), shape);
   return shape;
+}
+
+function newShape(keys: readonly string[]): Shape {
+  return { keys, indexes: new Map(keys.map((key, index) => [key, index])) };
 }
 
 export class JsonDocument {
@@ -108,19 +125,16 @@ export class JsonDocument {
   }
 }
 
-/** Keys and short values are the same in thousands of documents: kept once, for all of them. */
-const known = new Map<string, string>();
-const mostKnown = 5000;
-const longestKnown = 24;
-
 function interned(text: string): string {
   if (text.length > longestKnown) return text;
   const found = known.get(text);
   if (found !== undefined) return found;
   // Numbers, times and ids are seldom the same.
   const first = text.charCodeAt(text.charCodeAt(0) === 0x22 ? 1 : 0);
-  if (known.size < mostKnown && (first < 0x30 || first > 0x39)) known.set(text, text);
-  return text;
+  if (known.size >= mostKnown || (first >= 0x30 && first <= 0x39)) return text;
+  const kept = copyOf(text);
+  known.set(kept, kept);
+  return kept;
 }
 
 const quotedKeys = new Map<string, string>();
@@ -129,7 +143,7 @@ function quoted(key: string): string {
   let text = quotedKeys.get(key);
   if (text === undefined) {
     text = JSON.stringify(key);
-    if (quotedKeys.size < mostKnown) quotedKeys.set(key, text);
+    if (quotedKeys.size < mostKnown && key.length <= longestKnown) quotedKeys.set(key, text);
   }
   return text;
 }
