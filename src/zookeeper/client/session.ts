@@ -225,6 +225,10 @@ export class Session {
       timer.cancel();
       this.stop.signal.removeEventListener('abort', onStop);
     }
+    if (!this.servers.has(server)) {
+      stream.destroy();
+      throw new Error(`${where} is not to be used any more`);
+    }
     await this.talk(stream, where);
   }
 

@@ -41,3 +41,28 @@ test('other members of the ensemble are taken into use with session, watches and
   await expect.poll(() => seen).toEqual(['/mine', '/still', '/later']);
   expect(() => zk.setServers([])).toThrow('no servers');
 });
+
+test('a connection that was being made to a server that has left meanwhile is not used', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'set-servers-'));
+  const coordinator = await startCoordinator({ dataDir, port: null, runtime: systemRuntime, log: () => undefined });
+  const asked: string[] = [];
+  let go: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (go = resolve));
+  const zk = createZooKeeper({
+    servers: [{ host: 'old', port: 1 }],
+    connector: async (server, signal) => {
+      asked.push(server.host);
+      if (server.host === 'old') await gate;
+      return coordinator.connector(server, signal);
+    },
+  });
+  onTestFinished(async () => {
+    await zk.close();
+    await coordinator.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+  zk.setServers([{ host: 'new', port: 1 }]);
+  go();
+  await zk.waitConnected({ timeoutMs: 10_000 });
+  expect(asked).toEqual(['old', 'new']);
+});
