@@ -337,6 +337,10 @@ export class Dispatcher {
 
   /** Serves a locked `pending` request of a launcher that has gone, with what that one had begun. */
   takeOver(held: HeldRequest, pool: OwnPool, nodes: readonly NodeEntry[]): void {
+    if (this.stopped) {
+      void held.release().catch(() => undefined);
+      return;
+    }
     const { request } = held.entry;
     const handler = this.newHandler(request, pool, this.o.context.holdForTenant(pool, request), null);
     handler.takeOver(held, nodes);

@@ -51,7 +51,7 @@ export class KeyedQueue {
     this.o = options;
   }
 
-  /** Has the key looked at now, or after `delayMs`; an earlier look replaces a later one. */
+  /** Has the key looked at now, or after `delayMs`; a look at once takes the place of a later one. */
   add(key: string, delayMs = 0): void {
     if (this.stopped) return;
     let state = this.keys.get(key);

@@ -348,7 +348,8 @@ export class Launcher {
   /** A cloud has begun to refuse something: other pools may do, and it may itself in a while. */
   private refused(againInMs: number): void {
     this.dispatcher.touchAll();
-    this.o.runtime.setBackgroundTimer(againInMs, () => {
+    // The machine's timers may be early by a part of a millisecond; looked at then, it would be refused and not looked at again.
+    this.o.runtime.setBackgroundTimer(againInMs + 1, () => {
       if (this.stopped) return;
       this.dispatcher.touchAll();
       this.dispatcher.touchCapacity();

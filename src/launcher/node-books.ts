@@ -119,7 +119,7 @@ export class NodeBooks {
   /** Keeps the stock node from being chosen again. */
   reserveStock(nodeId: string): Reservation {
     this.reserved.add(nodeId);
-    return { release: () => this.reserved.delete(nodeId) };
+    return once(() => this.reserved.delete(nodeId));
   }
 
   private update(id: string, entry: NodeEntry | undefined): void {

@@ -64,7 +64,7 @@ export class CapacityMemory {
     for (const kind of ['quota', 'capacity'] as const) this.entries.delete(keyOf(place, kind));
   }
 
-  /** A node of the provider is gone, or its quota is another one: what was refused for quota may fit now. */
+  /** A node of the provider is gone: what was refused for quota may fit now. */
   freed(provider: string): void {
     for (const entry of this.entries.values()) {
       if (entry.provider === provider && entry.kind === 'quota') entry.isFreed = true;
