@@ -95,18 +95,12 @@ export class LostRequestReconciler {
       this.waitingSinceMs.delete(id);
       return undefined;
     }
-    if (this.successorOf(id) === 'soon' && this.waitsMs(id) < takeOverPatienceMs) return takeOverRetryMs;
+    const successor = this.successorOf(id);
+    if (successor === 'soon' && this.waitsMs(id) < takeOverPatienceMs) return takeOverRetryMs;
+    this.waitingSinceMs.delete(id);
     const locked = await this.operations.lockRequest(id, (request) => request.state === 'pending');
     if (!locked.ok) return undefined;
     const held = locked.request;
-    // The lock on the request may be known to have gone before those on its nodes are.
-    const isKnown = await this.store.nodes.mirror.catchUp().catch(() => false);
-    const successor = this.successorOf(id);
-    if (!isKnown || (successor === 'soon' && this.waitsMs(id) < takeOverPatienceMs)) {
-      await held.release();
-      return takeOverRetryMs;
-    }
-    this.waitingSinceMs.delete(id);
     if (successor && successor !== 'soon' && !successor.retired && !this.isMine(id)) {
       this.log.info({ requestId: id, pool: successor.id }, 'Taking over a request whose launcher is gone');
       this.o.takeOver(held, successor, this.nodesOf(id));
