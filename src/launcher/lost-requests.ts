@@ -108,7 +108,10 @@ export class LostRequestReconciler {
     }
     try {
       for (const { id: nodeId } of this.nodesOf(id)) {
-        const node = await this.operations.lockNode(nodeId, { expect: (n) => n.allocatedTo === id });
+        // What is being removed goes by itself; whoever removes it may take away the locks of others.
+        const node = await this.operations.lockNode(nodeId, {
+          expect: (n) => n.allocatedTo === id && n.state !== 'deleting' && n.state !== 'deleted',
+        });
         // Locked elsewhere: somebody is at work on it; this request is looked at again later.
         if (!node.ok && node.reason === 'locked') return 1000;
         if (!node.ok) continue;
