@@ -247,3 +247,13 @@ async function shared() {
     servers: async () => (await get('servers')) as object[],
   };
 }
+
+test("free nodes of the provider's other pools make way where its quota is used up", async () => {
+  const other = pool('', 'other', [label('b')]);
+  const quota = "fake-cloud: {boot-delay: 0.01, quota: {instances: 2}}";
+  await cluster.launch(file(fakeProvider('cloud', `[${pool('', 'main', [label('a')])}, ${other}]`, quota)));
+  const [first, second] = [await stockUp('a'), await stockUp('a')];
+  await cluster.untilState(await cluster.submit({ nodeTypes: ['b'] }), 'fulfilled');
+  expect(stock().map((node) => node.id)).toEqual([second]);
+  expect(cluster.nodes().some((node) => node.id === first)).toBe(false);
+});

@@ -3,7 +3,9 @@ import type { DeletionReconciler } from './deletion.ts';
 import type { NodeBooks } from './node-books.ts';
 import type { OwnPool, ServedRequest } from './own-pool.ts';
 
-type FullPool = Pick<OwnPool, 'id' | 'launches' | 'providerName' | 'poolName'> & {
+type Room = Pick<OwnPool, 'providerName' | 'poolName'>;
+type FullPool = Room &
+  Pick<OwnPool, 'id' | 'launches'> & {
   readonly waiting: Iterable<Pick<ServedRequest, 'waiting' | 'openLabels'>>;
 };
 type Deletion = Pick<DeletionReconciler, 'isEvicting' | 'evict'>;
@@ -19,17 +21,26 @@ export class Eviction {
     this.deletion = deletion;
   }
 
-  makeRoom(pool: FullPool): void {
+  /** `siblings`: the provider's other pools; their stock goes too where it is the provider's quota that is used up. */
+  makeRoom(pool: FullPool, siblings: readonly Room[] = []): void {
     if (!pool.launches) return;
     let missing = 0;
-    for (const { waiting, openLabels } of pool.waiting) if (waiting?.kind === 'resource') missing += openLabels.length;
-    missing -= this.books.leavingCount(pool.providerName, pool.poolName);
+    let inCloud = false;
+    for (const { waiting, openLabels } of pool.waiting) {
+      if (waiting?.kind !== 'resource') continue;
+      missing += openLabels.length;
+      inCloud ||= waiting.scope === 'provider';
+    }
+    const rooms = inCloud ? [pool, ...siblings] : [pool];
+    for (const room of rooms) missing -= this.books.leavingCount(room.providerName, room.poolName);
     if (missing <= 0) return;
-    const going = this.goingOf(pool);
+    const going = this.goingOf(pool, rooms);
     const staying: string[] = [];
-    for (const { id } of this.books.stockOfPool(pool.providerName, pool.poolName)) {
-      if (this.deletion.isEvicting(id)) going.add(id);
-      else if (staying.length < missing) staying.push(id);
+    for (const room of rooms) {
+      for (const { id } of this.books.stockOfPool(room.providerName, room.poolName)) {
+        if (this.deletion.isEvicting(id)) going.add(id);
+        else if (staying.length < missing) staying.push(id);
+      }
     }
     for (const id of staying.slice(0, Math.max(0, missing - going.size))) {
       going.add(id);
@@ -37,13 +48,11 @@ export class Eviction {
     }
   }
 
-  private goingOf(pool: FullPool): Set<string> {
+  private goingOf(pool: FullPool, rooms: readonly Room[]): Set<string> {
     const going = this.chosen.get(pool.id) ?? new Set<string>();
     this.chosen.set(pool.id, going);
-    for (const id of going) {
-      if (!this.deletion.isEvicting(id) || !this.books.isStaying(pool.providerName, pool.poolName, id))
-        going.delete(id);
-    }
+    const isStaying = (id: string) => rooms.some((room) => this.books.isStaying(room.providerName, room.poolName, id));
+    for (const id of going) if (!this.deletion.isEvicting(id) || !isStaying(id)) going.delete(id);
     return going;
   }
 }

@@ -369,7 +369,12 @@ export class Launcher {
       // What has come free meanwhile is enough for some: no stock needs to make way for them.
       this.dispatcher.flush();
       this.pools.publishPauses();
-      for (const pool of this.pools.all()) if (pool.paused) this.eviction.makeRoom(pool);
+      const pools = [...this.pools.all()];
+      for (const pool of pools) {
+        if (!pool.paused) continue;
+        const siblings = pools.filter((other) => other !== pool && other.providerName === pool.providerName);
+        this.eviction.makeRoom(pool, siblings);
+      }
     });
   }
 

@@ -46,6 +46,8 @@ export interface Waiting {
   readonly kind: WaitKind;
   /** Of kind `resource`: its name; else ''. */
   readonly resource: string;
+  /** Of kind `resource`: whose limit is reached. */
+  readonly scope?: 'pool' | 'provider';
   /** In words. */
   readonly reason: string;
 }
@@ -155,14 +157,15 @@ function whyNotLaunch(label: string, pool: PlanPool, launching: Resources, launc
     return { kind: 'quota', resource: '', reason: "the provider's quota is not known yet" };
   const wanted = plus(launching, need);
   const inPool = shortage(pool.limits, pool.used, wanted);
-  if (inPool) return { kind: 'resource', resource: inPool.resource, reason: `the pool is full: ${describe(inPool)}` };
+  if (inPool) {
+    const reason = `the pool is full: ${describe(inPool)}`;
+    return { kind: 'resource', resource: inPool.resource, scope: 'pool', reason };
+  }
   const inCloud = shortage(pool.providerLimits, pool.providerUsed, wanted);
-  if (inCloud)
-    return {
-      kind: 'resource',
-      resource: inCloud.resource,
-      reason: `the provider's quota is used up: ${describe(inCloud)}`,
-    };
+  if (inCloud) {
+    const reason = `the provider's quota is used up: ${describe(inCloud)}`;
+    return { kind: 'resource', resource: inCloud.resource, scope: 'provider', reason };
+  }
   const refused = pool.refusedLately(label);
   if (refused !== null) return { kind: 'refused', resource: '', reason: refused };
   if (launches >= pool.launchesLeft)
