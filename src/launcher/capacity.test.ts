@@ -250,7 +250,7 @@ async function shared() {
 
 test("free nodes of the provider's other pools make way where its quota is used up", async () => {
   const other = pool('', 'other', [label('b')]);
-  const quota = "fake-cloud: {boot-delay: 0.01, quota: {instances: 2}}";
+  const quota = 'fake-cloud: {boot-delay: 0.01, quota: {instances: 2}}';
   await cluster.launch(file(fakeProvider('cloud', `[${pool('', 'main', [label('a')])}, ${other}]`, quota)));
   const [first, second] = [await stockUp('a'), await stockUp('a')];
   await cluster.untilState(await cluster.submit({ nodeTypes: ['b'] }), 'fulfilled');

@@ -6,8 +6,8 @@ import type { OwnPool, ServedRequest } from './own-pool.ts';
 type Room = Pick<OwnPool, 'providerName' | 'poolName'>;
 type FullPool = Room &
   Pick<OwnPool, 'id' | 'launches'> & {
-  readonly waiting: Iterable<Pick<ServedRequest, 'waiting' | 'openLabels'>>;
-};
+    readonly waiting: Iterable<Pick<ServedRequest, 'waiting' | 'openLabels'>>;
+  };
 type Deletion = Pick<DeletionReconciler, 'isEvicting' | 'evict'>;
 
 export class Eviction {
