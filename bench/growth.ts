@@ -7,6 +7,7 @@ import { encodeNode, newNode } from '../src/records/node.ts';
 import { isBroken } from '../src/records/broken.ts';
 import { until } from '../test/interop/support/programs.ts';
 import { Bed, load } from './support/bed.ts';
+import { giveBack } from './support/give-back.ts';
 
 const sizes = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [1000, 10_000, 100_000];
 const requests = 600;
@@ -72,13 +73,7 @@ async function measure(count: number) {
         },
         60_000,
       );
-      for (const nodeId of nodes) {
-        const held = await operations.lockNode(nodeId, { expect: (node) => node.allocatedTo === id });
-        if (!held.ok) throw new Error(held.reason);
-        await held.node.write({ state: 'used' });
-        await held.node.release();
-      }
-      await operations.deleteRequest(id);
+      await giveBack(operations, id, nodes);
     };
     const lanes = async (each: number) => {
       const lane = async () => {

@@ -9,6 +9,7 @@ import type { Operations } from '../src/store/operations.ts';
 import type { Store } from '../src/store/store.ts';
 import { until } from '../test/interop/support/programs.ts';
 import { Bed, load } from './support/bed.ts';
+import { giveBack } from './support/give-back.ts';
 
 const lengths = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [2500, 5000, 10_000, 20_000];
 const tenants = 50;
@@ -55,14 +56,8 @@ async function drain(store: Store, operations: Operations, count: number): Promi
   const accepted: RequestRecord[] = [];
   const problems: unknown[] = [];
   let served = 0;
-  const giveBack = async (id: string, nodes: readonly string[]) => {
-    for (const nodeId of nodes) {
-      const held = await operations.lockNode(nodeId, { expect: (node) => node.allocatedTo === id });
-      if (!held.ok) throw new Error(held.reason);
-      await held.node.write({ state: 'used' });
-      await held.node.release();
-    }
-    await operations.deleteRequest(id);
+  const serve = async (id: string, nodes: readonly string[]) => {
+    await giveBack(operations, id, nodes);
     served++;
   };
   const off = store.requests.onChange((id, before, after) => {
@@ -70,7 +65,7 @@ async function drain(store: Store, operations: Operations, count: number): Promi
     if (!from || !to || isBroken(from) || isBroken(to)) return;
     // Between two looks a quick one may have been fulfilled already.
     if (from.state === 'requested' && to.state !== 'requested') accepted.push(to);
-    if (to.state === 'fulfilled') giveBack(id, to.nodes).catch((error: unknown) => problems.push(error));
+    if (to.state === 'fulfilled') serve(id, to.nodes).catch((error: unknown) => problems.push(error));
     if (to.state === 'failed') problems.push(new Error(`request ${id} failed`));
   });
   await until(

@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { encodeNode, newNode, type NodeState } from '../records/node.ts';
+import { statOf } from '../store/testing/stat.ts';
 import { NodeView } from '../store/views.ts';
 import { Eviction } from './eviction.ts';
 import { NodeBooks } from './node-books.ts';
@@ -12,20 +13,7 @@ let version: number;
 
 const put = (id: string, state: NodeState, pool = 'main') => {
   const fields = { provider: 'cloud', pool, labels: ['a'], resources: { instances: 1 } };
-  const stat = {
-    czxid: 1n,
-    mzxid: BigInt(++version),
-    ctime: 0n,
-    mtime: 0n,
-    version,
-    cversion: 0,
-    aversion: 0,
-    ephemeralOwner: 0n,
-    dataLength: 0,
-    numChildren: 0,
-    pzxid: 1n,
-  };
-  view.apply(id, { data: encodeNode(newNode({ ...fields, state }, Number(id) * 1000)), stat });
+  view.apply(id, { data: encodeNode(newNode({ ...fields, state }, Number(id) * 1000)), stat: statOf(++version) });
 };
 const lock = (id: string) => view.apply(`${id}/lock/${'f'.repeat(32)}__lock__0000000001`, null);
 const makeRoom = (): string[] => {

@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { isBroken } from '../records/broken.ts';
 import { encodeNode, newNode, type NodeRecord, type NodeState } from '../records/node.ts';
 import { ResourceTotal } from '../records/resources.ts';
+import { statOf } from '../store/testing/stat.ts';
 import { NodeView } from '../store/views.ts';
-import type { Stat } from '../zookeeper/client/types.ts';
 import { NodeBooks } from './node-books.ts';
 
 const providers = ['p', 'q'];
@@ -14,20 +14,6 @@ const labels = ['a', 'b'];
 const tenants = ['t', 'u'];
 const states: NodeState[] = ['init', 'building', 'ready', 'in-use', 'used', 'deleting', 'hold'];
 const need = { instances: 1, cores: 2 };
-
-const stat = (version: number): Stat => ({
-  czxid: 1n,
-  mzxid: BigInt(version),
-  ctime: 0n,
-  mtime: 0n,
-  version,
-  cversion: 0,
-  aversion: 0,
-  ephemeralOwner: 0n,
-  dataLength: 0,
-  numChildren: 0,
-  pzxid: 1n,
-});
 
 const change = fc.record({
   id: fc.integer({ min: 0, max: 11 }),
@@ -67,7 +53,7 @@ test('property: the books agree with a recount after every change', () => {
         if (one.what === 'delete') view.apply(id, undefined);
         else if (one.what === 'lock') view.apply(`${id}/lock/${'f'.repeat(32)}__lock__0000000001`, null);
         else if (one.what === 'unlock') view.apply(`${id}/lock/${'f'.repeat(32)}__lock__0000000001`, undefined);
-        else if (one.what === 'break') view.apply(id, { data: Buffer.from('{'), stat: stat(version) });
+        else if (one.what === 'break') view.apply(id, { data: Buffer.from('{'), stat: statOf(version) });
         else {
           const { state, provider, pool, resources } = one;
           const fields = {
@@ -78,7 +64,7 @@ test('property: the books agree with a recount after every change', () => {
             allocatedTo: one.allocated ? 'r' : null,
           };
           const data = encodeNode(newNode({ ...fields, state, resources }, one.seconds * 1000));
-          view.apply(id, { data, stat: stat(version) });
+          view.apply(id, { data, stat: statOf(version) });
         }
         compare(view, books);
       });

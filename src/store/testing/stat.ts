@@ -1,0 +1,16 @@
+/** The stat of a znode that was written for the `version`th time; what nobody looks at is 0. */
+import type { Stat } from '../../zookeeper/client/types.ts';
+
+export const statOf = (version: number): Stat => ({
+  czxid: 1n,
+  mzxid: BigInt(version),
+  ctime: 0n,
+  mtime: 0n,
+  version,
+  cversion: 0,
+  aversion: 0,
+  ephemeralOwner: 0n,
+  dataLength: 0,
+  numChildren: 0,
+  pzxid: 1n,
+});
