@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { encodeNode, newNode, type NodeState } from '../records/node.ts';
+import { newNode, type NodeState, withNodeId } from '../records/node.ts';
 import { statOf } from '../store/testing/stat.ts';
 import { NodeView } from '../store/views.ts';
 import { Eviction } from './eviction.ts';
@@ -13,7 +13,7 @@ let version: number;
 
 const put = (id: string, state: NodeState, pool = 'main') => {
   const fields = { provider: 'cloud', pool, labels: ['a'], resources: { instances: 1 } };
-  view.apply(id, { data: encodeNode(newNode({ ...fields, state }, Number(id) * 1000)), stat: statOf(++version) });
+  view.apply(id, { value: withNodeId(newNode({ ...fields, state }, Number(id) * 1000), id), stat: statOf(++version) });
 };
 const lock = (id: string) => view.apply(`${id}/lock/${'f'.repeat(32)}__lock__0000000001`, null);
 const makeRoom = (): string[] => {

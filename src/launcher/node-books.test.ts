@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isBroken } from '../records/broken.ts';
-import { encodeNode, newNode, type NodeRecord, type NodeState } from '../records/node.ts';
+import { newNode, type NodeRecord, type NodeState, parseNode, withNodeId } from '../records/node.ts';
 import { ResourceTotal } from '../records/resources.ts';
 import { statOf } from '../store/testing/stat.ts';
 import { NodeView } from '../store/views.ts';
@@ -53,7 +53,8 @@ test('property: the books agree with a recount after every change', () => {
         if (one.what === 'delete') view.apply(id, undefined);
         else if (one.what === 'lock') view.apply(`${id}/lock/${'f'.repeat(32)}__lock__0000000001`, null);
         else if (one.what === 'unlock') view.apply(`${id}/lock/${'f'.repeat(32)}__lock__0000000001`, undefined);
-        else if (one.what === 'break') view.apply(id, { data: Buffer.from('{'), stat: statOf(version) });
+        else if (one.what === 'break')
+          view.apply(id, { value: parseNode(id, Buffer.from('{')), stat: statOf(version) });
         else {
           const { state, provider, pool, resources } = one;
           const fields = {
@@ -63,8 +64,8 @@ test('property: the books agree with a recount after every change', () => {
             tenantName: one.tenant,
             allocatedTo: one.allocated ? 'r' : null,
           };
-          const data = encodeNode(newNode({ ...fields, state, resources }, one.seconds * 1000));
-          view.apply(id, { data, stat: statOf(version) });
+          const value = withNodeId(newNode({ ...fields, state, resources }, one.seconds * 1000), id);
+          view.apply(id, { value, stat: statOf(version) });
         }
         compare(view, books);
       });

@@ -1,6 +1,7 @@
 /** Launchers that lose their session or die: nothing is written by who has lost it, and what they had is brought to its end. */
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
+import { parseRequest } from '../records/request.ts';
 import { Operations } from '../store/operations.ts';
 import { DeletionReconciler } from './deletion.ts';
 import { CloudClock, Cluster, fakeProvider, hastened } from './testing/cluster.ts';
@@ -240,7 +241,7 @@ test('a node whose request only seems to be gone is not freed', async () => {
   await expect.poll(() => exists.mock.results.length, patience).toBeGreaterThan(0);
   expect(await exists.mock.results[0]!.value).toBe(true);
   const { stat } = await cluster.seen.client.get(path);
-  requests.apply(id, { data, stat });
+  requests.apply(id, { value: parseRequest(id, data), stat });
   const after = await cluster.submit({ nodeTypes: ['a'] });
   await cluster.untilState(after, 'fulfilled');
   expect(cluster.request(after)!.nodes).not.toEqual(cluster.request(id)!.nodes);

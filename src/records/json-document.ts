@@ -2,6 +2,7 @@
  * A JSON object whose values stay source text until they are asked for, so that what is not touched is written back to the
  * digit: Zuul's documents hold integers that a double cannot, and Python writes NaN and Infinity. One scan a parse.
  */
+import { copyOf, Shape } from './json-shape.ts';
 
 export class JsonSyntaxError extends Error {
   readonly code = 'json-syntax';
@@ -25,41 +26,10 @@ export class RawJson {
 
 const deepest = 200;
 
-/** Keys and short values are the same in thousands of documents: kept once, for all of them. */
+/** Short values are the same in thousands of documents: kept once, for all of them. */
 const known = new Map<string, string>();
 const mostKnown = 5000;
 const longestKnown = 24;
-
-/** A part of a string keeps the whole of it alive. */
-function copyOf(text: string): string {
-  return JSON.parse(JSON.stringify(text)) as string;
-}
-
-/** The keys of a document in their order; most documents have the same ones. */
-interface Shape {
-  readonly keys: readonly string[];
-  readonly indexes: ReadonlyMap<string, number>;
-}
-
-const shapes = new Map<string, Shape>();
-const mostShapes = 200;
-/** All keys together; documents are written by anybody, and what is kept here is kept for ever. */
-const longestShape = 2000;
-
-function shapeOf(keys: readonly string[]): Shape {
-  // The control character can't be in a key of ours; whatever else has the same name gets a shape of its own.
-  const name = keys.join('\u0000');
-  const found = shapes.get(name);
-  if (found && keys.length === found.keys.length && keys.every((key, index) => key === found.keys[index])) return found;
-  if (found || shapes.size >= mostShapes || name.length > longestShape) return newShape(keys);
-  const shape = newShape(keys.map((key) => known.get(key) ?? copyOf(key)));
-  shapes.set(shape.keys.join('\u0000'), shape);
-  return shape;
-}
-
-function newShape(keys: readonly string[]): Shape {
-  return { keys, indexes: new Map(keys.map((key, index) => [key, index])) };
-}
 
 export class JsonDocument {
   private readonly shape: Shape;
@@ -71,15 +41,19 @@ export class JsonDocument {
     this.values = values;
   }
 
-  static readonly empty = new JsonDocument(shapeOf([]), []);
+  static readonly empty = new JsonDocument(Shape.empty, []);
 
   static parse(text: string): JsonDocument {
-    const { keys, values } = new Scanner(text).topLevel();
-    const shape = shapeOf(keys);
-    if (shape.indexes.size === keys.length) return new JsonDocument(shape, values);
+    const { shape, values } = new Scanner(text).topLevel();
+    const { indexes } = shape;
+    if (indexes.size === values.length) return new JsonDocument(shape, values);
     // As everywhere, of a key that comes twice the last value counts.
-    const last = new Map(keys.map((key, index) => [key, values[index]!]));
-    return new JsonDocument(shapeOf([...last.keys()]), [...last.values()]);
+    let once = Shape.empty;
+    for (const key of indexes.keys()) once = once.step(key);
+    return new JsonDocument(
+      once,
+      Array.from(indexes.values(), (index) => values[index]!),
+    );
   }
 
   has(key: string): boolean {
@@ -98,54 +72,58 @@ export class JsonDocument {
   }
 
   keys(): Iterable<string> {
-    return this.shape.keys;
+    return this.shape.indexes.keys();
   }
 
   /** A value of undefined leaves the key as it is. */
   with(changes: Readonly<Record<string, unknown>>): JsonDocument {
     const values = [...this.values];
-    const added: string[] = [];
+    let { shape } = this;
     for (const [key, value] of Object.entries(changes)) {
       if (value === undefined) continue;
-      const raw =
-        value instanceof RawJson ? value.text : value instanceof JsonDocument ? value.toText() : JSON.stringify(value);
+      const raw = rawOf(value);
       const index = this.shape.indexes.get(key);
       if (index !== undefined) values[index] = raw;
       else {
-        added.push(key);
+        shape = shape.step(key);
         values.push(raw);
       }
     }
-    return new JsonDocument(added.length === 0 ? this.shape : shapeOf([...this.shape.keys, ...added]), values);
+    return new JsonDocument(shape, values);
   }
 
   toText(): string {
-    const parts = this.values.map((raw, index) => `${quoted(this.shape.keys[index]!)}: ${raw}`);
-    return `{${parts.join(', ')}}`;
+    const { prefixes } = this.shape;
+    let text = '{';
+    for (let index = 0; index < this.values.length; index++) text += prefixes[index]! + this.values[index]!;
+    return `${text}}`;
   }
+}
+
+function rawOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (value instanceof RawJson) return value.text;
+  if (value instanceof JsonDocument) return value.toText();
+  return JSON.stringify(value);
 }
 
 function interned(text: string): string {
   if (text.length > longestKnown) return text;
+  // Numbers, times and ids are seldom the same.
+  if (isDigit(text.charCodeAt(text.charCodeAt(0) === quote ? 1 : 0))) return text;
   const found = known.get(text);
   if (found !== undefined) return found;
-  // Numbers, times and ids are seldom the same.
-  const first = text.charCodeAt(text.charCodeAt(0) === 0x22 ? 1 : 0);
-  if (known.size >= mostKnown || (first >= 0x30 && first <= 0x39)) return text;
+  if (known.size >= mostKnown) return text;
   const kept = copyOf(text);
   known.set(kept, kept);
   return kept;
 }
 
-const quotedKeys = new Map<string, string>();
+const quote = 0x22;
+const backslash = 0x5c;
 
-function quoted(key: string): string {
-  let text = quotedKeys.get(key);
-  if (text === undefined) {
-    text = JSON.stringify(key);
-    if (quotedKeys.size < mostKnown && key.length <= longestKnown) quotedKeys.set(key, text);
-  }
-  return text;
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
 }
 
 /** `raw` is a JSON string with its quotes. */
@@ -156,7 +134,9 @@ function unquoted(raw: string): string {
 function parseLoosely(raw: string): unknown {
   // By far the most frequent ones, in a tenth of the time.
   if (raw === 'null') return null;
-  if (raw.charCodeAt(0) === 0x22) return unquoted(raw);
+  const first = raw.charCodeAt(0);
+  if (first === quote) return unquoted(raw);
+  if (isDigit(first)) return Number(raw);
   try {
     return JSON.parse(raw);
   } catch {
@@ -167,7 +147,6 @@ function parseLoosely(raw: string): unknown {
   }
 }
 
-const space = /[ \t\r\n]*/y;
 const escape = /["\\/bfnrt]|u[0-9a-fA-F]{4}/y;
 const scalar = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity/y;
 
@@ -179,32 +158,55 @@ class Scanner {
     this.text = text;
   }
 
-  topLevel(): { readonly keys: string[]; readonly values: string[] } {
-    const keys: string[] = [];
+  topLevel(): { readonly shape: Shape; readonly values: string[] } {
     const values: string[] = [];
+    let shape = Shape.empty;
     this.skipSpace();
-    this.object((key, start) => {
-      keys.push(interned(key));
-      values.push(interned(this.text.slice(start, this.at)));
-    }, 0);
+    this.expect('{');
+    this.skipSpace();
+    if (!this.take('}')) {
+      do {
+        this.skipSpace();
+        shape = this.key(shape);
+        this.colon();
+        values.push(this.topValue());
+        this.skipSpace();
+      } while (this.take(','));
+      this.expect('}');
+    }
     this.skipSpace();
     if (this.at < this.text.length) this.fail('something after the end of the object');
-    return { keys, values };
+    return { shape, values };
   }
 
-  private object(onValue: ((key: string, start: number) => void) | null, depth: number): void {
+  private key(shape: Shape): Shape {
+    const { likely } = shape;
+    if (likely && this.text.startsWith(likely.quotedKey, this.at)) {
+      this.at += likely.quotedKey.length;
+      return likely;
+    }
+    const start = this.at;
+    this.string();
+    return shape.step(unquoted(this.text.slice(start, this.at)));
+  }
+
+  private topValue(): string {
+    const start = this.at;
+    this.value(1);
+    // By far the most frequent one.
+    if (this.at === start + 4 && this.text.startsWith('null', start)) return 'null';
+    return interned(this.text.slice(start, this.at));
+  }
+
+  private object(depth: number): void {
     this.expect('{');
     this.skipSpace();
     if (this.take('}')) return;
     do {
       this.skipSpace();
-      const key = this.string();
-      this.skipSpace();
-      this.expect(':');
-      this.skipSpace();
-      const start = this.at;
+      this.string();
+      this.colon();
       this.value(depth + 1);
-      onValue?.(unquoted(key), start);
       this.skipSpace();
     } while (this.take(','));
     this.expect('}');
@@ -222,46 +224,48 @@ class Scanner {
     this.expect(']');
   }
 
+  private colon(): void {
+    this.skipSpace();
+    this.expect(':');
+    this.skipSpace();
+  }
+
   private value(depth: number): void {
     if (depth > deepest) this.fail('nested too deeply');
     const c = this.text[this.at];
     if (c === '"') this.string();
-    else if (c === '{') this.object(null, depth);
+    else if (c === '{') this.object(depth);
     else if (c === '[') this.array(depth);
     else this.match(scalar, 'a value');
   }
 
   /** By hand: a regular expression's stack overflows on strings of some megabytes. */
-  private string(): string {
-    const start = this.at;
+  private string(): void {
     this.expect('"');
     for (;;) {
       const code = this.text.charCodeAt(this.at);
-      if (code === 0x22) break;
-      if (code === 0x5c) {
+      if (code === quote) break;
+      if (code === backslash) {
         this.at++;
         this.match(escape, 'an escape sequence');
       } else if (code >= 0x20) this.at++;
       else this.fail(this.at < this.text.length ? 'a control character in a string' : 'a string without its end');
     }
     this.at++;
-    return this.text.slice(start, this.at);
   }
 
-  private match(pattern: RegExp, what: string): string {
+  private match(pattern: RegExp, what: string): void {
     pattern.lastIndex = this.at;
-    const found = pattern.exec(this.text);
-    if (!found) this.fail(`${what} expected`);
+    if (!pattern.test(this.text)) this.fail(`${what} expected`);
     this.at = pattern.lastIndex;
-    return found[0];
   }
 
   private skipSpace(): void {
-    const c = this.text.charCodeAt(this.at);
-    if (c > 32) return;
-    space.lastIndex = this.at;
-    space.exec(this.text);
-    this.at = space.lastIndex;
+    for (;;) {
+      const code = this.text.charCodeAt(this.at);
+      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return;
+      this.at++;
+    }
   }
 
   private take(c: string): boolean {

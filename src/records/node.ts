@@ -117,58 +117,154 @@ export function parseNode(id: string, data: Uint8Array): NodeRecord | BrokenReco
   return isBroken(document) ? document : fromDocument(id, document);
 }
 
-function fromDocument(id: string, d: JsonDocument): NodeRecord | BrokenRecord {
-  const state = d.get('state');
-  if (!states.has(state)) return unknownState(id, state);
-  return {
-    id,
-    state: state as NodeState,
-    stateTime: number(d, 'state_time') ?? 0,
-    createdTime: number(d, 'created_time'),
-    cloud: text(d, 'cloud'),
-    provider: text(d, 'provider'),
-    pool: text(d, 'pool'),
-    labels: textList(d, 'type'),
-    allocatedTo: text(d, 'allocated_to'),
-    az: text(d, 'az'),
-    region: text(d, 'region'),
-    publicIpv4: text(d, 'public_ipv4'),
-    privateIpv4: text(d, 'private_ipv4'),
-    publicIpv6: text(d, 'public_ipv6'),
-    hostId: text(d, 'host_id'),
-    interfaceIp: text(d, 'interface_ip'),
-    connectionPort: d.get('connection_port') ?? d.get('ssh_port') ?? 22,
-    imageId: text(d, 'image_id'),
-    launcher: text(d, 'launcher'),
-    externalId: d.get('external_id') ?? null,
-    hostname: text(d, 'hostname'),
-    comment: text(d, 'comment'),
-    get userData() {
-      return d.get('user_data') ?? null;
-    },
-    holdJob: text(d, 'hold_job'),
-    hostKeys: textList(d, 'host_keys'),
-    username: text(d, 'username', 'zuul'),
-    connectionType: text(d, 'connection_type'),
-    shellType: text(d, 'shell_type'),
-    holdExpiration: holdExpiration(d.get('hold_expiration')),
-    resources: resources(object(d, 'resources')),
-    slot: number(d, 'slot'),
-    attributes: object(d, 'attributes'),
-    pythonPath: text(d, 'python_path'),
-    tenantName: text(d, 'tenant_name'),
-    get driverData() {
-      return d.get('driver_data') ?? null;
-    },
-    requestor: text(d, 'requestor'),
-    get nodeProperties() {
-      return d.get('node_properties') ?? null;
-    },
-    get machine() {
-      return d.get('nodepool_machine') ?? null;
-    },
-    document: d,
-  };
+function fromDocument(id: string, document: JsonDocument): NodeRecord | BrokenRecord {
+  const state = document.get('state');
+  return states.has(state) ? new DocumentedNode(id, state as NodeState, document) : unknownState(id, state);
+}
+
+/** What everybody asks for is read at once, the rest when it is wanted. */
+class DocumentedNode implements NodeRecord {
+  readonly id: string;
+  readonly state: NodeState;
+  readonly stateTime: number;
+  readonly provider: string | null;
+  readonly pool: string | null;
+  readonly labels: readonly string[];
+  readonly allocatedTo: string | null;
+  readonly tenantName: string | null;
+  readonly document: JsonDocument;
+
+  constructor(id: string, state: NodeState, d: JsonDocument) {
+    this.id = id;
+    this.state = state;
+    this.stateTime = number(d, 'state_time') ?? 0;
+    this.provider = text(d, 'provider');
+    this.pool = text(d, 'pool');
+    this.labels = textList(d, 'type');
+    this.allocatedTo = text(d, 'allocated_to');
+    this.tenantName = text(d, 'tenant_name');
+    this.document = d;
+  }
+
+  get createdTime(): number | null {
+    return number(this.document, 'created_time');
+  }
+
+  get cloud(): string | null {
+    return text(this.document, 'cloud');
+  }
+
+  get az(): string | null {
+    return text(this.document, 'az');
+  }
+
+  get region(): string | null {
+    return text(this.document, 'region');
+  }
+
+  get publicIpv4(): string | null {
+    return text(this.document, 'public_ipv4');
+  }
+
+  get privateIpv4(): string | null {
+    return text(this.document, 'private_ipv4');
+  }
+
+  get publicIpv6(): string | null {
+    return text(this.document, 'public_ipv6');
+  }
+
+  get hostId(): string | null {
+    return text(this.document, 'host_id');
+  }
+
+  get interfaceIp(): string | null {
+    return text(this.document, 'interface_ip');
+  }
+
+  get connectionPort(): unknown {
+    return this.document.get('connection_port') ?? this.document.get('ssh_port') ?? 22;
+  }
+
+  get imageId(): string | null {
+    return text(this.document, 'image_id');
+  }
+
+  get launcher(): string | null {
+    return text(this.document, 'launcher');
+  }
+
+  get externalId(): unknown {
+    return this.document.get('external_id') ?? null;
+  }
+
+  get hostname(): string | null {
+    return text(this.document, 'hostname');
+  }
+
+  get comment(): string | null {
+    return text(this.document, 'comment');
+  }
+
+  get userData(): unknown {
+    return this.document.get('user_data') ?? null;
+  }
+
+  get holdJob(): string | null {
+    return text(this.document, 'hold_job');
+  }
+
+  get hostKeys(): readonly string[] {
+    return textList(this.document, 'host_keys');
+  }
+
+  get username(): string | null {
+    return text(this.document, 'username', 'zuul');
+  }
+
+  get connectionType(): string | null {
+    return text(this.document, 'connection_type');
+  }
+
+  get shellType(): string | null {
+    return text(this.document, 'shell_type');
+  }
+
+  get holdExpiration(): number | null {
+    return holdExpiration(this.document.get('hold_expiration'));
+  }
+
+  get resources(): Resources | null {
+    return resources(object(this.document, 'resources'));
+  }
+
+  get slot(): number | null {
+    return number(this.document, 'slot');
+  }
+
+  get attributes(): Readonly<Record<string, unknown>> | null {
+    return object(this.document, 'attributes');
+  }
+
+  get pythonPath(): string | null {
+    return text(this.document, 'python_path');
+  }
+
+  get driverData(): unknown {
+    return this.document.get('driver_data') ?? null;
+  }
+
+  get requestor(): string | null {
+    return text(this.document, 'requestor');
+  }
+
+  get nodeProperties(): unknown {
+    return this.document.get('node_properties') ?? null;
+  }
+
+  get machine(): unknown {
+    return this.document.get('nodepool_machine') ?? null;
+  }
 }
 
 /** Consumers have written it as text too; what is no number counts as 0. */
@@ -183,21 +279,24 @@ function resources(value: Readonly<Record<string, unknown>> | null): Resources |
   return Object.fromEntries(Object.entries(value).filter((e): e is [string, number] => typeof e[1] === 'number'));
 }
 
+/** Every key, as Python writes it. */
+const blank = JsonDocument.empty.with(
+  Object.fromEntries(Object.values(keys).flatMap((key) => (key === keys.machine ? [] : [[key, null]]))),
+);
+
 /** A node that has no znode yet; its id is ''. */
 export function newNode(fields: NodeFields & { readonly state: NodeState }, nowMs: number): NodeRecord {
-  const blank: Record<string, unknown> = {};
-  for (const [field, key] of Object.entries(keys)) if (field !== 'machine') blank[key] = null;
-  const document = JsonDocument.empty.with({
-    ...blank,
-    state: fields.state,
-    state_time: seconds(nowMs),
-    created_time: seconds(nowMs),
+  const now = seconds(nowMs);
+  const given = {
+    state_time: now,
+    created_time: now,
     type: [],
     host_keys: [],
     connection_port: 22,
     ssh_port: 22,
-  });
-  return rebuild('', document.with(changesOf(fields)));
+    ...changesOf(fields),
+  };
+  return rebuild('', blank.with(given));
 }
 
 /** `state_time` moves when `state` is among the fields, even to the same value. */

@@ -52,28 +52,49 @@ export function parseRequest(id: string, data: Uint8Array): RequestRecord | Brok
   return isBroken(document) ? document : fromDocument(id, document);
 }
 
-function fromDocument(id: string, d: JsonDocument): RequestRecord | BrokenRecord {
-  const state = d.get('state');
-  if (!states.has(state)) return unknownState(id, state);
-  return {
-    id,
-    state: state as RequestState,
-    stateTime: number(d, 'state_time') ?? 0,
-    declinedBy: textList(d, 'declined_by'),
-    nodeTypes: textList(d, 'node_types'),
-    nodes: textList(d, 'nodes'),
-    reuse: d.get('reuse') !== false,
-    requestor: text(d, 'requestor'),
-    get requestorData() {
-      return d.get('requestor_data') ?? null;
-    },
-    provider: text(d, 'provider'),
-    relativePriority: number(d, 'relative_priority') ?? 0,
-    eventId: text(d, 'event_id'),
-    createdTime: number(d, 'created_time'),
-    tenantName: text(d, 'tenant_name'),
-    document: d,
-  };
+function fromDocument(id: string, document: JsonDocument): RequestRecord | BrokenRecord {
+  const state = document.get('state');
+  return states.has(state) ? new DocumentedRequest(id, state as RequestState, document) : unknownState(id, state);
+}
+
+class DocumentedRequest implements RequestRecord {
+  readonly id: string;
+  readonly state: RequestState;
+  readonly stateTime: number;
+  readonly declinedBy: readonly string[];
+  readonly nodeTypes: readonly string[];
+  readonly nodes: readonly string[];
+  readonly reuse: boolean;
+  readonly requestor: string | null;
+  readonly provider: string | null;
+  readonly relativePriority: number;
+  readonly eventId: string | null;
+  readonly tenantName: string | null;
+  readonly document: JsonDocument;
+
+  constructor(id: string, state: RequestState, d: JsonDocument) {
+    this.id = id;
+    this.state = state;
+    this.stateTime = number(d, 'state_time') ?? 0;
+    this.declinedBy = textList(d, 'declined_by');
+    this.nodeTypes = textList(d, 'node_types');
+    this.nodes = textList(d, 'nodes');
+    this.reuse = d.get('reuse') !== false;
+    this.requestor = text(d, 'requestor');
+    this.provider = text(d, 'provider');
+    this.relativePriority = number(d, 'relative_priority') ?? 0;
+    this.eventId = text(d, 'event_id');
+    this.tenantName = text(d, 'tenant_name');
+    this.document = d;
+  }
+
+  get requestorData(): unknown {
+    return this.document.get('requestor_data') ?? null;
+  }
+
+  get createdTime(): number | null {
+    return number(this.document, 'created_time');
+  }
 }
 
 export function newRequest(fields: RequestFields, nowMs: number): RequestRecord {
@@ -107,6 +128,10 @@ export function updateRequest(request: RequestRecord, fields: RequestFields, now
   return rebuild(request.id, request.document.with(changes));
 }
 
+export function withRequestId(request: RequestRecord, id: string): RequestRecord {
+  return rebuild(id, request.document);
+}
+
 export function encodeRequest(request: RequestRecord): Buffer {
   return Buffer.from(request.document.toText());
 }
@@ -126,9 +151,9 @@ function split(id: string): [string, string] {
 }
 
 function changesOf(fields: RequestFields): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).map(([field, value]) => [keys[field as keyof RequestValues], value]),
-  );
+  const changes: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(fields)) changes[keys[field as keyof RequestValues]] = value;
+  return changes;
 }
 
 function rebuild(id: string, document: JsonDocument): RequestRecord {

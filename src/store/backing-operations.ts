@@ -135,10 +135,9 @@ export class BackingOperations {
       const read = await this.read(nodeId);
       const next = read && edit(read);
       if (!next || next === read.node) return next;
-      const data = encodeNode(next);
       const own = this.store.nodes.mirror.ownWrite(nodeId);
       try {
-        own.committed(data, await this.store.client.set(paths.node(nodeId), data, read.version));
+        own.committed(next, await this.store.client.set(paths.node(nodeId), encodeNode(next), read.version));
         return next;
       } catch (error) {
         own.failed();

@@ -93,7 +93,8 @@ export class ComponentHandle {
         const data = encodeComponent(this.record);
         const made = await client.create(`${parent}/${this.record.hostname}`, data, { mode: 'ephemeral-sequential' });
         this.registered = { path: made.path, version: made.stat.version, sessionId: client.sessionId };
-        this.store.components.mirror.ownCreate(`${this.record.kind}/${lastName(made.path)}`, data, made.stat);
+        const { kind } = this.record;
+        this.store.components.mirror.ownCreate(`${kind}/${lastName(made.path)}`, parseComponent(kind, data), made.stat);
         return;
       } catch (error) {
         if (!(isUncertain(error) || error instanceof SessionExpiredError)) throw error;

@@ -60,7 +60,7 @@ export class HeldNode {
       const own = this.store.nodes.mirror.ownWrite(this.id);
       try {
         const stat = await this.store.client.set(paths.node(this.id), data, this.version);
-        own.committed(data, stat);
+        own.committed(next, stat);
         this.wrote(next, stat);
         return done;
       } catch (error) {
@@ -136,7 +136,7 @@ export class HeldRequest {
       const own = this.store.requests.mirror.ownWrite(this.id);
       try {
         const stat = await this.store.client.set(paths.request(this.id), data, version);
-        own.committed(data, stat);
+        own.committed(next, stat);
         this.wrote(next, stat);
         return done;
       } catch (error) {

@@ -2,7 +2,7 @@
  * Registers the nodes of a host of an inventory, which become ready without a launch. Several launchers may have the same
  * hosts in their configuration: one at a time registers a host, and knows then what the others have registered.
  */
-import { encodeNode, newNode, type NodeFields } from '../records/node.ts';
+import { encodeNode, newNode, type NodeFields, withNodeId } from '../records/node.ts';
 import type { MultiOperation, MultiResult } from '../zookeeper/client/types.ts';
 import { type HeldLock, removeLockDirectory, tryLock } from '../zookeeper/recipes/lock.ts';
 import { lastName, paths } from './paths.ts';
@@ -37,17 +37,18 @@ export async function registerHost(
 async function createUnder(store: Store, lock: HeldLock, nodes: readonly Registered[]): Promise<void> {
   if (nodes.length === 0) return;
   const { client, runtime } = store;
-  const datas = nodes.map((fields) => encodeNode(newNode(fields, runtime.nowMs())));
+  const created = nodes.map((fields) => newNode(fields, runtime.nowMs()));
   await client.ensurePath(paths.nodes);
   const results = await client.multi([
     // With our session the lock may have gone to another launcher.
     { type: 'check', path: lock.path, version: 0 },
-    ...datas.map((data): MultiOperation => {
-      return { type: 'create', path: `${paths.nodes}/`, data, mode: 'persistent-sequential' };
+    ...created.map((node): MultiOperation => {
+      return { type: 'create', path: `${paths.nodes}/`, data: encodeNode(node), mode: 'persistent-sequential' };
     }),
   ]);
-  datas.forEach((data, index) => {
+  created.forEach((node, index) => {
     const made = results[index + 1] as Extract<MultiResult, { type: 'create' }>;
-    store.nodes.mirror.ownCreate(lastName(made.path), data, made.stat);
+    const id = lastName(made.path);
+    store.nodes.mirror.ownCreate(id, withNodeId(node, id), made.stat);
   });
 }

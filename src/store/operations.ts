@@ -11,6 +11,7 @@ import {
   type RequestFields,
   type RequestRecord,
   updateRequest,
+  withRequestId,
 } from '../records/request.ts';
 import {
   BadVersionError,
@@ -73,8 +74,9 @@ export class Operations {
       return create();
     });
     const id = lastName(made.path);
-    this.store.requests.mirror.ownCreate(id, data, made.stat);
-    return { id, request: parseRequest(id, data), version: made.stat.version };
+    const created = withRequestId(request, id);
+    this.store.requests.mirror.ownCreate(id, created, made.stat);
+    return { id, request: created, version: made.stat.version };
   }
 
   async deleteRequest(id: string): Promise<void> {
@@ -108,7 +110,7 @@ export class Operations {
         ...nodes.map((node) => this.nodeCreation(node)),
       ]);
       const stat = setStat(results[2]!);
-      own.committed(data, stat);
+      own.committed(request, stat);
       const lock = new HeldLock(this.client, directory, lastName(createdPath(results[1]!)));
       return {
         ok: true,
@@ -214,8 +216,9 @@ export class Operations {
     return nodes.map((node, index) => {
       const result = results[index] as Extract<MultiResult, { type: 'create' }>;
       const id = lastName(result.path);
-      this.store.nodes.mirror.ownCreate(id, encodeNode(node), result.stat);
-      return { id, node: withNodeId(node, id), version: result.stat.version, contenders: new Set(), locked: false };
+      const created = withNodeId(node, id);
+      this.store.nodes.mirror.ownCreate(id, created, result.stat);
+      return { id, node: created, version: result.stat.version, contenders: new Set(), locked: false };
     });
   }
 
@@ -235,7 +238,7 @@ export class Operations {
           { type: 'set', path: paths.node(entry.id), data, version: entry.version },
         ]);
         const stat = setStat(results[2]!);
-        own.committed(data, stat);
+        own.committed(node, stat);
         const lock = new HeldLock(this.client, directory, lastName(createdPath(results[1]!)));
         return { ok: true, node: new HeldNode(this.store, lock, node, stat.version) };
       } catch (error) {
@@ -271,42 +274,42 @@ export class Operations {
       if (!held.held || nodes.some((n) => !n.held.held)) return refused('session');
       const { request, version } = held.entry;
       const next = updateRequest(request, fields, this.now());
-      const requestData = encodeRequest(next);
       const writes = nodes
         .filter((n) => Object.keys(n.fields).length > 0)
-        .map((n) => ({ held: n.held, node: updateNode(n.held.node, n.fields, this.now()) }));
-      const datas = writes.map((w) => encodeNode(w.node));
+        .map((n) => ({
+          held: n.held,
+          node: updateNode(n.held.node, n.fields, this.now()),
+          own: this.store.nodes.mirror.ownWrite(n.held.id),
+        }));
+      const own = this.store.requests.mirror.ownWrite(held.id);
       // In the contract's order: nodes ready, nodes unlocked, request fulfilled, request unlocked.
       const operations: MultiOperation[] = [
         ...writes.map(
-          (w, i): MultiOperation => ({
+          (w): MultiOperation => ({
             type: 'set',
             path: paths.node(w.held.id),
-            data: datas[i]!,
+            data: encodeNode(w.node),
             version: w.held.version,
           }),
         ),
         ...nodes.map((n) => n.held.lock.releaseOperation()),
-        { type: 'set', path: paths.request(held.id), data: requestData, version },
+        { type: 'set', path: paths.request(held.id), data: encodeRequest(next), version },
         held.lock.releaseOperation(),
         ...(withDirectory ? [{ type: 'delete', path: held.lock.directory } as const] : []),
       ];
       const requestAt = writes.length + nodes.length;
-      const own = [
-        ...writes.map((w) => this.store.nodes.mirror.ownWrite(w.held.id)),
-        this.store.requests.mirror.ownWrite(held.id),
-      ];
       try {
         const results = await this.client.multi(operations);
         writes.forEach((w, i) => {
-          own[i]!.committed(datas[i]!, setStat(results[i]!));
+          w.own.committed(w.node, setStat(results[i]!));
           w.held.wrote(w.node, setStat(results[i]!));
         });
-        own[writes.length]!.committed(requestData, setStat(results[requestAt]!));
+        own.committed(next, setStat(results[requestAt]!));
         handedOver();
         return done;
       } catch (error) {
-        for (const o of own) o.failed();
+        for (const w of writes) w.own.failed();
+        own.failed();
         if (error instanceof SessionExpiredError) return refused('session');
         if (isUncertain(error)) {
           // The request itself tells nothing: a consumer may have taken the nodes and deleted it already.
@@ -365,10 +368,10 @@ export class Operations {
       const entry = this.store.nodes.get(id);
       if (!entry?.node || isBroken(entry.node) || entry.node.allocatedTo !== requestId || entry.node.state !== 'ready')
         continue;
-      const data = encodeNode(updateNode(entry.node, { allocatedTo: null }, this.now()));
+      const node = updateNode(entry.node, { allocatedTo: null }, this.now());
       const own = this.store.nodes.mirror.ownWrite(id);
       try {
-        own.committed(data, await this.client.set(paths.node(id), data, entry.version));
+        own.committed(node, await this.client.set(paths.node(id), encodeNode(node), entry.version));
       } catch (error) {
         own.failed();
         if (!(error instanceof NoNodeError || error instanceof BadVersionError)) throw error;
@@ -406,7 +409,7 @@ export class Operations {
     try {
       const results = await this.client.multi([contender, set]);
       const stat = setStat(results[1]!);
-      own.committed(data, stat);
+      own.committed(node, stat);
       const lock = new HeldLock(this.client, directory, lastName(createdPath(results[0]!)));
       held = new HeldNode(this.store, lock, node, stat.version);
     } catch (error) {

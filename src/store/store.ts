@@ -1,8 +1,11 @@
 /** Typed mirrors of Nodepool's tree in one place, filled and kept by persistent watches. Writes are in operations.ts. */
 import type { BrokenRecord } from '../records/broken.ts';
+import { parseUpload } from '../records/image.ts';
+import { parseNode } from '../records/node.ts';
+import { parseRequest } from '../records/request.ts';
 import type { Runtime } from '../runtime.ts';
 import type { ZooKeeper } from '../zookeeper/client/types.ts';
-import { Mirror, type MirrorEntry } from '../zookeeper/recipes/mirror.ts';
+import { Mirror, type MirrorEntry, type MirrorOptions } from '../zookeeper/recipes/mirror.ts';
 import { Listeners } from './listeners.ts';
 import { paths } from './paths.ts';
 import { ComponentView, ImageView, NodeView, RequestLockView, RequestView } from './views.ts';
@@ -29,7 +32,7 @@ export class Store {
   readonly components: ComponentView;
   readonly images: ImageView;
   private readonly log: StoreLogger;
-  private readonly mirrors: Mirror[] = [];
+  private readonly mirrors: Pick<Mirror<unknown>, 'start' | 'synced' | 'close'>[] = [];
   private readonly syncListeners: Listeners<[boolean]>;
   private wasSynced = false;
 
@@ -55,11 +58,24 @@ export class Store {
   static async open(o: StoreOptions): Promise<Store> {
     const store = new Store(o);
     const { nodes, requests, requestLocks, components, images } = store;
-    requestLocks.mirror = store.mirror(paths.requestLocks, RequestLockView.classify, requestLocks);
-    requests.mirror = store.mirror(paths.requests, (path) => (path.includes('/') ? 'ignore' : 'data'), requests);
-    nodes.mirror = store.mirror(paths.nodes, NodeView.classify, nodes, NodeView.childrenOf);
-    components.mirror = store.mirror(paths.components, ComponentView.classify, components);
-    images.mirror = store.mirror(paths.images, ImageView.classify, images);
+    requestLocks.mirror = store.mirror(paths.requestLocks, requestLocks, {
+      classify: RequestLockView.classify,
+      parse: () => null,
+    });
+    requests.mirror = store.mirror(paths.requests, requests, {
+      classify: (path) => (path.includes('/') ? 'ignore' : 'data'),
+      parse: parseRequest,
+    });
+    nodes.mirror = store.mirror(paths.nodes, nodes, {
+      classify: NodeView.classify,
+      childrenOf: NodeView.childrenOf,
+      parse: parseNode,
+    });
+    components.mirror = store.mirror(paths.components, components, ComponentView);
+    images.mirror = store.mirror(paths.images, images, {
+      classify: ImageView.classify,
+      parse: (_path, data) => parseUpload(data),
+    });
     await Promise.all(store.mirrors.map((mirror) => mirror.start()));
     return store;
   }
@@ -78,17 +94,18 @@ export class Store {
     await Promise.allSettled(this.mirrors.map((mirror) => mirror.close()));
   }
 
-  private mirror(
+  private mirror<T>(
     root: string,
-    classify: (path: string) => 'data' | 'name' | 'ignore',
-    view: { apply(path: string, entry: MirrorEntry | null | undefined): void },
-    childrenOf?: (path: string) => readonly string[] | undefined,
-  ): Mirror {
-    const mirror = new Mirror({
+    view: { apply(path: string, entry: MirrorEntry<T> | null | undefined): void },
+    tree: Pick<MirrorOptions<T>, 'classify' | 'childrenOf' | 'parse'>,
+  ): Mirror<T> {
+    const { classify, childrenOf, parse } = tree;
+    const mirror = new Mirror<T>({
       client: this.client,
       runtime: this.runtime,
       root,
       classify,
+      parse,
       ...(childrenOf ? { childrenOf } : {}),
       onChange: (path, entry) => view.apply(path, entry),
       onSync: () => {

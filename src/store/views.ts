@@ -2,9 +2,9 @@
 import type { BrokenRecord } from '../records/broken.ts';
 import { isBroken } from '../records/broken.ts';
 import { type ComponentKind, type ComponentRecord, parseComponent } from '../records/component.ts';
-import { type ImageUpload, parseUpload } from '../records/image.ts';
-import { type NodeRecord, parseNode } from '../records/node.ts';
-import { parseRequest, type RequestRecord } from '../records/request.ts';
+import type { ImageUpload } from '../records/image.ts';
+import type { NodeRecord } from '../records/node.ts';
+import type { RequestRecord } from '../records/request.ts';
 import type { Mirror, MirrorEntry } from '../zookeeper/recipes/mirror.ts';
 import { isContender } from '../zookeeper/recipes/lock.ts';
 import { Index, Listeners } from './listeners.ts';
@@ -31,7 +31,7 @@ type OnError = (error: unknown) => void;
 const noContenders: ReadonlySet<string> = new Set();
 
 export class NodeView {
-  mirror!: Mirror;
+  mirror!: Mirror<NodeRecord | BrokenRecord>;
   private readonly entries = new Map<string, NodeEntry>();
   private readonly indexes = { provider: new Index(), label: new Index(), state: new Index(), allocated: new Index() };
   private readonly listeners: Listeners<[string, NodeEntry | undefined, NodeEntry | undefined]>;
@@ -44,9 +44,10 @@ export class NodeView {
 
   /** `<id>` and `<id>/lock/<contender>` matter; the rest is not even fetched. */
   static classify(this: void, path: string): 'data' | 'name' | 'ignore' {
-    const parts = path.split('/');
-    if (parts.length === 1) return 'data';
-    return parts.length === 3 && parts[1] === 'lock' ? 'name' : 'ignore';
+    const slash = path.indexOf('/');
+    if (slash < 0) return 'data';
+    if (!path.startsWith('/lock/', slash)) return 'ignore';
+    return path.includes('/', slash + '/lock/'.length) ? 'ignore' : 'name';
   }
 
   /** Below a node only its lock matters. */
@@ -54,7 +55,7 @@ export class NodeView {
     return path === '' || path.includes('/') ? undefined : ['lock'];
   }
 
-  apply(path: string, entry: MirrorEntry | null | undefined): void {
+  apply(path: string, entry: MirrorEntry<NodeRecord | BrokenRecord> | null | undefined): void {
     const slash = path.indexOf('/');
     const id = slash < 0 ? path : path.slice(0, slash);
     const before = this.entries.get(id);
@@ -105,11 +106,11 @@ export class NodeView {
   private withDocument(
     id: string,
     before: NodeEntry | undefined,
-    entry: MirrorEntry | null | undefined,
+    entry: MirrorEntry<NodeRecord | BrokenRecord> | null | undefined,
   ): NodeEntry | undefined {
     // Without its znode the node has gone, whatever contenders were known.
     if (!entry) return undefined;
-    const node = parseNode(id, entry.data);
+    const node = entry.value;
     if (isBroken(node)) this.onBroken(paths.node(id), node);
     const contenders = before?.contenders ?? noContenders;
     return { id, node, version: entry.stat.version, contenders, locked: contenders.size > 0 };
@@ -144,7 +145,7 @@ function withContender(
 }
 
 export class RequestView {
-  mirror!: Mirror;
+  mirror!: Mirror<RequestRecord | BrokenRecord>;
   private readonly entries = new Map<string, RequestEntry>();
   private readonly states = new Index();
   private readonly listeners: Listeners<[string, RequestEntry | undefined, RequestEntry | undefined]>;
@@ -155,11 +156,11 @@ export class RequestView {
     this.listeners = new Listeners(onError);
   }
 
-  apply(id: string, entry: MirrorEntry | null | undefined): void {
+  apply(id: string, entry: MirrorEntry<RequestRecord | BrokenRecord> | null | undefined): void {
     const before = this.entries.get(id);
     let after: RequestEntry | undefined;
     if (entry) {
-      const request = parseRequest(id, entry.data);
+      const request = entry.value;
       if (isBroken(request)) this.onBroken(paths.request(id), request);
       after = { id, request, version: entry.stat.version };
     }
@@ -191,7 +192,7 @@ export class RequestView {
 
 /** Who stands in the lock directories of requests. */
 export class RequestLockView {
-  mirror!: Mirror;
+  mirror!: Mirror<null>;
   private readonly contenders = new Index();
   private readonly listeners: Listeners<[string]>;
 
@@ -203,7 +204,7 @@ export class RequestLockView {
     return path.includes('/') ? 'name' : 'ignore';
   }
 
-  apply(path: string, entry: MirrorEntry | null | undefined): void {
+  apply(path: string, entry: MirrorEntry<null> | null | undefined): void {
     const [id, name] = path.split('/');
     if (id === undefined || name === undefined || !isContender(name)) return;
     if (entry === undefined) this.contenders.remove(id, name);
@@ -221,7 +222,7 @@ export class RequestLockView {
 }
 
 export class ComponentView {
-  mirror!: Mirror;
+  mirror!: Mirror<ComponentRecord | null>;
   private readonly records = new Map<string, ComponentRecord>();
   private readonly listeners: Listeners<[]>;
 
@@ -233,8 +234,12 @@ export class ComponentView {
     return path.split('/').length === 2 ? 'data' : 'ignore';
   }
 
-  apply(path: string, entry: MirrorEntry | null | undefined): void {
-    const record = entry ? parseComponent(path.split('/')[0] as ComponentKind, entry.data) : null;
+  static parse(this: void, path: string, data: Buffer): ComponentRecord | null {
+    return parseComponent(path.split('/')[0] as ComponentKind, data);
+  }
+
+  apply(path: string, entry: MirrorEntry<ComponentRecord | null> | null | undefined): void {
+    const record = entry?.value;
     if (record) this.records.set(path, record);
     else this.records.delete(path);
     this.listeners.call();
@@ -255,7 +260,7 @@ export class ComponentView {
 
 /** Uploads of disk images: path below `/nodepool/images` is `<image>/builds/<build>/providers/<provider>/images/<upload>`. */
 export class ImageView {
-  mirror!: Mirror;
+  mirror!: Mirror<ImageUpload | null>;
   private readonly uploads = new Map<string, ImageUpload>();
   private readonly listeners: Listeners<[]>;
 
@@ -268,8 +273,8 @@ export class ImageView {
     return parts.length === 7 && parts[6] !== 'lock' ? 'data' : 'ignore';
   }
 
-  apply(path: string, entry: MirrorEntry | null | undefined): void {
-    const upload = entry ? parseUpload(entry.data) : null;
+  apply(path: string, entry: MirrorEntry<ImageUpload | null> | null | undefined): void {
+    const upload = entry?.value;
     if (upload) this.uploads.set(path, upload);
     else this.uploads.delete(path);
     this.listeners.call();

@@ -4,7 +4,7 @@
  */
 import { type Runtime, systemRuntime, type Timer } from '../../runtime.ts';
 import { ClosedError, NoAuthError, NoNodeError } from '../client/errors.ts';
-import type { SessionState, Stat, WatchEvent, WatchHandle, ZooKeeper } from '../client/types.ts';
+import type { NodeData, SessionState, Stat, WatchEvent, WatchHandle, ZooKeeper } from '../client/types.ts';
 import { BatchedReads } from './batched-reads.ts';
 
 type PathClass =
@@ -14,20 +14,22 @@ type PathClass =
   | 'name'
   | 'ignore';
 
-export interface MirrorEntry {
-  readonly data: Buffer;
+export interface MirrorEntry<T> {
+  readonly value: T;
   readonly stat: Stat;
 }
 
-export interface MirrorOptions {
+/** `T` is what a document is read as. */
+export interface MirrorOptions<T> {
   readonly client: ZooKeeper;
   readonly root: string;
   /** `path` is relative to the root, without leading slash. */
   readonly classify: (path: string) => PathClass;
   /** The only children of a path that matter, where that is known beforehand: the server need not be asked for them. */
   readonly childrenOf?: (path: string) => readonly string[] | undefined;
+  readonly parse: (path: string, data: Buffer) => T;
   /** `entry` is undefined when the path has gone, null for a name. */
-  readonly onChange: (path: string, entry: MirrorEntry | null | undefined) => void;
+  readonly onChange: (path: string, entry: MirrorEntry<T> | null | undefined) => void;
   /** Called whenever `synced` changes. */
   readonly onSync: (synced: boolean) => void;
   readonly onError: (error: unknown) => void;
@@ -35,8 +37,8 @@ export interface MirrorOptions {
 }
 
 /** A write of our own that is under way (see `ownWrite`). */
-export interface OwnWrite {
-  committed(data: Buffer, stat: Stat): void;
+export interface OwnWrite<T> {
+  committed(value: T, stat: Stat): void;
   failed(): void;
 }
 
@@ -49,9 +51,9 @@ const ephemeralDepthLimit = 16;
 /** Until the next try after a failure that was not the connection's. */
 const retryMs = 1000;
 
-export class Mirror {
+export class Mirror<T> {
   synced = false;
-  private readonly o: MirrorOptions;
+  private readonly o: MirrorOptions<T>;
   private readonly reads: BatchedReads;
   /** Not the data: a document would keep the whole block alive in which it came. */
   private readonly stats = new Map<string, Stat>();
@@ -69,7 +71,7 @@ export class Mirror {
   private firstFill: { resolve: () => void; reject: (error: Error) => void } | null = null;
   private retryTimer: Timer | null = null;
 
-  constructor(options: MirrorOptions) {
+  constructor(options: MirrorOptions<T>) {
     this.o = options;
     this.reads = new BatchedReads(options.client);
   }
@@ -116,9 +118,9 @@ export class Mirror {
 
   /**
    * Announces a write to a known path, before it is sent. The server sends our own event before the answer; when it is the
-   * only one that came, the answer's stat and our data are the new state and nothing needs to be fetched.
+   * only one that came, the answer's stat and our value are the new state and nothing needs to be fetched.
    */
-  ownWrite(path: string): OwnWrite {
+  ownWrite(path: string): OwnWrite<T> {
     let expected = this.expected.get(path);
     if (!expected) this.expected.set(path, (expected = { events: 0, open: 0 }));
     const mine = expected;
@@ -128,9 +130,9 @@ export class Mirror {
       if (mine.open === 0) this.expected.delete(path);
     };
     return {
-      committed: (data, stat) => {
+      committed: (value, stat) => {
         end();
-        this.apply(path, { data, stat });
+        this.apply(path, value, stat);
         if (mine.open === 0 && mine.events > 1) this.fetchSoon(path);
       },
       failed: () => {
@@ -141,9 +143,9 @@ export class Mirror {
   }
 
   /** A node that we have just created. */
-  ownCreate(path: string, data: Buffer, stat: Stat): void {
+  ownCreate(path: string, value: T, stat: Stat): void {
     this.toFetch.delete(path);
-    this.apply(path, { data, stat });
+    this.apply(path, value, stat);
   }
 
   // --- events
@@ -192,7 +194,7 @@ export class Mirror {
         if (left > 0) this.fetching.set(path, left);
         else this.fetching.delete(path);
       });
-      this.apply(path, entry);
+      this.applyRead(path, entry);
     } catch (error) {
       if (isAbsent(error)) this.remove(path);
       // Whatever else it is: the connection has gone, and the walk after the reconnect reads it again.
@@ -212,11 +214,19 @@ export class Mirror {
 
   // --- state
 
-  private apply(path: string, entry: MirrorEntry): void {
+  private applyRead(path: string, { data, stat }: NodeData): void {
+    if (this.isNews(path, stat)) this.apply(path, this.o.parse(path, data), stat);
+  }
+
+  private apply(path: string, value: T, stat: Stat): void {
+    if (!this.isNews(path, stat)) return;
+    this.stats.set(path, stat);
+    this.notify(path, { value, stat });
+  }
+
+  private isNews(path: string, stat: Stat): boolean {
     const known = this.stats.get(path);
-    if (known && known.mzxid >= entry.stat.mzxid) return;
-    this.stats.set(path, entry.stat);
-    this.notify(path, entry);
+    return !known || known.mzxid < stat.mzxid;
   }
 
   private remove(path: string): void {
@@ -231,7 +241,7 @@ export class Mirror {
     this.notify(path, present ? null : undefined);
   }
 
-  private notify(path: string, entry: MirrorEntry | null | undefined): void {
+  private notify(path: string, entry: MirrorEntry<T> | null | undefined): void {
     try {
       this.o.onChange(path, entry);
     } catch (error) {
@@ -310,7 +320,7 @@ export class Mirror {
     }
     try {
       const entry = await this.reads.get(this.full(path));
-      this.apply(path, entry);
+      this.applyRead(path, entry);
       return entry.stat;
     } catch (error) {
       if (!isAbsent(error)) throw error;

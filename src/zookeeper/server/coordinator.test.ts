@@ -161,9 +161,10 @@ describe('recipes', () => {
       client: two,
       root: '/t',
       classify: (path) => (path.includes('/') ? 'name' : 'data'),
+      parse: (_path, data) => data.toString(),
       onChange: (path, entry) => {
         if (entry === undefined) seen.delete(path);
-        else seen.set(path, entry === null ? null : entry.data.toString());
+        else seen.set(path, entry === null ? null : entry.value);
       },
       onSync: () => undefined,
       onError: (error) => expect.unreachable(String(error)),
