@@ -58,8 +58,8 @@ export class NodeBooks {
 
   /** Takes in what is there and follows the changes; returns the function that ends it. */
   follow(nodes: NodeView): () => void {
-    for (const entry of nodes.all()) this.update(entry.id, entry);
-    return nodes.onChange((id, _before, after) => this.update(id, after));
+    for (const entry of nodes.all()) this.update(entry.id, undefined, entry);
+    return nodes.onChange((id, before, after) => this.update(id, before, after));
   }
 
   usedByProvider(provider: string): ResourceTotal {
@@ -122,11 +122,13 @@ export class NodeBooks {
     return once(() => this.reserved.delete(nodeId));
   }
 
-  private update(id: string, entry: NodeEntry | undefined): void {
+  private update(id: string, before: NodeEntry | undefined, entry: NodeEntry | undefined): void {
+    const isSame = before?.node === entry?.node;
+    if (isSame && before?.locked === entry?.locked) return;
     const node = entry?.node && !isBroken(entry.node) ? entry.node : null;
-    this.updateUse(id, node);
+    if (!isSame) this.updateUse(id, node);
     this.updateStock(id, entry, node);
-    this.updateLeaving(id, node);
+    if (!isSame) this.updateLeaving(id, node);
   }
 
   private updateUse(id: string, node: NodeRecord | null): void {

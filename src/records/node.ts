@@ -2,6 +2,7 @@
 import { type BrokenRecord, isBroken, parseDocument, unknownState } from './broken.ts';
 import { number, object, seconds, text, textList } from './fields.ts';
 import { JsonDocument } from './json-document.ts';
+import { copyOf } from './json-shape.ts';
 import type { Resources } from './resources.ts';
 
 export const nodeStates = [
@@ -235,7 +236,7 @@ class DocumentedNode implements NodeRecord {
   }
 
   get resources(): Resources | null {
-    return resources(object(this.document, 'resources'));
+    return resources(this.document);
   }
 
   get slot(): number | null {
@@ -274,9 +275,22 @@ function holdExpiration(value: unknown): number | null {
   return Number.isFinite(coerced) ? coerced : 0;
 }
 
-function resources(value: Readonly<Record<string, unknown>> | null): Resources | null {
+/** By their text: the same for all nodes of a label. */
+const knownResources = new Map<string, Resources>();
+const mostKnown = 500;
+const longestKnown = 200;
+
+function resources(d: JsonDocument): Resources | null {
+  const raw = d.rawText('resources') ?? '';
+  const known = knownResources.get(raw);
+  if (known) return known;
+  const value = object(d, 'resources');
   if (value === null) return null;
-  return Object.fromEntries(Object.entries(value).filter((e): e is [string, number] => typeof e[1] === 'number'));
+  const read: Resources = Object.freeze(
+    Object.fromEntries(Object.entries(value).filter((e): e is [string, number] => typeof e[1] === 'number')),
+  );
+  if (knownResources.size < mostKnown && raw.length <= longestKnown) knownResources.set(copyOf(raw), read);
+  return read;
 }
 
 /** Every key, as Python writes it. */

@@ -1,6 +1,7 @@
 /** A set of listeners of which one that throws stops no other. */
 export class Listeners<A extends unknown[]> {
-  private readonly listeners = new Set<(...args: A) => void>();
+  /** Replaced, never changed: a listener may add and remove others. */
+  private listeners: readonly ((...args: A) => void)[] = [];
   private readonly onError: (error: unknown) => void;
 
   constructor(onError: (error: unknown) => void) {
@@ -8,12 +9,14 @@ export class Listeners<A extends unknown[]> {
   }
 
   add(listener: (...args: A) => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    this.listeners = [...this.listeners, listener];
+    return () => {
+      this.listeners = this.listeners.filter((other) => other !== listener);
+    };
   }
 
   call(...args: A): void {
-    for (const listener of [...this.listeners]) {
+    for (const listener of this.listeners) {
       try {
         listener(...args);
       } catch (error) {

@@ -25,7 +25,8 @@ export class Line {
     stream.once('close', () => this.streams.delete(stream));
     const splitter = new FrameSplitter(64 * 1024 * 1024);
     const onData = (chunk: Buffer) => {
-      const [first] = splitter.push(chunk);
+      splitter.push(chunk);
+      const first = splitter.next();
       if (!first) return;
       stream.off('data', onData);
       this.session = decodeConnectResponse(first);

@@ -11,6 +11,7 @@ import {
   encodeConnectRequest,
   readEvent,
   readReplyHeader,
+  replyHeaderBytes,
   type WireEvent,
 } from '../protocol/records.ts';
 import type { Runtime, Timer } from '../../runtime.ts';
@@ -254,7 +255,8 @@ export class Session {
       stream.on('data', (chunk: Buffer) => {
         this.heardMs = this.o.runtime.monotonicMs();
         try {
-          for (const frame of splitter.push(chunk)) {
+          splitter.push(chunk);
+          for (let frame = splitter.next(); frame; frame = splitter.next()) {
             if (established) this.arrived(frame, stream);
             else {
               timer.cancel();
@@ -325,7 +327,7 @@ export class Session {
     for (const call of lost) {
       if (call.settled) continue;
       if (call.repeatable) again.push(call);
-      else settle(call, () => call.fail(new ConnectionLossError(call.path, new Error(problem))));
+      else fail(call, new ConnectionLossError(call.path, new Error(problem)));
     }
     this.waiting = [...again, ...this.waiting];
     // Whoever closes the client on purpose does not lose the connection.
@@ -348,7 +350,7 @@ export class Session {
     const calls = [...this.inFlight, ...this.waiting];
     this.inFlight = [];
     this.waiting = [];
-    for (const call of calls) if (!call.settled) settle(call, () => call.fail(error(call.path)));
+    for (const call of calls) if (!call.settled) fail(call, error(call.path));
   }
 
   // --- talking
@@ -446,13 +448,13 @@ export class Session {
   }
 
   private receive(frame: Buffer): void {
-    const body = new JuteReader(frame);
-    const header = readReplyHeader(body);
-    if (header.xid === reservedXid.notification) {
-      const event = readEvent(body);
+    if (isNotification(frame)) {
+      const event = readEvent(new JuteReader(frame, replyHeaderBytes));
       if (event) this.o.onEvent(event);
       return;
     }
+    const body = new JuteReader(frame);
+    const header = readReplyHeader(body);
     if (header.zxid > 0n) this.lastZxid = header.zxid;
     if (header.xid < 0) {
       if (header.xid === reservedXid.auth) this.o.onAuth(header.error);
@@ -464,7 +466,9 @@ export class Session {
     }
     if (this.waiting.length > 0) this.scheduleFlush();
     this.answered = true;
-    if (!call.settled) settle(call, () => call.answer(header.error, body, header.zxid));
+    if (call.settled) return;
+    call.settled = true;
+    call.answer(header.error, body, header.zxid);
   }
 
   /** One timer for all deadlines. */
@@ -476,8 +480,7 @@ export class Session {
       const late = (call: Call) => !call.settled && call.deadlineMs <= now;
       const reason = this.ready ? '' : this.lastProblem;
       const overdue = [...this.inFlight, ...this.waiting].filter(late);
-      for (const call of overdue)
-        settle(call, () => call.fail(new DeadlineExceededError(call.timeoutMs, call.path, reason)));
+      for (const call of overdue) fail(call, new DeadlineExceededError(call.timeoutMs, call.path, reason));
       if (overdue.length > 0) this.waiting = this.waiting.filter((call) => !call.settled);
       if (this.inFlight.length + this.waiting.length > 0) this.armSweep();
     });
@@ -488,7 +491,7 @@ function isNotification(frame: Buffer): boolean {
   return frame.length >= 4 && frame.readInt32BE(0) === reservedXid.notification;
 }
 
-function settle(call: Call, how: () => void): void {
+function fail(call: Call, error: ZooKeeperError): void {
   call.settled = true;
-  how();
+  call.fail(error);
 }

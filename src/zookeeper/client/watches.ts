@@ -6,7 +6,8 @@ import type { WatchEvent, WatchListener } from './types.ts';
 export type OneShotKind = 'data' | 'exists' | 'children';
 export type PersistentKind = 'persistent' | 'persistent-recursive';
 
-type Table = Map<string, Set<WatchListener>>;
+/** Lists are replaced, never changed: a listener may add and remove others. */
+type Table = Map<string, readonly WatchListener[]>;
 
 /** Largest part of the watch list that goes into one frame (the server's default limit is 1 MiB). */
 const rearmBytes = 128 * 1024;
@@ -20,19 +21,19 @@ export class Watches {
 
   add(kind: OneShotKind | PersistentKind, path: string, listener: WatchListener): void {
     const table = this.table(kind);
-    const listeners = table.get(path);
-    if (listeners) listeners.add(listener);
-    else table.set(path, new Set([listener]));
+    const listeners = table.get(path) ?? [];
+    if (!listeners.includes(listener)) table.set(path, [...listeners, listener]);
   }
 
   /** True when nobody listens to that path in that way any more. */
   remove(kind: OneShotKind | PersistentKind, path: string, listener: WatchListener): boolean {
     const table = this.table(kind);
     const listeners = table.get(path);
-    listeners?.delete(listener);
-    if (!listeners || listeners.size > 0) return false;
-    table.delete(path);
-    return true;
+    if (!listeners) return false;
+    const left = listeners.filter((other) => other !== listener);
+    if (left.length > 0) table.set(path, left);
+    else table.delete(path);
+    return left.length === 0;
   }
 
   persistentPaths(): [PersistentKind, string][] {
@@ -47,25 +48,17 @@ export class Watches {
   }
 
   dispatch(event: WatchEvent, onError: (error: unknown) => void): void {
-    const call = (listeners: Iterable<WatchListener>) => {
-      for (const listener of [...listeners]) {
-        try {
-          listener(event);
-        } catch (error) {
-          onError(error);
-        }
-      }
-    };
     for (const kind of firedBy[event.type] ?? []) {
       const listeners = this.oneShot[kind].get(event.path);
       if (!listeners) continue;
       this.oneShot[kind].delete(event.path);
-      call(listeners);
+      tell(listeners, event, onError);
     }
-    call(this.lasting.persistent.get(event.path) ?? []);
-    if (event.type === 'children-changed' || this.lasting['persistent-recursive'].size === 0) return;
+    const here = this.lasting.persistent.get(event.path);
+    if (here) tell(here, event, onError);
+    if (event.type === 'children-changed') return;
     for (const [root, listeners] of this.lasting['persistent-recursive']) {
-      if (event.path === root || root === '/' || event.path.startsWith(`${root}/`)) call(listeners);
+      if (isWithin(event.path, root)) tell(listeners, event, onError);
     }
   }
 
@@ -108,6 +101,21 @@ export class Watches {
   private table(kind: OneShotKind | PersistentKind): Table {
     return kind === 'persistent' || kind === 'persistent-recursive' ? this.lasting[kind] : this.oneShot[kind];
   }
+}
+
+function tell(listeners: readonly WatchListener[], event: WatchEvent, onError: (error: unknown) => void): void {
+  for (const listener of listeners) {
+    try {
+      listener(event);
+    } catch (error) {
+      onError(error);
+    }
+  }
+}
+
+function isWithin(path: string, root: string): boolean {
+  if (root === '/') return true;
+  return path.startsWith(root) && (path.length === root.length || path[root.length] === '/');
 }
 
 const firedBy: Partial<Record<WatchEvent['type'], readonly OneShotKind[]>> = {

@@ -13,6 +13,10 @@ export class ProtocolError extends Error {
   }
 }
 
+/** A number whose upper half is below it is exact as a double. */
+const doubleHigh = 2 ** 20;
+const lengthBytes = 4;
+
 export class JuteReader {
   private readonly bytes: Buffer;
   private at: number;
@@ -35,7 +39,11 @@ export class JuteReader {
   }
 
   long(): bigint {
-    return this.bytes.readBigInt64BE(this.advance(8));
+    const start = this.advance(8);
+    const high = this.bytes.readInt32BE(start);
+    // Counters and times fit into a double, which takes one allocation instead of four.
+    if (high >= -doubleHigh && high < doubleHigh) return BigInt(high * 2 ** 32 + this.bytes.readUInt32BE(start + 4));
+    return this.bytes.readBigInt64BE(start);
   }
 
   /** null for the length -1. */
@@ -78,10 +86,11 @@ export class JuteReader {
 
 export class JuteWriter {
   private bytes: Buffer;
-  private at = 0;
+  /** In front is room for the length of the frame. */
+  private at = lengthBytes;
 
   constructor(sizeHint = 256) {
-    this.bytes = Buffer.allocUnsafe(sizeHint);
+    this.bytes = Buffer.allocUnsafe(lengthBytes + sizeHint);
   }
 
   bool(value: boolean): this {
@@ -127,14 +136,12 @@ export class JuteWriter {
 
   /** What has been written, with the 4-byte length in front that frames it on the wire. */
   frame(): Buffer {
-    const framed = Buffer.allocUnsafe(this.at + 4);
-    framed.writeInt32BE(this.at, 0);
-    this.bytes.copy(framed, 4, 0, this.at);
-    return framed;
+    this.bytes.writeInt32BE(this.at - lengthBytes, 0);
+    return this.bytes.subarray(0, this.at);
   }
 
   payload(): Buffer {
-    return this.bytes.subarray(0, this.at);
+    return this.bytes.subarray(lengthBytes, this.at);
   }
 
   private grow(more: number): void {

@@ -106,6 +106,8 @@ export interface ReplyHeader {
   readonly error: number;
 }
 
+export const replyHeaderBytes = 16;
+
 export function readReplyHeader(r: JuteReader): ReplyHeader {
   return { xid: r.int(), zxid: r.long(), error: r.int() };
 }
@@ -132,11 +134,14 @@ export function encodeEvent(event: WireEvent, state: number): Buffer {
   return w.int(eventType[event.type]).int(state).string(event.path).frame();
 }
 
+/** What nearly all paths look like; the rest is looked at closely. */
+const ordinaryPath = /^(?:\/[\w:=@+-][\w:=@+.-]*)+$/;
+
 /** Paths as Apache's PathUtils accepts them. Returns what is wrong, or null. */
 export function pathProblem(path: string, sequential = false): string | null {
   if (path.length === 0) return 'it is empty';
   if (!path.startsWith('/')) return 'it does not start with /';
-  if (path === '/') return null;
+  if (path === '/' || ordinaryPath.test(path)) return null;
   if (path.endsWith('/') && !sequential) return 'it ends with /';
   const parts = path.split('/');
   for (let i = 1; i < parts.length; i++) {

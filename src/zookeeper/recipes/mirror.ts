@@ -334,8 +334,9 @@ export class Mirror<T> {
   }
 
   private relative(path: string): string | null {
-    if (path === this.o.root) return '';
-    return path.startsWith(`${this.o.root}/`) ? path.slice(this.o.root.length + 1) : null;
+    const { root } = this.o;
+    if (path === root) return '';
+    return path.startsWith(root) && path[root.length] === '/' ? path.slice(root.length + 1) : null;
   }
 }
 

@@ -154,7 +154,8 @@ export class Connection implements Peer {
     this.guard(() => {
       const bytes = this.greeting ? this.greet(Buffer.concat([this.greeting, chunk])) : chunk;
       if (!bytes) return;
-      for (const frame of this.splitter.push(bytes)) this.inbox.push(frame);
+      this.splitter.push(bytes);
+      for (let frame = this.splitter.next(); frame; frame = this.splitter.next()) this.inbox.push(frame);
       this.pump();
     });
   }

@@ -155,7 +155,8 @@ export class SimulatedConnection implements Peer {
       this.end();
       return;
     }
-    for (const frame of this.splitter.push(item)) {
+    this.splitter.push(item);
+    for (let frame = this.splitter.next(); frame; frame = this.splitter.next()) {
       if (this.gone || this.ending) return;
       if (this.greeted) this.perform(frame);
       else {

@@ -35,7 +35,8 @@ export class RawClient {
   constructor(stream: Duplex) {
     this.stream = stream;
     stream.on('data', (chunk: Buffer) => {
-      for (const frame of this.splitter.push(chunk)) this.receive(frame);
+      this.splitter.push(chunk);
+      for (let frame = this.splitter.next(); frame; frame = this.splitter.next()) this.receive(frame);
     });
     stream.on('error', () => undefined);
     this.closed = new Promise((resolve) => stream.once('close', () => resolve()));
