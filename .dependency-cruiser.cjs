@@ -26,10 +26,14 @@ module.exports = {
     ...roomRules,
     {
       name: 'drivers-know-little',
-      comment: 'A driver may import provider/, config/ (schema helpers), records/ (types) and the runtime.',
+      comment:
+        'A driver may import provider/, config/ (schema helpers), records/ (types), the runtime and what a family shares.',
       severity: 'error',
       from: { path: '^src/drivers/([^/]+)/', pathNot: '\\.test\\.ts$|/testing/' },
-      to: { path: '^src/', pathNot: ['^src/drivers/$1/', '^src/(provider|config|records)/', '^src/runtime\\.ts$'] },
+      to: {
+        path: '^src/',
+        pathNot: ['^src/drivers/($1|[^/]+-family)/', '^src/(provider|config|records)/', '^src/runtime\\.ts$'],
+      },
     },
     {
       name: 'leaf-runtime',

@@ -1,18 +1,36 @@
 /** The map of drivers. Their configuration is always known, their code is loaded when a provider uses it. */
 import type { DriverConfigDefinition, ProviderConfig } from '../config/model.ts';
+import { awsConfig } from '../drivers/aws/config.ts';
+import { azureConfig } from '../drivers/azure/config.ts';
 import { fakeConfig } from '../drivers/fake/config.ts';
+import { gceConfig } from '../drivers/gce/config.ts';
+import { ibmvpcConfig } from '../drivers/ibmvpc/config.ts';
+import { kubernetesConfig } from '../drivers/kubernetes/config.ts';
 import { metastaticConfig } from '../drivers/metastatic/config.ts';
+import { openshiftConfig } from '../drivers/openshift/config.ts';
+import { openshiftpodsConfig } from '../drivers/openshiftpods/config.ts';
+import { openstackConfig } from '../drivers/openstack/config.ts';
 import { staticConfig } from '../drivers/static/config.ts';
 import type { Adapter, BackingNodes, Driver } from '../provider/adapter.ts';
 import { PermanentError } from '../provider/errors.ts';
 import type { Logger } from '../provider/logger.ts';
 import type { Runtime } from '../runtime.ts';
 
-export const driverDefinitions: ReadonlyMap<string, DriverConfigDefinition> = new Map([
-  ['fake', fakeConfig],
-  ['metastatic', metastaticConfig],
-  ['static', staticConfig],
-]);
+export const driverDefinitions: ReadonlyMap<string, DriverConfigDefinition> = new Map(
+  [
+    awsConfig,
+    azureConfig,
+    fakeConfig,
+    gceConfig,
+    ibmvpcConfig,
+    kubernetesConfig,
+    metastaticConfig,
+    openshiftConfig,
+    openshiftpodsConfig,
+    openstackConfig,
+    staticConfig,
+  ].map((definition) => [definition.name, definition]),
+);
 
 const load: Readonly<Record<string, () => Promise<{ driver: Driver }>>> = {
   fake: () => import('../drivers/fake/index.ts'),

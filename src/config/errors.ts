@@ -20,21 +20,14 @@ export class ConfigError extends Error {
   }
 }
 
-/** Thrown by a driver for a reference that leads nowhere; the path is relative to the provider. */
-export class ConfigReferenceError extends Error {
-  readonly path: readonly PropertyKey[];
-
-  constructor(path: readonly PropertyKey[], message: string) {
-    super(message);
-    this.name = 'ConfigReferenceError';
-    this.path = path;
-  }
-}
-
 export function formatIssue(issue: ConfigIssue): string {
   const where = issue.path === '' ? '' : `${issue.path}: `;
   return `${issue.file}:${issue.line}:${issue.column}: ${where}${issue.message}`;
 }
+
+/** In the order of the file. */
+export const inOrder = (issues: readonly ConfigIssue[]): ConfigIssue[] =>
+  [...issues].sort((a, b) => a.line - b.line || a.column - b.column);
 
 export function formatPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>(

@@ -5,7 +5,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { fakeConfig } from '../drivers/fake/config.ts';
 import { staticConfig } from '../drivers/static/config.ts';
 import { ConfigError } from './errors.ts';
-import { configJsonSchema, loadConfig, validate } from './load.ts';
+import { configJsonSchema } from './json-schema.ts';
+import { loadConfig, validate } from './load.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'nodepool-config-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -52,7 +53,7 @@ describe('findings', () => {
     [
       'an integer where a float must be',
       'zookeeper-timeout: 10\n',
-      ['nodepool.yaml:1:20: zookeeper-timeout: must be a number with a decimal point, is the number 10'],
+      ['nodepool.yaml:1:20: zookeeper-timeout: must be a number with a decimal point (such as 10.0), is the number 10'],
     ],
     [
       'unknown driver',

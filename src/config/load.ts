@@ -1,39 +1,25 @@
-/** From files to a configuration: read, substitute, parse, check, resolve. The validator and the daemons' loader share it. */
+/** From files to a configuration: read, substitute, parse, check, resolve. config-validate and the daemons share it. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { ConfigError, type ConfigIssue, ConfigReferenceError, formatPath } from './errors.ts';
-import { type GlobalConfig, globalSchema } from './global-schema.ts';
+import { ConfigDocument } from './document.ts';
+import { ConfigError, type ConfigIssue, inOrder } from './errors.ts';
+import { type GlobalConfig, globalSchema, type SecureConfig, secureSchema } from './global-schema.ts';
+import { checkImages, resolveImages } from './images.ts';
 import type {
   DiskImageConfig,
   DriverConfigDefinition,
+  DriverLoadContext,
   LabelConfig,
   NodepoolConfig,
   ProviderConfig,
   Resources,
   TlsFiles,
 } from './model.ts';
-import { asInt, findingSeparator, toJsonSchema } from './schema.ts';
-import { readSource } from './source-text.ts';
 import { didYouMean } from './suggest.ts';
-import { isMapping, parseYaml, unwrap, type YamlSource } from './yaml.ts';
+import { isMapping } from './yaml.ts';
 
 export type DriverDefinitions = ReadonlyMap<string, DriverConfigDefinition>;
-
-/** Drivers of the Python Nodepool; those without a definition here are known by name only. */
-const driverNames = [
-  'aws',
-  'azure',
-  'fake',
-  'gce',
-  'ibmvpc',
-  'kubernetes',
-  'metastatic',
-  'openshift',
-  'openshiftpods',
-  'openstack',
-  'static',
-] as const;
 
 export interface ConfigFile {
   readonly path: string;
@@ -48,49 +34,84 @@ export interface Loaded {
 }
 
 export interface Validated {
-  readonly raw: GlobalConfig;
-  readonly source: YamlSource;
+  /** What the daemons would refuse although the file is valid. */
+  readonly refusals: readonly ConfigIssue[];
   readonly warnings: readonly ConfigIssue[];
 }
 
-/** What `config-validate` judges: throws ConfigError with all findings. */
+/** What `config-validate` judges, as the Python one does, and the secure file. Throws ConfigError with all findings. */
 export function validate(o: ConfigFile): Validated {
-  const source = parseYaml(readSource(o.path, o.env), o.path);
-  const issues: ConfigIssue[] = [];
-  const warnings: ConfigIssue[] = [];
-  const issueAt = (path: readonly PropertyKey[], message: string, what: 'key' | 'value' = 'value'): ConfigIssue => ({
-    file: o.path,
-    ...source.locate(path, what),
-    path: formatPath(path),
-    message,
-  });
-  const check = (schema: z.ZodType, value: unknown, at: readonly PropertyKey[]): boolean => {
-    const result = schema.safeParse(value);
-    for (const issue of result.error?.issues ?? []) issues.push(...flatten(issue, at, issueAt));
-    return result.success;
-  };
-  check(globalSchema, source.value, []);
-  const providers = isMapping(source.value) ? source.value['providers'] : undefined;
-  if (Array.isArray(providers)) {
-    providers.forEach((provider: unknown, index) => {
-      const at = ['providers', index];
-      if (!isMapping(provider) || typeof provider['name'] !== 'string') {
-        issues.push(issueAt(at, 'must be a mapping with a name'));
-        return;
-      }
-      const driver = driverOf(provider);
-      const definition = o.drivers.get(driver);
-      if (definition) check(definition.schema, provider, at);
-      else if ((driverNames as readonly string[]).includes(driver)) {
-        warnings.push(issueAt(at, `driver ${driver} is not built yet, its settings are not checked`));
-      } else issues.push(issueAt([...at, 'driver'], `unknown driver '${driver}'${didYouMean(driver, driverNames)}`));
-    });
+  const { refusals, warnings } = read(o);
+  return { refusals, warnings };
+}
+
+/** What the daemons run with. Throws ConfigError. */
+export function loadConfig(o: ConfigFile): Loaded {
+  const { config, refusals, warnings } = read(o);
+  if (refusals.length > 0) throw new ConfigError(refusals);
+  return { config, warnings };
+}
+
+function read(o: ConfigFile): Validated & { readonly config: NodepoolConfig } {
+  const main = new ConfigDocument(o.path, o.env);
+  const raw = main.parse(globalSchema, main.value);
+  const providers = parseProviders(main, o.drivers);
+  const secure = o.securePath === undefined ? null : new ConfigDocument(o.securePath, o.env);
+  const secrets = secure && readSecure(secure);
+  const labels = new Map(raw?.labels.map((l): [string, LabelConfig] => [l.name, labelConfig(l)]));
+  if (raw) {
+    checkImages(raw.diskimages, main);
+    const everyImage = new Map(raw.diskimages.map(({ name }) => [name, null] as const));
+    for (const { definition, parsed, at } of providers) {
+      definition.check(parsed, contextOf(main, at, labels, everyImage, main.errors));
+    }
   }
-  if (issues.length > 0) throw new ConfigError(issues);
-  const raw = source.value as GlobalConfig;
-  issues.push(...checkImages(raw, issueAt));
-  if (issues.length > 0) throw new ConfigError(issues);
-  return { raw, source, warnings };
+  const errors = [...inOrder(main.errors), ...inOrder(secure?.errors ?? [])];
+  if (!raw || errors.length > 0) throw new ConfigError(errors);
+  const refusals: ConfigIssue[] = [];
+  const refuse = (path: readonly PropertyKey[], message: string) => void refusals.push(main.issue(path, message));
+  const images = resolveImages(raw.diskimages, refuse);
+  if (secure && secrets) addSecretEnvironment(images, secrets, secure, refusals);
+  const loaded = new Map<string, ProviderConfig>();
+  for (const { definition, parsed, at } of providers) {
+    const provider = definition.load(parsed, contextOf(main, at, labels, images, refusals));
+    loaded.set(provider.name, provider);
+  }
+  checkConnections(raw, secrets, main, secure, refusals);
+  for (const [index, limit] of raw['tenant-resource-limits'].entries()) {
+    if (limit['tenant-name'] === undefined) refuse(['tenant-resource-limits', index], 'tenant-name is required');
+  }
+  return {
+    config: assemble(raw, secrets, labels, images, loaded),
+    refusals: inOrder(refusals),
+    warnings: [...inOrder(main.warnings), ...inOrder(secure?.warnings ?? [])],
+  };
+}
+
+interface ParsedProvider {
+  readonly definition: DriverConfigDefinition;
+  readonly parsed: unknown;
+  readonly at: readonly PropertyKey[];
+}
+
+function parseProviders(main: ConfigDocument, drivers: DriverDefinitions): ParsedProvider[] {
+  const providers = isMapping(main.value) ? main.value['providers'] : undefined;
+  if (!Array.isArray(providers)) return [];
+  return providers.flatMap((provider: unknown, index) => {
+    const at = ['providers', index];
+    if (!isMapping(provider) || typeof provider['name'] !== 'string') {
+      main.error(at, 'must be a mapping with a name');
+      return [];
+    }
+    const driver = driverOf(provider);
+    const definition = drivers.get(driver);
+    if (!definition) {
+      main.error([...at, 'driver'], `unknown driver '${driver}'${didYouMean(driver, drivers.keys())}`);
+      return [];
+    }
+    const parsed = main.parse<z.ZodType>(definition.schema, provider, at);
+    return parsed === null ? [] : [{ definition, parsed, at }];
+  });
 }
 
 /** A provider whose name begins with `fake` is always of driver fake. */
@@ -100,122 +121,140 @@ function driverOf(provider: Record<string, unknown>): string {
   return driver === undefined ? 'openstack' : typeof driver === 'string' ? driver : JSON.stringify(driver);
 }
 
-type IssueAt = (path: readonly PropertyKey[], message: string, what?: 'key' | 'value') => ConfigIssue;
+function contextOf<I extends DiskImageConfig | null>(
+  main: ConfigDocument,
+  at: readonly PropertyKey[],
+  labels: ReadonlyMap<string, LabelConfig>,
+  diskimages: ReadonlyMap<string, I>,
+  errors: ConfigIssue[],
+): DriverLoadContext<I> {
+  return {
+    labels,
+    diskimages,
+    error: (path, message) => void errors.push(main.issue([...at, ...path], message)),
+    warn: (path, message) => void main.warnings.push(main.issue([...at, ...path], message)),
+  };
+}
 
-function flatten(issue: z.core.$ZodIssue, at: readonly PropertyKey[], issueAt: IssueAt): ConfigIssue[] {
-  const path = [...at, ...issue.path];
-  if (issue.code === 'unrecognized_keys') {
-    const messages = issue.message.split(findingSeparator);
-    return issue.keys.map((key, index) => issueAt([...path, key], messages[index] ?? issue.message, 'key'));
+/** Null for an empty file. */
+function readSecure(secure: ConfigDocument): SecureConfig | null {
+  if (secure.value === null) return null;
+  if (isMapping(secure.value)) {
+    const known = ['zookeeper-servers', 'zookeeper-tls', 'diskimages'];
+    for (const key of Object.keys(secure.value).filter((name) => !known.includes(name))) {
+      const hint = didYouMean(key, known) || ': it belongs into the main file';
+      secure.warnings.push(secure.issue([key], `has no effect in the secure file${hint}`, 'key'));
+    }
   }
-  return [issueAt(path, issue.message)];
+  return secure.parse(secureSchema, secure.value);
 }
 
-function checkImages(raw: GlobalConfig, issueAt: IssueAt): ConfigIssue[] {
-  const issues: ConfigIssue[] = [];
-  const names = new Set<string>();
-  raw.diskimages?.forEach((image, index) => {
-    if (names.has(image.name))
-      issues.push(issueAt(['diskimages', index, 'name'], `diskimage ${image.name} is defined twice`));
-    names.add(image.name);
-  });
-  raw.diskimages?.forEach((image, index) => {
-    if (!image.parent) return;
-    if (!names.has(image.parent)) {
-      issues.push(
-        issueAt(
-          ['diskimages', index, 'parent'],
-          `there is no diskimage ${image.parent}${didYouMean(image.parent, [...names])}`,
-        ),
-      );
+function addSecretEnvironment(
+  images: Map<string, DiskImageConfig>,
+  secrets: SecureConfig,
+  secure: ConfigDocument,
+  refusals: ConfigIssue[],
+): void {
+  for (const [index, { name, 'env-vars': env }] of (secrets.diskimages ?? []).entries()) {
+    const image = images.get(name);
+    if (image) images.set(name, { ...image, envVars: { ...image.envVars, ...env } });
+    else {
+      const message = `there is no diskimage ${name} in the main file${didYouMean(name, images.keys())}`;
+      refusals.push(secure.issue(['diskimages', index, 'name'], message));
     }
-  });
-  return issues;
+  }
 }
 
-/** What the daemons run with. Throws ConfigError. */
-export function loadConfig(o: ConfigFile): Loaded {
-  const { raw, source, warnings } = validate(o);
-  const secure =
-    o.securePath === undefined
-      ? null
-      : (parseYaml(readSource(o.securePath, o.env), o.securePath).value as Partial<GlobalConfig> | null);
-  const labels = new Map((raw.labels ?? []).map((l): [string, LabelConfig] => [l.name, labelConfig(l)]));
-  const diskimages = loadImages(raw);
-  const providers = new Map<string, ProviderConfig>();
-  const issues: ConfigIssue[] = [];
-  ((raw.providers ?? []) as Record<string, unknown>[]).forEach((provider, index) => {
-    const definition = o.drivers.get(driverOf(provider));
-    if (!definition) return;
-    try {
-      providers.set(String(provider['name']), definition.load(provider, { labels, diskimages }));
-    } catch (error) {
-      if (!(error instanceof ConfigReferenceError)) throw error;
-      const path = ['providers', index, ...error.path];
-      issues.push({ file: o.path, ...source.locate(path), path: formatPath(path), message: error.message });
-    }
-  });
-  const chroots = new Set((serversOf(raw, secure) ?? []).map((s) => (s.chroot ?? '').replace(/\/+$/, '')));
-  if (chroots.size > 1)
-    issues.push({
-      file: o.path,
-      ...source.locate(['zookeeper-servers']),
-      path: 'zookeeper-servers',
-      message: 'the servers disagree about the chroot',
-    });
-  serversOf(raw, secure)?.forEach((server, index) => {
+/** What leads to ZooKeeper, and where we listen. */
+function checkConnections(
+  raw: GlobalConfig,
+  secrets: SecureConfig | null,
+  main: ConfigDocument,
+  secure: ConfigDocument | null,
+  refusals: ConfigIssue[],
+): void {
+  const from = (given: unknown) => (given && secure ? secure : main);
+  const port = (document: ConfigDocument, path: readonly PropertyKey[], value: number | undefined) => {
+    if (value === undefined || (value >= 0 && value <= 65_535)) return;
+    refusals.push(document.issue(path, `${value} is no port`));
+  };
+  const servers = serversOf(raw, secrets);
+  const serverFile = from(secrets?.['zookeeper-servers']?.length);
+  for (const [index, server] of servers.entries()) {
     const path = ['zookeeper-servers', index];
-    if (server.host === undefined)
-      issues.push({ file: o.path, ...source.locate(path), path: formatPath(path), message: 'host is required' });
-  });
-  if (issues.length > 0) throw new ConfigError(issues);
-  return { config: assemble(raw, secure, [...chroots][0] ?? '', labels, diskimages, providers), warnings };
+    if (server.host === undefined) refusals.push(serverFile.issue(path, 'host is required'));
+    port(serverFile, [...path, 'port'], server.port);
+  }
+  const chroots = servers.map(chrootOf);
+  if (new Set(chroots.filter(Boolean)).size > 1) {
+    refusals.push(serverFile.issue(['zookeeper-servers'], 'the servers have different chroots'));
+  } else if (chroots.slice(0, -1).some(Boolean)) {
+    const message =
+      'a chroot belongs to the last server only: the Python Nodepool takes all behind it for a part of it';
+    serverFile.warnings.push(serverFile.issue(['zookeeper-servers'], message));
+  }
+  const tls = tlsOf(raw, secrets);
+  const missing = tls ? (['cert', 'key', 'ca'] as const).filter((name) => tls[name] === undefined) : [];
+  if (missing.length > 0) {
+    const message = `${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} missing: TLS takes cert, key and ca`;
+    refusals.push(from(secrets?.['zookeeper-tls']).issue(['zookeeper-tls'], message));
+  }
+  if (!(raw['zookeeper-timeout'] > 0 && Number.isFinite(raw['zookeeper-timeout']))) {
+    refusals.push(main.issue(['zookeeper-timeout'], 'must be more than 0 and finite'));
+  }
+  port(main, ['webapp', 'port'], raw.webapp.port);
+  port(main, ['coordinator', 'port'], raw.coordinator?.port);
+  port(main, ['coordinator', 'tls-port'], raw.coordinator?.['tls-port']);
 }
 
-function serversOf(raw: GlobalConfig, secure: Partial<GlobalConfig> | null) {
-  return secure?.['zookeeper-servers']?.length ? secure['zookeeper-servers'] : raw['zookeeper-servers'];
-}
+type Server = GlobalConfig['zookeeper-servers'][number];
+
+const serversOf = (raw: GlobalConfig, secrets: SecureConfig | null): readonly Server[] =>
+  secrets?.['zookeeper-servers']?.length ? secrets['zookeeper-servers'] : raw['zookeeper-servers'];
+
+const tlsOf = (raw: GlobalConfig, secrets: SecureConfig | null) => secrets?.['zookeeper-tls'] ?? raw['zookeeper-tls'];
+
+const chrootOf = (server: Server): string => (server.chroot ?? '').replace(/\/+$/, '');
 
 function assemble(
   raw: GlobalConfig,
-  secure: Partial<GlobalConfig> | null,
-  chroot: string,
+  secrets: SecureConfig | null,
   labels: Map<string, LabelConfig>,
   diskimages: Map<string, DiskImageConfig>,
   providers: Map<string, ProviderConfig>,
 ): NodepoolConfig {
-  const coordinator = raw.coordinator ?? {};
-  const timeout = raw['zookeeper-timeout'];
+  const { coordinator } = raw;
+  const servers = serversOf(raw, secrets);
   return {
     zookeeper: {
-      servers: (serversOf(raw, secure) ?? []).map((s) => ({ host: s.host!, port: asInt(s.port, 2281) })),
-      chroot,
-      tls: tlsFiles(secure?.['zookeeper-tls'] ?? raw['zookeeper-tls']),
-      sessionTimeoutMs: (timeout?.value ?? 10) * 1000,
+      servers: servers.map((s) => ({ host: s.host ?? '', port: s.port })),
+      chroot: servers.map(chrootOf).find(Boolean) ?? '',
+      tls: tlsFiles(tlsOf(raw, secrets)),
+      sessionTimeoutMs: raw['zookeeper-timeout'] * 1000,
     },
     coordinator: {
-      dataDir: coordinator['data-dir'] ?? defaultDataDir(),
-      listen: coordinator.listen ?? '127.0.0.1',
-      port: coordinator.port === undefined ? null : Number(coordinator.port),
-      tlsPort: coordinator['tls-port'] === undefined ? null : Number(coordinator['tls-port']),
-      tls: tlsFiles(coordinator.tls),
+      dataDir: coordinator?.['data-dir'] ?? defaultDataDir(),
+      listen: coordinator?.listen ?? '127.0.0.1',
+      port: coordinator?.port ?? null,
+      tlsPort: coordinator?.['tls-port'] ?? null,
+      tls: tlsFiles(coordinator?.tls),
     },
-    webapp: { port: asInt(raw.webapp?.port, 8005), listenAddress: raw.webapp?.listen_address ?? '127.0.0.1' },
+    webapp: { port: raw.webapp.port, listenAddress: raw.webapp.listen_address },
     labels,
     diskimages,
     providers,
     tenantLimits: new Map(
-      (raw['tenant-resource-limits'] ?? []).map((limit) => [limit['tenant-name'] ?? '', tenantLimit(limit)]),
+      raw['tenant-resource-limits'].map((limit) => [limit['tenant-name'] ?? '', tenantLimit(limit)]),
     ),
-    maxHoldAgeMs: Math.max(0, asInt(raw['max-hold-age'], 0)) * 1000,
+    maxHoldAgeMs: Math.max(0, raw['max-hold-age']) * 1000,
   };
 }
 
-function labelConfig(l: NonNullable<GlobalConfig['labels']>[number]): LabelConfig {
+function labelConfig(l: GlobalConfig['labels'][number]): LabelConfig {
   return {
     name: l.name,
-    minReady: Math.max(0, asInt(l['min-ready'], 0)),
-    maxReadyAgeMs: Math.max(0, asInt(l['max-ready-age'], 0)) * 1000,
+    minReady: Math.max(0, l['min-ready']),
+    maxReadyAgeMs: Math.max(0, l['max-ready-age']) * 1000,
   };
 }
 
@@ -232,7 +271,7 @@ function tenantLimit(limit: Record<string, unknown>): Resources {
   return Object.fromEntries(entries.map(([key, value]) => [limitNames[key] ?? key, Number(value)]));
 }
 
-function tlsFiles(tls: { [K in keyof TlsFiles]?: string | undefined } | undefined): TlsFiles | null {
+function tlsFiles(tls: { [K in keyof TlsFiles]?: string | undefined } | null | undefined): TlsFiles | null {
   return tls?.cert !== undefined && tls.key !== undefined && tls.ca !== undefined
     ? { cert: tls.cert, key: tls.key, ca: tls.ca }
     : null;
@@ -241,47 +280,4 @@ function tlsFiles(tls: { [K in keyof TlsFiles]?: string | undefined } | undefine
 function defaultDataDir(): string {
   const state = process.env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state');
   return join(state, 'nodepool', 'coordinator');
-}
-
-/** Concrete images with their parents' values. */
-function loadImages(raw: GlobalConfig): Map<string, DiskImageConfig> {
-  const all = new Map((raw.diskimages ?? []).map((image) => [image.name, image]));
-  const images = new Map<string, DiskImageConfig>();
-  for (const image of all.values()) {
-    if (image.abstract) continue;
-    const seen = new Set<string>();
-    let [username, pythonPath]: [string | undefined, string | undefined] = [undefined, undefined];
-    for (
-      let at: typeof image | undefined = image;
-      at && !seen.has(at.name);
-      at = at.parent ? all.get(at.parent) : undefined
-    ) {
-      seen.add(at.name);
-      username ||= at.username;
-      pythonPath ||= at['python-path'];
-    }
-    images.set(image.name, {
-      name: image.name,
-      username: username ?? 'zuul',
-      pythonPath: pythonPath ?? 'auto',
-      shellType: null,
-    });
-  }
-  return images;
-}
-
-/** For editors: the JSON Schema of a whole file. */
-export function configJsonSchema(drivers: DriverDefinitions): object {
-  const schema = toJsonSchema(globalSchema) as { properties: Record<string, unknown> };
-  const providers = [...drivers.values()].map((driver) => toJsonSchema(driver.schema));
-  schema.properties['providers'] = {
-    type: 'array',
-    items: { anyOf: [...providers, { type: 'object', required: ['name'] }] },
-  };
-  return schema;
-}
-
-/** Canonical text of a value, for comparison. */
-export function fingerprint(value: unknown): string {
-  return JSON.stringify(unwrap(value));
 }

@@ -40,11 +40,24 @@ export interface LabelConfig {
   readonly maxReadyAgeMs: number;
 }
 
+/** An image that is built, with what it has from its parents. */
 export interface DiskImageConfig {
   readonly name: string;
   readonly username: string;
   readonly pythonPath: string;
   readonly shellType: string | null;
+  readonly elements: readonly string[];
+  readonly envVars: Readonly<Record<string, string>>;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** Besides those that providers need. */
+  readonly formats: readonly string[];
+  readonly keepFormats: readonly string[];
+  readonly deleteAfterUpload: boolean;
+  readonly pause: boolean;
+  readonly rebuildAgeMs: number;
+  readonly buildTimeoutMs: number;
+  readonly release: string;
+  readonly dibCommand: string;
 }
 
 export interface ProviderConfig {
@@ -99,15 +112,22 @@ export interface PoolLabelConfig {
   readonly settings: unknown;
 }
 
-/** What a driver hands in: its part of the schema and how a validated provider becomes a ProviderConfig. */
+/** What a driver hands in: its part of the schema and how a provider that passed it becomes a ProviderConfig. */
 export interface DriverConfigDefinition {
   readonly name: string;
   readonly schema: z.ZodType;
-  /** `raw` has passed the schema. Throws ConfigReferenceError for what only the whole file can tell. */
-  load(raw: unknown, context: DriverLoadContext): ProviderConfig;
+  /** For config-validate: what is wrong with a provider (as its schema has made it) beyond the schema. Context gets told. */
+  check(parsed: unknown, context: DriverLoadContext<null>): void;
+  /** For the daemons. What can't be used is told to the context; so is all that `check` finds. */
+  load(parsed: unknown, context: DriverLoadContext): ProviderConfig;
 }
 
-export interface DriverLoadContext {
+/** What only the whole file can tell. Paths are relative to the provider. */
+export interface DriverLoadContext<Image = DiskImageConfig> {
   readonly labels: ReadonlyMap<string, LabelConfig>;
-  readonly diskimages: ReadonlyMap<string, DiskImageConfig>;
+  /** Not the abstract ones; for config-validate only the names, of all. */
+  readonly diskimages: ReadonlyMap<string, Image>;
+  /** The configuration can't be used. */
+  error(path: readonly PropertyKey[], message: string): void;
+  warn(path: readonly PropertyKey[], message: string): void;
 }

@@ -1,28 +1,59 @@
-/** The types of which configuration schemas are made, with the Python validator's notion of each. */
+/**
+ * The types of which configuration schemas are made, with the Python validator's notion of each. They take what parseYaml
+ * makes and give plain values: floats and booleans become numbers where a number is wanted, defaults are filled in. A key's
+ * type, default and description are declared once; validation, types, the JSON Schema and the reference pages come from it.
+ */
 import { z } from 'zod';
+import { type Remark, remarks } from './remarks.ts';
 import { didYouMean } from './suggest.ts';
-import { hasOnlyStringKeys, isMapping } from './yaml.ts';
+import { hasOnlyStringKeys, isMapping, unwrap } from './yaml.ts';
 import { YamlFloat } from './yaml-dialect.ts';
 
-const jsonSchemas = new WeakMap<object, object>();
+/** How a schema that JSON Schema knows nothing of is told there. */
+export const jsonForms = new WeakMap<object, () => object>();
 
-function custom<T>(test: (value: unknown) => boolean, what: string, json: object) {
-  const schema = z.custom<T>(test, { error: (issue) => `must be ${what}, is ${describe(issue.input)}` });
-  jsonSchemas.set(schema, json);
+function custom<T>(test: (value: unknown) => boolean, what: string, json: object, remark?: Remark) {
+  const schema = z.custom<T>(test, { error: (issue) => mustBe(what, issue.input) });
+  jsonForms.set(schema, () => json);
+  if (remark) remarks.set(schema, remark);
   return schema;
 }
+
+const mustBe = (what: string, value: unknown) =>
+  value === undefined ? 'is required' : `must be ${what}, is ${describe(value)}`;
+
+const countsAs: Remark = {
+  what: 'value',
+  on: (value) => (typeof value === 'boolean' ? `${value} counts as ${Number(value)}` : null),
+};
 
 /** Booleans pass as integers, as they do in Python. */
 export const int = () =>
   custom<number | boolean>(
     (v) => typeof v === 'boolean' || (typeof v === 'number' && Number.isInteger(v)),
     'an integer',
-    {
-      type: 'integer',
-    },
-  );
+    { type: 'integer' },
+    countsAs,
+  ).transform(Number);
+
+/** Integers are none: `10` is refused, `10.0` is not. */
 export const float = () =>
-  custom<YamlFloat>((v) => v instanceof YamlFloat, 'a number with a decimal point', { type: 'number' });
+  custom<YamlFloat>((v) => v instanceof YamlFloat, 'a number with a decimal point (such as 10.0)', {
+    type: 'number',
+  }).transform((v) => v.value);
+
+/** Integer or float. */
+export const number = () =>
+  custom<number | boolean | YamlFloat>(
+    (v) => typeof v === 'number' || typeof v === 'boolean' || v instanceof YamlFloat,
+    'a number',
+    { type: 'number' },
+    countsAs,
+  ).transform(toNumber);
+
+const pythonFloat =
+  /^[-+]?(?:(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+(?:_\d+)*)(?:e[-+]?\d+(?:_\d+)*)?|inf(?:inity)?|nan)$/i;
+
 /** Whatever Python's float() takes. */
 export const numeric = () =>
   custom<number | string | boolean | YamlFloat>(
@@ -30,29 +61,63 @@ export const numeric = () =>
       typeof v === 'number' ||
       typeof v === 'boolean' ||
       v instanceof YamlFloat ||
-      (typeof v === 'string' &&
-        /^\s*[-+]?(?:(?:\d+(?:_\d+)*)?\.?\d+(?:_\d+)*\.?(?:[eE][-+]?\d+)?|inf(?:inity)?|nan)\s*$/i.test(v)),
+      (typeof v === 'string' && pythonFloat.test(v.trim())),
     'a number',
-    { type: ['number', 'string'] },
-  );
-export const str = () =>
-  z.string({
-    error: (issue) => (issue.input === undefined ? 'is required' : `must be a string, is ${describe(issue.input)}`),
+    { type: ['number', 'string', 'boolean'] },
+    countsAs,
+  ).transform(toNumber);
+
+function toNumber(value: number | string | boolean | YamlFloat): number {
+  if (value instanceof YamlFloat) return value.value;
+  if (typeof value !== 'string') return Number(value);
+  const text = value.trim().replaceAll('_', '');
+  if (/inf/i.test(text)) return text.startsWith('-') ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  return Number(text);
+}
+
+export const str = () => z.string({ error: (issue) => mustBe('a string', issue.input) });
+
+export const bool = () => z.boolean({ error: (issue) => mustBe('true or false', issue.input) });
+
+/** One of a few words. */
+export const choice = <const T extends readonly [string, ...string[]]>(...words: T) =>
+  z.enum(words, {
+    error: (issue) => {
+      const hint = typeof issue.input === 'string' ? didYouMean(issue.input, words) : '';
+      return mustBe(words.length === 1 ? `'${words[0]}'` : `one of ${words.join(', ')}`, issue.input) + hint;
+    },
   });
-export const bool = () => z.boolean({ error: (issue) => `must be true or false, is ${describe(issue.input)}` });
+
+/** A value of either type; `what` names both. */
+export const union = <A extends z.ZodType, B extends z.ZodType>(a: A, b: B, what: string) =>
+  z.union([a, b], { error: (issue) => mustBe(what, issue.input) });
+
 export const list = <T extends z.ZodType>(item: T) =>
-  z.array(item, { error: (issue) => `must be a list, is ${describe(issue.input)}` });
-export const dict = () => custom<Record<string, unknown>>((v) => isMapping(v), 'a mapping', { type: 'object' });
+  z.array(item, { error: (issue) => mustBe('a list', issue.input) });
+
+/** Any list. */
+export const anyList = () =>
+  custom<unknown[]>(Array.isArray, 'a list', { type: 'array' }).transform((v) => unwrap(v) as readonly unknown[]);
+
+/** Any mapping. */
+export const dict = () =>
+  custom<Record<string, unknown>>(isMapping, 'a mapping', { type: 'object' }).transform(
+    (v) => unwrap(v) as Readonly<Record<string, unknown>>,
+  );
+
+/** Keys such as 5 and yes are none. */
+function stringKeys<T>() {
+  return z.custom<T>((v) => !isMapping(v) || hasOnlyStringKeys(v), {
+    error: 'must have only strings as keys: put numbers and words such as yes in quotes',
+  });
+}
 
 /** A mapping with free keys, which must be strings. */
 export function mapping<T extends z.ZodType>(item: T) {
-  const values = z.record(z.string(), item, { error: (issue) => `must be a mapping, is ${describe(issue.input)}` });
-  const keys = z.unknown().refine((v) => !isMapping(v) || hasOnlyStringKeys(v), {
-    error: 'must have only strings as keys: put numbers and words such as yes in quotes',
-  });
-  const schema = keys.pipe(values);
-  jsonSchemas.set(keys, z.toJSONSchema(values));
-  return schema;
+  const values = z.record(z.string(), item, { error: (issue) => mustBe('a mapping', issue.input) });
+  const keys = stringKeys<Record<string, z.input<T>>>();
+  jsonForms.set(keys, () => toJsonSchema(values));
+  return keys.pipe(values as unknown as z.ZodType<Readonly<Record<string, z.output<T>>>, Record<string, z.input<T>>>);
 }
 
 /** Several unknown keys make one finding of the library; who reports them takes it apart at these. */
@@ -60,18 +125,20 @@ export const findingSeparator = '\u0000';
 
 /** A mapping that takes these keys and no others. */
 export function closed<S extends z.core.$ZodLooseShape>(shape: S) {
-  const keys = Object.keys(shape);
-  return z.strictObject(shape, {
-    error: (issue) => {
-      if (issue.code === 'unrecognized_keys')
-        return issue.keys.map((key) => unknownKey(key, keys)).join(findingSeparator);
-      return `must be a mapping, is ${describe(issue.input)}`;
-    },
-  });
+  return z.strictObject(shape, { error: (issue) => closedError(issue, Object.keys(shape)) });
 }
 
-function unknownKey(key: string, valid: readonly string[]): string {
-  return `unknown key '${key}'${didYouMean(key, valid)}`;
+/** A mapping that takes these keys, and others with values of one type. */
+export function open<S extends z.core.$ZodLooseShape, T extends z.ZodType>(shape: S, others: T) {
+  const values = z.object(shape, { error: (issue) => closedError(issue, []) }).catchall(others);
+  const keys = stringKeys<z.input<typeof values>>();
+  jsonForms.set(keys, () => toJsonSchema(values));
+  return keys.pipe(values);
+}
+
+function closedError(issue: z.core.$ZodRawIssue, keys: readonly string[]): string {
+  if (issue.code !== 'unrecognized_keys') return mustBe('a mapping', issue.input);
+  return issue.keys.map((key) => `unknown key '${key}'${didYouMean(key, keys)}`).join(findingSeparator);
 }
 
 function describe(value: unknown): string {
@@ -80,35 +147,22 @@ function describe(value: unknown): string {
   if (value instanceof YamlFloat) return `the decimal number ${value.value}`;
   if (Array.isArray(value)) return 'a list';
   if (isMapping(value)) return 'a mapping';
+  if (value instanceof Uint8Array) return 'binary';
   if (typeof value === 'object') return 'a date';
   return typeof value === 'string'
-    ? `the string ${JSON.stringify(value.slice(0, 40))}`
+    ? `the string ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)}`
     : `the ${typeof value} ${JSON.stringify(value)}`;
 }
 
-export function toJsonSchema(schema: z.ZodType): object {
-  return z.toJSONSchema(schema, {
+/** Without `$schema`, to be put into another one. */
+export function toJsonSchema(schema: z.ZodType): Record<string, unknown> {
+  const json = z.toJSONSchema(schema, {
     io: 'input',
     unrepresentable: 'any',
     override: (context) => {
-      const json = jsonSchemas.get(context.zodSchema);
-      if (json) Object.assign(context.jsonSchema, json);
+      const form = jsonForms.get(context.zodSchema);
+      if (form) Object.assign(context.jsonSchema, form());
     },
   });
-}
-
-export const asInt = (value: number | boolean | undefined, absent: number): number =>
-  value === undefined ? absent : Number(value);
-
-export function asNumber(value: number | string | boolean | YamlFloat | undefined, absent: number): number {
-  if (value === undefined) return absent;
-  if (value instanceof YamlFloat) return value.value;
-  return typeof value === 'string'
-    ? Number(
-        value
-          .trim()
-          .replaceAll('_', '')
-          .replace(/^([-+]?)inf(?:inity)?$/i, '$1Infinity'),
-      )
-    : Number(value);
+  return Object.fromEntries(Object.entries(json).filter(([key]) => key !== '$schema'));
 }

@@ -1,7 +1,8 @@
 /** config-validate, config-schema, config-diff. */
 import { type ConfigDifference, configDifference, describeDifference } from '../../config/difference.ts';
 import { ConfigError, formatIssue } from '../../config/errors.ts';
-import { configJsonSchema, validate } from '../../config/load.ts';
+import { configJsonSchema } from '../../config/json-schema.ts';
+import { validate } from '../../config/load.ts';
 import { isBroken } from '../../records/broken.ts';
 import { systemRuntime } from '../../runtime.ts';
 import { Store } from '../../store/store.ts';
@@ -15,9 +16,16 @@ import { UserError } from '../user-error.ts';
 
 export function configValidate(o: GlobalOptions): number {
   try {
-    const { warnings } = validate({ path: o.config, env: process.env, drivers: driverDefinitions });
+    const { warnings, refusals } = validate({
+      path: o.config,
+      securePath: o.secure,
+      env: process.env,
+      drivers: driverDefinitions,
+    });
     for (const warning of warnings) console.error(`warning: ${formatIssue(warning)}`);
-    console.error(`${o.config}: the configuration is valid`);
+    // As the Python validator this one judges the form; what only the daemons find is told without failing.
+    for (const refusal of refusals) console.error(`the daemons refuse this: ${formatIssue(refusal)}`);
+    console.error(`${o.config}: the configuration is valid${refusals.length > 0 ? ' but cannot be used' : ''}`);
     return 0;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -1,45 +1,44 @@
 /** Configuration of the metastatic driver: nodes in the slots of bigger nodes that other providers launch. */
-import { z } from 'zod';
-import { commonOfPool, commonOfProvider, requireLabel } from '../../config/driver-parts.ts';
-import { ConfigReferenceError } from '../../config/errors.ts';
-import { commonPoolKeys, commonProviderKeys } from '../../config/global-schema.ts';
-import type {
-  DriverConfigDefinition,
-  DriverLoadContext,
-  PoolConfig,
-  PoolLabelConfig,
-  ProviderConfig,
-} from '../../config/model.ts';
-import { asInt, bool, closed, int, list, str } from '../../config/schema.ts';
+import type { z } from 'zod';
+import { commonPoolKeys, commonProviderKeys, labelName, poolName, timingKeys } from '../../config/common-keys.ts';
+import {
+  byName,
+  commonOfPool,
+  commonOfProvider,
+  defineDriverConfig,
+  limits,
+  requireLabel,
+  timingOf,
+} from '../../config/driver-parts.ts';
+import type { DriverLoadContext, PoolConfig, PoolLabelConfig, ProviderConfig } from '../../config/model.ts';
+import { bool, closed, int, list, str } from '../../config/schema.ts';
 
 const label = closed({
-  name: str(),
-  'backing-label': str().describe('label of the nodes that the slots are on; another provider launches them'),
-  'max-parallel-jobs': int().optional().describe('slots of a backing node, default 1'),
-  'grace-time': int().optional().describe('seconds that an empty backing node is kept, default 60'),
-  'min-retention-time': int().optional().describe('seconds that a backing node is kept at least, default 0'),
-  'max-age': int().optional().describe('seconds after which a backing node takes no new nodes, default: none'),
-  'host-key-checking': bool().optional().describe("default: the pool's"),
+  name: labelName(),
+  'backing-label': str().describe('Label of the nodes that the slots are on; another provider launches them.'),
+  'max-parallel-jobs': int().default(1).describe('Slots of a backing node.'),
+  'grace-time': int().default(60).describe('Seconds that an empty backing node is kept.'),
+  'min-retention-time': int().default(0).describe('Seconds that a backing node is kept at least.'),
+  'max-age': int().default(0).describe('Seconds after which a backing node takes no new nodes; 0: for ever.'),
+  'host-key-checking': bool().optional().describe("Get the host keys for each slot anew. Default: the pool's."),
 });
 
 const pool = closed({
-  name: str(),
+  name: poolName(),
   ...commonPoolKeys,
-  'host-key-checking': bool().optional().describe('scan the host keys for each slot anew, default false'),
-  labels: list(label),
+  'host-key-checking': bool().default(false).describe('Get the host keys for each slot anew.'),
+  labels: list(label).describe('What the pool can launch.'),
 });
 
 const provider = closed({
-  ...commonProviderKeys,
-  'boot-timeout': int().optional().describe('seconds for the host key scan, default 120'),
-  'launch-timeout': int().optional().describe('seconds to wait for a backing node, default 3600'),
-  'launch-retries': int().optional().describe('attempts, default 3'),
-  pools: list(pool),
+  ...commonProviderKeys('`metastatic`.'),
+  ...timingKeys(120),
+  'launch-timeout': int().default(3600).describe('Seconds to wait for a backing node.'),
+  pools: list(pool).describe('Pools of nodes.'),
 });
 
-type Provider = z.infer<typeof provider>;
-type Pool = z.infer<typeof pool>;
-type Label = z.infer<typeof label>;
+type Pool = z.output<typeof pool>;
+type Label = z.output<typeof label>;
 
 export interface MetastaticLabelSettings {
   readonly backingLabel: string;
@@ -50,40 +49,35 @@ export interface MetastaticLabelSettings {
   readonly maxAgeMs: number | null;
 }
 
-export const metastaticConfig: DriverConfigDefinition = { name: 'metastatic', schema: provider, load };
-
-function load(raw: unknown, context: DriverLoadContext): ProviderConfig {
-  const p = raw as Provider;
-  const common = commonOfProvider(p);
-  const byBackingLabel = new Map<string, MetastaticLabelSettings>();
-  const pools = p.pools.map((one, index) => loadPool(one, index, common, context, byBackingLabel));
-  return {
-    ...common,
-    driver: 'metastatic',
-    launchRetries: asInt(p['launch-retries'], 3),
-    launchTimeoutMs: asInt(p['launch-timeout'], 3600) * 1000,
-    bootTimeoutMs: asInt(p['boot-timeout'], 120) * 1000,
-    pools: new Map(pools.map((one) => [one.name, one])),
-    settings: null,
-  };
-}
+export const metastaticConfig = defineDriverConfig({
+  name: 'metastatic',
+  schema: provider,
+  load: (p, context): ProviderConfig => {
+    const byBackingLabel = new Map<string, MetastaticLabelSettings>();
+    return {
+      ...commonOfProvider(p),
+      ...timingOf(p),
+      driver: 'metastatic',
+      pools: byName(p.pools.map((one, index) => loadPool(one, ['pools', index], p, context, byBackingLabel))),
+      settings: null,
+    };
+  },
+});
 
 function loadPool(
   one: Pool,
-  index: number,
+  path: readonly PropertyKey[],
   provider: Pick<ProviderConfig, 'name' | 'priority'>,
   context: DriverLoadContext,
   byBackingLabel: Map<string, MetastaticLabelSettings>,
 ): PoolConfig {
-  const common = commonOfPool(one, index, provider);
-  const labels = one.labels.map((l, at) => loadLabel(l, ['pools', index, 'labels', at], one, context, byBackingLabel));
   return {
-    ...common,
-    limits: Number.isFinite(common.maxServers) ? { instances: common.maxServers } : {},
+    ...commonOfPool(one, path, provider, context),
+    limits: limits({ instances: one['max-servers'] }),
     ignoreProviderQuota: true,
     availabilityZones: null,
     useInternalIp: false,
-    labels: new Map(labels.map((l) => [l.name, l])),
+    labels: byName(one.labels.map((l, at) => loadLabel(l, [...path, 'labels', at], one, context, byBackingLabel))),
     settings: null,
   };
 }
@@ -96,20 +90,19 @@ function loadLabel(
   byBackingLabel: Map<string, MetastaticLabelSettings>,
 ): PoolLabelConfig {
   requireLabel(l.name, [...path, 'name'], context);
-  const maxAge = asInt(l['max-age'], 0);
   const settings: MetastaticLabelSettings = {
     backingLabel: l['backing-label'],
-    slots: asInt(l['max-parallel-jobs'], 1),
-    graceMs: asInt(l['grace-time'], 60) * 1000,
-    retentionMs: asInt(l['min-retention-time'], 0) * 1000,
-    maxAgeMs: maxAge === 0 ? null : maxAge * 1000,
+    slots: l['max-parallel-jobs'],
+    graceMs: l['grace-time'] * 1000,
+    retentionMs: l['min-retention-time'] * 1000,
+    maxAgeMs: l['max-age'] === 0 ? null : l['max-age'] * 1000,
   };
   if (settings.maxAgeMs !== null && settings.maxAgeMs < settings.retentionMs) {
-    throw new ConfigReferenceError([...path, 'max-age'], 'is less than min-retention-time');
+    context.error([...path, 'max-age'], 'is less than min-retention-time');
   }
   const other = byBackingLabel.get(settings.backingLabel);
   if (other && JSON.stringify(other) !== JSON.stringify(settings)) {
-    throw new ConfigReferenceError(
+    context.error(
       [...path, 'backing-label'],
       `another label with backing-label ${settings.backingLabel} has other values for max-parallel-jobs, grace-time, min-retention-time or max-age`,
     );
@@ -119,7 +112,7 @@ function loadLabel(
     name: l.name,
     instanceType: null,
     image: { kind: 'cloud', name: 'unused' },
-    hostKeyChecking: l['host-key-checking'] ?? one['host-key-checking'] ?? false,
+    hostKeyChecking: l['host-key-checking'] ?? one['host-key-checking'],
     consoleLog: false,
     // Until the backing node is known.
     connection: {

@@ -1,37 +1,40 @@
 /** Configuration of the static driver: hosts that exist already. */
-import { z } from 'zod';
-import { commonOfPool, commonOfProvider, requireLabel } from '../../config/driver-parts.ts';
-import { commonPoolKeys, commonProviderKeys } from '../../config/global-schema.ts';
-import type {
-  DriverConfigDefinition,
-  DriverLoadContext,
-  PoolConfig,
-  PoolLabelConfig,
-  ProviderConfig,
-} from '../../config/model.ts';
-import { asInt, bool, closed, int, list, str } from '../../config/schema.ts';
+import type { z } from 'zod';
+import { commonPoolKeys, commonProviderKeys } from '../../config/common-keys.ts';
+import { byName, commonOfPool, commonOfProvider, defineDriverConfig, requireLabel } from '../../config/driver-parts.ts';
+import type { DriverLoadContext, PoolConfig, PoolLabelConfig, ProviderConfig } from '../../config/model.ts';
+import { unlisted } from '../../config/remarks.ts';
+import { bool, closed, int, list, str, union } from '../../config/schema.ts';
 
-const oneOrMore = () => z.union([str(), list(str())], { error: 'must be a string or a list of strings' });
+const oneOrMore = () => union(str(), list(str()), 'a string or a list of strings');
 
 const host = closed({
-  name: str().describe('name or address'),
-  labels: oneOrMore(),
-  'host-key': oneOrMore().optional(),
-  'host-key-checking': bool().optional(),
-  timeout: int().optional().describe('seconds for the key scan, default 5'),
-  'connection-type': str().optional(),
-  'connection-port': int().optional(),
-  'shell-type': str().optional(),
-  username: str().optional(),
-  'python-path': str().optional(),
-  'max-parallel-jobs': int().optional().describe('slots, default 1'),
+  name: str().describe('Name or address. The same host may be there several times, with other ports or users.'),
+  labels: oneOrMore().describe('Labels of the host, as a list or separated by blanks.'),
+  'host-key': oneOrMore().default([]).describe('Host keys that it may have. Where empty any is taken.'),
+  'host-key-checking': bool().default(true).describe('Get the host keys, for the consumer and as a sign of life.'),
+  timeout: int().default(5).describe('Seconds that getting the host keys may take.'),
+  'connection-type': str().default('ssh').describe('How it is reached: `ssh`, `winrm`, `network_cli`.'),
+  'connection-port': int().optional().describe('Port for that. Default: 22, whatever the type.'),
+  'ssh-port': unlisted(int().optional(), 'Old name of connection-port.'),
+  'shell-type': str().optional().describe('Shell of the host, for the consumer.'),
+  username: str().default('zuul').describe('User that can log in.'),
+  'python-path': str().default('auto').describe('Python on the host, for the consumer.'),
+  'max-parallel-jobs': int().default(1).describe('Nodes that the host is at the same time.'),
 });
 
-const pool = closed({ name: str().optional(), ...commonPoolKeys, nodes: list(host) });
-const provider = closed({ ...commonProviderKeys, pools: list(pool).optional() });
+const pool = closed({
+  name: str().optional().describe('Name, unique in the provider. Required by the daemons.'),
+  ...commonPoolKeys,
+  nodes: list(host).default([]).describe('The hosts.'),
+});
 
-type Provider = z.infer<typeof provider>;
-type Pool = z.infer<typeof pool>;
+const provider = closed({
+  ...commonProviderKeys('`static`.'),
+  pools: list(pool).default([]).describe('Pools of hosts.'),
+});
+
+type Pool = z.output<typeof pool>;
 
 export interface StaticHost {
   readonly name: string;
@@ -51,54 +54,50 @@ export interface StaticPoolSettings {
   readonly hosts: readonly StaticHost[];
 }
 
-export const staticConfig: DriverConfigDefinition = { name: 'static', schema: provider, load };
-
-const words = (value: string | readonly string[]): readonly string[] =>
-  typeof value === 'string' ? value.split(/\s+/).filter((word) => word !== '') : value;
-
-function load(raw: unknown, context: DriverLoadContext): ProviderConfig {
-  const p = raw as Provider;
-  const common = commonOfProvider(p);
-  const pools = (p.pools ?? []).map((one, index) => loadPool(one, index, common, context));
-  return {
-    ...common,
+export const staticConfig = defineDriverConfig({
+  name: 'static',
+  schema: provider,
+  load: (p, context): ProviderConfig => ({
+    ...commonOfProvider(p),
     driver: 'static',
     launchRetries: 1,
     launchTimeoutMs: 60_000,
     bootTimeoutMs: 60_000,
-    pools: new Map(pools.map((one) => [one.name, one])),
+    pools: byName(p.pools.map((one, index) => loadPool(one, ['pools', index], p, context))),
     settings: null,
-  };
-}
+  }),
+});
+
+const words = (value: string | readonly string[]): readonly string[] =>
+  typeof value === 'string' ? value.split(/\s+/).filter((word) => word !== '') : value;
 
 function loadPool(
   one: Pool,
-  index: number,
+  path: readonly PropertyKey[],
   provider: Pick<ProviderConfig, 'name' | 'priority'>,
   context: DriverLoadContext,
 ): PoolConfig {
-  const common = commonOfPool(one, index, provider);
-  const hosts = one.nodes.map((node, at): StaticHost => {
+  const hosts = one.nodes.map((node, index): StaticHost => {
     const labels = words(node.labels);
-    for (const label of labels) requireLabel(label, ['pools', index, 'nodes', at, 'labels'], context);
-    const keys = node['host-key'] ?? [];
+    for (const label of labels) requireLabel(label, [...path, 'nodes', index, 'labels'], context);
+    const keys = node['host-key'];
     return {
       name: node.name,
       labels,
       hostKeys: typeof keys === 'string' ? [keys] : keys,
-      hostKeyChecking: node['host-key-checking'] ?? true,
-      timeoutMs: asInt(node.timeout, 5) * 1000,
-      connectionType: node['connection-type'] ?? 'ssh',
-      port: asInt(node['connection-port'], 22),
+      hostKeyChecking: node['host-key-checking'],
+      timeoutMs: node.timeout * 1000,
+      connectionType: node['connection-type'],
+      port: node['connection-port'] ?? node['ssh-port'] ?? 22,
       shellType: node['shell-type'] ?? null,
-      username: node.username ?? 'zuul',
-      pythonPath: node['python-path'] ?? 'auto',
-      slots: asInt(node['max-parallel-jobs'], 1),
+      username: node.username,
+      pythonPath: node['python-path'],
+      slots: node['max-parallel-jobs'],
     };
   });
   const names = new Set(hosts.flatMap((h) => h.labels));
   return {
-    ...common,
+    ...commonOfPool(one, path, provider, context),
     limits: {},
     ignoreProviderQuota: true,
     availabilityZones: null,

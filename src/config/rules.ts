@@ -1,0 +1,85 @@
+/** Rules over several keys of a mapping, for validation and for the JSON Schema alike. */
+import { z } from 'zod';
+import { alternatives } from './remarks.ts';
+import { jsonForms, toJsonSchema } from './schema.ts';
+import { isMapping } from './yaml.ts';
+
+/** Exactly one of these keys must be there. */
+export const exactlyOneOf = <T extends z.ZodObject>(schema: T, ...keys: string[]): T =>
+  rule(schema, {
+    text: `Exactly one of ${names(keys, 'and')}.`,
+    json: { oneOf: keys.map((key) => ({ required: [key] })) },
+    judge: (has) => {
+      const present = keys.filter(has);
+      if (present.length === 0) return `needs ${keys.length === 2 ? 'either' : 'one of'} ${names(keys, 'or')}`;
+      return present.length > 1 ? `takes only one of ${names(present, 'and')}` : null;
+    },
+  });
+
+/** Of these keys one may be there, or none. */
+export const atMostOneOf = <T extends z.ZodObject>(schema: T, ...keys: [string, string]): T =>
+  rule(schema, {
+    text: `Not both ${names(keys, 'and')}.`,
+    json: { not: { required: keys } },
+    judge: (has) => (keys.filter(has).length > 1 ? `takes only one of ${names(keys, 'and')}` : null),
+  });
+
+/** One of these keys must be there; several may. */
+export const atLeastOneOf = <T extends z.ZodObject>(schema: T, ...keys: string[]): T =>
+  rule(schema, {
+    text: `At least one of ${names(keys, 'and')}.`,
+    json: { anyOf: keys.map((key) => ({ required: [key] })) },
+    judge: (has) => (keys.some(has) ? null : `needs ${names(keys, 'or')}, or both`),
+  });
+
+const names = (keys: readonly string[], last: string) =>
+  keys.length === 1 ? keys[0]! : `${keys.slice(0, -1).join(', ')} ${last} ${keys.at(-1)!}`;
+
+interface Rule {
+  readonly text: string;
+  readonly json: object;
+  readonly judge: (has: (key: string) => boolean) => string | null;
+}
+
+const rulesOf = new WeakMap<object, readonly Rule[]>();
+
+/** Judged also when single keys are wrong. */
+function rule<T extends z.ZodObject>(schema: T, added: Rule): T {
+  const ruled = schema.superRefine(
+    (parsed, context) => {
+      const value = parsed as Record<string, unknown>;
+      const message = added.judge((key) => Object.hasOwn(value, key) && value[key] !== undefined);
+      if (message !== null) context.addIssue({ code: 'custom', message, input: value });
+    },
+    { when: (payload) => isMapping(payload.value) },
+  );
+  const all = [...(rulesOf.get(schema) ?? []), added];
+  rulesOf.set(ruled, all);
+  jsonForms.set(ruled, () => ({
+    description: all.map(({ text }) => text).join(' '),
+    allOf: all.map(({ json }) => json),
+  }));
+  return ruled;
+}
+
+/** A mapping of one shape where it has `key`, and of another where it hasn't. */
+export function shapedBy<A extends z.ZodType, B extends z.ZodType>(key: string, having: A, lacking: B) {
+  const choose = (value: unknown): A | B => (isMapping(value) && Object.hasOwn(value, key) ? having : lacking);
+  const schema = z
+    .custom<z.input<A> | z.input<B>>(() => true)
+    .transform((value, context): z.output<A> | z.output<B> => {
+      const result = choose(value).safeParse(value);
+      if (result.success) return result.data;
+      for (const issue of result.error.issues) context.issues.push({ ...issue, input: value } as z.core.$ZodRawIssue);
+      return z.NEVER;
+    });
+  const { in: source } = schema._zod.def;
+  jsonForms.set(source, () => ({
+    if: { required: [key] },
+    // biome-ignore lint/suspicious/noThenProperty: that is its name in JSON Schema
+    then: toJsonSchema(having),
+    else: toJsonSchema(lacking),
+  }));
+  alternatives.set(source, choose);
+  return schema;
+}

@@ -1,0 +1,61 @@
+/** Configuration of the openshift driver: projects, and pods in projects of their own. */
+import { commonProviderKeys } from '../../config/common-keys.ts';
+import { defineDriverConfig } from '../../config/driver-parts.ts';
+import { unlisted } from '../../config/remarks.ts';
+import { shapedBy } from '../../config/rules.ts';
+import { closed, int, list, str } from '../../config/schema.ts';
+import {
+  anyLabelKeys,
+  familyPoolKeys,
+  familyProviderKeys,
+  generatedPodKeys,
+  imageKey,
+  imagePullSecrets,
+  loadFamily,
+  specKeys,
+} from '../kubernetes-family/config.ts';
+
+const type = str().describe(
+  '`pod`: the node is a pod in a project; `project` (as anything else is taken for): a project.',
+);
+
+const label = shapedBy(
+  'spec',
+  closed({ ...anyLabelKeys, type, ...specKeys }),
+  closed({
+    ...anyLabelKeys,
+    type,
+    image: imageKey.optional(),
+    'image-pull-secrets': imagePullSecrets,
+    ...generatedPodKeys,
+  }),
+);
+
+const provider = closed({
+  ...commonProviderKeys('`openshift`.'),
+  context: str().describe('Context of the client configuration.'),
+  ...familyProviderKeys,
+  'max-projects': int().optional().describe('Most nodes of a pool that has no max-servers. Default: no limit.'),
+  'max-servers': unlisted(int().optional(), 'The same as max-projects, which goes before it.'),
+  pools: list(
+    closed({
+      ...familyPoolKeys,
+      labels: list(label).describe('What the pool can launch.'),
+    }),
+  ).describe('Pools of nodes.'),
+});
+
+export const openshiftConfig = defineDriverConfig({
+  name: 'openshift',
+  schema: provider,
+  load: (p, context) =>
+    loadFamily(
+      p,
+      {
+        driver: 'openshift',
+        kindOf: (type) => (type === 'pod' ? 'pod' : 'project'),
+        maxServers: p['max-projects'] ?? p['max-servers'],
+      },
+      context,
+    ),
+});

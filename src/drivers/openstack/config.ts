@@ -1,0 +1,54 @@
+/** Configuration of the openstack driver. */
+import { commonProviderKeys } from '../../config/common-keys.ts';
+import { commonOfProvider, defineDriverConfig, referTo, requireLabel, timingOf } from '../../config/driver-parts.ts';
+import { closed } from '../../config/schema.ts';
+import { loadOpenStackPools, openstackKeys } from '../openstack-family/config.ts';
+
+const provider = closed({ ...commonProviderKeys('`openstack`, or left out.'), ...openstackKeys });
+
+export interface OpenStackSettings {
+  readonly cloud: string;
+  readonly region: string | null;
+  readonly imageUploadTimeoutMs: number;
+  readonly imageNameFormat: string;
+  readonly postUploadHook: string | null;
+  readonly cleanFloatingIps: boolean;
+  /** 0: never. */
+  readonly portCleanupIntervalMs: number;
+}
+
+export const openstackConfig = defineDriverConfig({
+  name: 'openstack',
+  schema: provider,
+  // The Python validator judges these references for this driver only.
+  check: (p, context) => {
+    const { diskimages } = context;
+    for (const [index, image] of p.diskimages.entries()) {
+      if (image.name === undefined) context.error(['diskimages', index], 'name is required');
+      referTo(diskimages, image.name, 'diskimage', ['diskimages', index, 'name'], context);
+    }
+    for (const [at, pool] of p.pools.entries()) {
+      for (const [index, label] of pool.labels.entries()) {
+        const path = ['pools', at, 'labels', index];
+        requireLabel(label.name, [...path, 'name'], context);
+        referTo(diskimages, label.diskimage, 'diskimage', [...path, 'diskimage'], context);
+      }
+    }
+  },
+  load: (p, context) => ({
+    ...commonOfProvider(p),
+    ...timingOf(p),
+    driver: 'openstack',
+    ratePerSecond: p.rate > 0 ? 1 / p.rate : Number.POSITIVE_INFINITY,
+    pools: loadOpenStackPools(p, context),
+    settings: {
+      cloud: p.cloud,
+      region: p['region-name'] ?? null,
+      imageUploadTimeoutMs: p['image-upload-timeout'] * 1000,
+      imageNameFormat: p['image-name-format'],
+      postUploadHook: p['post-upload-hook'] ?? null,
+      cleanFloatingIps: p['clean-floating-ips'],
+      portCleanupIntervalMs: p['port-cleanup-interval'] * 1000,
+    } satisfies OpenStackSettings,
+  }),
+});
