@@ -172,17 +172,32 @@ test('two pools of one provider do not ask the cloud for more than its quota', a
   expect(await cloud.stats()).toMatchObject({ refused: 0, created: 12 });
 });
 
-test('two launchers that overdraw the quota of their provider: refused launches are repeated, no request fails', async () => {
-  const cloud = await shared();
-  await cloud.set({ quota: { instances: 3 }, bootDelayMs: 20 });
-  const text = file(fakeProvider('cloud', `[${pool('max-servers: 9,')}]`, cloud.option));
-  await Promise.all([cluster.launch(text), cluster.launch(text)]);
-  await expect.poll(() => cluster.pools().length, patience).toBe(2);
-  const ids = await Promise.all(Array.from({ length: 16 }, () => cluster.submit({ nodeTypes: ['a'] })));
-  await serveAll(ids);
-  await cluster.untilNodes(0);
-  expect(await cloud.servers()).toEqual([]);
-});
+test.each([
+  ['the quota of their provider', 9],
+  ['the limit of their pool', 3],
+])(
+  'two launchers that overdraw %s: the cloud is asked for no more, and no request fails',
+  async (_what, maxServers) => {
+    const cloud = await shared();
+    await cloud.set({ quota: { instances: 3 }, bootDelayMs: 20 });
+    const text = file(fakeProvider('cloud', `[${pool(`max-servers: ${maxServers},`)}]`, cloud.option));
+    await Promise.all([cluster.launch(text), cluster.launch(text)]);
+    await expect.poll(() => cluster.pools().length, patience).toBe(2);
+    let withdrawn = 0;
+    onTestFinished(
+      cluster.seen.nodes.onChange((_id, before, after) => {
+        const [from, to] = [before?.node, after?.node];
+        if (from && to && !from.broken && !to.broken && from.state !== 'aborted' && to.state === 'aborted') withdrawn++;
+      }),
+    );
+    await serveAll(await Promise.all(Array.from({ length: 16 }, () => cluster.submit({ nodeTypes: ['a', 'a'] }))));
+    await cluster.untilNodes(0);
+    expect(await cloud.servers()).toEqual([]);
+    expect(await cloud.stats()).toMatchObject({ refused: 0 });
+    // Without that the test would show nothing.
+    expect(withdrawn).toBeGreaterThan(0);
+  },
+);
 
 test('a quota that sinks below what was planned: refused launches wait as pending, and are served in their order', async () => {
   const cloud = await shared();

@@ -8,9 +8,11 @@ import type { RequestRecord } from '../records/request.ts';
 import type { ResourceTotal } from '../records/resources.ts';
 import type { Runtime } from '../runtime.ts';
 import type { CapacityMemory, Place } from '../scheduling/capacity-memory.ts';
-import { plan, type Plan } from '../scheduling/plan.ts';
+import { plan, type Plan, type Waiting } from '../scheduling/plan.ts';
+import type { HeldNode } from '../store/operations.ts';
 import type { NodeEntry, Store } from '../store/store.ts';
 import type { NodeBooks, Reservation } from './node-books.ts';
+import type { Overdrafts } from './overdrafts.ts';
 import type { OwnPool } from './own-pool.ts';
 import type { AttemptEnd } from './node-launch.ts';
 import type { Statistics } from './statistics.ts';
@@ -30,6 +32,7 @@ export class LaunchContext {
   private readonly log: Logger;
   private readonly statistics: Pick<Statistics, 'attempted'> | null;
   private readonly memory: CapacityMemory;
+  private readonly overdrafts: Overdrafts;
   /** Something that was refused may be asked for again after that many milliseconds. */
   private readonly onRefusal: (againInMs: number) => void;
   /** Has a node of an inventory removed whose host does not answer. */
@@ -42,6 +45,7 @@ export class LaunchContext {
     log: Logger;
     statistics: Pick<Statistics, 'attempted'> | null;
     memory: CapacityMemory;
+    overdrafts: Overdrafts;
     onRefusal: (againInMs: number) => void;
     onDeadHost: (nodeId: string) => void;
   }) {
@@ -51,6 +55,7 @@ export class LaunchContext {
     this.log = o.log;
     this.statistics = o.statistics;
     this.memory = o.memory;
+    this.overdrafts = o.overdrafts;
     this.onRefusal = o.onRefusal;
     this.onDeadHost = o.onDeadHost;
   }
@@ -95,6 +100,11 @@ export class LaunchContext {
     if (isNew) this.onRefusal(untilMs - nowMs);
     const elsewhere = result === 'capacity' && this.memory.nowhere(pool.zones, place, nowMs) === null;
     return elsewhere ? 0 : untilMs - nowMs;
+  }
+
+  /** What a node whose launch is about to begin has to wait for after all; null: nothing. */
+  overdraft(pool: OwnPool, node: HeldNode, signal: AbortSignal): Promise<Waiting | null> {
+    return this.overdrafts.of(pool, node, signal);
   }
 
   newNode(pool: OwnPool, label: string, request: RequestRecord): NodeRecord {

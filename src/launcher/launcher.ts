@@ -23,6 +23,7 @@ import { LaunchContext } from './launch-context.ts';
 import { LostRequestReconciler, type Successor } from './lost-requests.ts';
 import { MinReadyReconciler } from './min-ready.ts';
 import { NodeBooks } from './node-books.ts';
+import { Overdrafts } from './overdrafts.ts';
 import { OwnPools } from './own-pools.ts';
 import { Providers } from './providers.ts';
 import { Registry } from './registry.ts';
@@ -162,6 +163,7 @@ export class Launcher {
       log,
       statistics: this.statistics,
       memory: this.memory,
+      overdrafts: new Overdrafts(store, this.books, runtime),
       onRefusal: (againInMs) => this.refused(againInMs),
       onDeadHost: evict,
     });

@@ -25,6 +25,12 @@ interface Counted {
   readonly resources: Resources;
 }
 
+/** What one pool takes, and its whole provider. */
+export interface Use {
+  readonly pool: ResourceTotal;
+  readonly provider: ResourceTotal;
+}
+
 interface Stocked {
   readonly node: StockNode;
   readonly keys: readonly string[];
@@ -68,6 +74,17 @@ export class NodeBooks {
 
   usedByPool(provider: string, pool: string): ResourceTotal {
     return total(this.byPool, poolKey(provider, pool));
+  }
+
+  /** By the records of that node and of all that were made before it. Walks over all nodes. */
+  usedUpTo(nodeId: string, provider: string, pool: string): Use {
+    const use = { pool: new ResourceTotal(), provider: new ResourceTotal() };
+    for (const [id, counted] of this.counted) {
+      if (id > nodeId || counted.provider !== provider) continue;
+      use.provider.add(counted.resources);
+      if (counted.pool === pool) use.pool.add(counted.resources);
+    }
+    return use;
   }
 
   /** On all providers, whoever launched them. */
@@ -195,8 +212,17 @@ export class NodeBooks {
   }
 }
 
+/** Each reading of a document makes new objects. */
 function sameUse(a: Counted, b: Counted): boolean {
-  return a.resources === b.resources && a.provider === b.provider && a.pool === b.pool && a.tenant === b.tenant;
+  return (
+    a.provider === b.provider && a.pool === b.pool && a.tenant === b.tenant && sameResources(a.resources, b.resources)
+  );
+}
+
+function sameResources(a: Resources, b: Resources): boolean {
+  if (a === b) return true;
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
 }
 
 function once(release: () => void): Reservation {

@@ -81,7 +81,7 @@ export class RequestHandler implements ServedRequest {
       log,
       signal: this.abort.signal,
       isGone: () => this.gone,
-      onRefused: (reason) => this.wait({ kind: 'refused', resource: '', reason }),
+      onRefused: (waiting) => this.wait(waiting),
     });
     this.expected = options.plan;
     pool.handlers.add(this);
@@ -154,11 +154,12 @@ export class RequestHandler implements ServedRequest {
       const slot = this.openSlots().find(({ label }) => node.labels.includes(label));
       if (!slot) continue;
       const launch = resumableLaunch(node);
-      slot.tenantHold?.release();
       if (launch) this.filler.bind(slot, launch.az);
       else if (node.state === 'ready' && node.az !== null) this.filler.bind(slot, node.az);
       if (launch || node.state === 'ready') {
         slot.state = launch ? 'launching' : 'taking';
+        // Its document counts.
+        slot.releaseHolds();
         this.guard(slot, this.filler.takeBack(slot, entry.id));
       } else if (node.state === 'init') {
         slot.state = 'launching';
@@ -297,6 +298,7 @@ export class RequestHandler implements ServedRequest {
     }
     slot.reservation?.release();
     slot.reservation = null;
+    if (this.isOver) slot.releaseHolds();
     // Locked, perhaps under a new session, only after the request had ended: nobody else would unlock it.
     if (this.isOver) await slot.node?.release().catch(() => undefined);
     this.settle();

@@ -7,6 +7,7 @@ import type { Logger } from '../provider/logger.ts';
 import type { NodeFields } from '../records/node.ts';
 import type { RequestRecord } from '../records/request.ts';
 import type { Runtime } from '../runtime.ts';
+import type { Waiting } from '../scheduling/plan.ts';
 import type { HeldNode, Operations } from '../store/operations.ts';
 import type { NodeEntry } from '../store/store.ts';
 import { killPoint } from './kill-points.ts';
@@ -28,8 +29,8 @@ export interface SlotFillerOptions {
   readonly signal: AbortSignal;
   /** The request's znode has vanished: nothing is begun for it any more. */
   readonly isGone: () => boolean;
-  /** The cloud has refused a launch for its quota, `reason` says how: the slot is open again. */
-  readonly onRefused: (reason: string) => void;
+  /** There was no room for a launch after all: the slot is open again. */
+  readonly onRefused: (waiting: Waiting) => void;
 }
 
 export class SlotFiller {
@@ -74,20 +75,20 @@ export class SlotFiller {
 
   async launch(slot: Slot, entry: NodeEntry): Promise<void> {
     const { context, pool, operations } = this.o;
-    // The node's document counts for the tenant.
-    slot.tenantHold?.release();
+    // The node's document counts, for the pool and for the tenant.
+    slot.releaseHolds();
     const label = pool.labelConfig(slot.label);
     if (!label) throw new Error(`label ${slot.label} has left the configuration`);
     const image = context.image(pool, label);
     killPoint('before-lock');
     const building = await operations.startBuilding(entry, { ...context.buildingFields(pool, label, image) });
-    // From here on the record itself counts as use.
-    slot.reservation?.release();
     if (!building.ok) {
       this.reopen(slot);
       return;
     }
     killPoint('after-building');
+    const waiting = await context.overdraft(pool, building.node, this.o.signal);
+    if (waiting) return this.refused(slot, building.node, waiting);
     await this.runLaunch(slot, building.node, label, image, null);
   }
 
@@ -122,9 +123,20 @@ export class SlotFiller {
     await node.release();
   }
 
+  private async refused(slot: Slot, node: HeldNode, waiting: Waiting): Promise<void> {
+    slot.progress = waiting.reason;
+    await this.letGo(node, { state: 'aborted' });
+    slot.node = null;
+    this.reopen(slot);
+    this.o.onRefused(waiting);
+  }
+
   private reopen(slot: Slot): void {
+    const { context, pool, request } = this.o;
     slot.bound = false;
+    slot.releaseHolds();
     slot.state = this.o.isGone() ? 'failed' : 'open';
+    if (slot.state === 'open') slot.tenantHold = context.holdForTenant(pool, request(), [slot.label])[0] ?? null;
   }
 
   /** That of the request's other nodes, or of its last attempt unless that was refused for want of capacity. */
@@ -171,13 +183,7 @@ export class SlotFiller {
         slot.state = 'done';
         return;
       case 'aborted':
-        slot.progress = `refused for quota: ${outcome.reason}`;
-        await this.letGo(node, { state: 'aborted' });
-        slot.node = null;
-        this.reopen(slot);
-        slot.tenantHold = context.holdForTenant(pool, request(), [slot.label])[0] ?? null;
-        this.o.onRefused(outcome.reason);
-        return;
+        return this.refused(slot, node, { kind: 'refused', resource: '', scope: 'provider', reason: outcome.reason });
       case 'failed':
         slot.progress = outcome.reason;
         await this.letGo(node, { state: 'failed' });

@@ -29,5 +29,6 @@ export class Slot {
     this.reservation?.release();
     this.reservation = null;
     this.tenantHold?.release();
+    this.tenantHold = null;
   }
 }

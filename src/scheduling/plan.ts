@@ -157,15 +157,9 @@ function whyNotLaunch(label: string, pool: PlanPool, launching: Resources, launc
     return { kind: 'quota', resource: '', reason: "the provider's quota is not known yet" };
   const wanted = plus(launching, need);
   const inPool = shortage(pool.limits, pool.used, wanted);
-  if (inPool) {
-    const reason = `the pool is full: ${describe(inPool)}`;
-    return { kind: 'resource', resource: inPool.resource, scope: 'pool', reason };
-  }
+  if (inPool) return waitingForRoom('pool', inPool);
   const inCloud = shortage(pool.providerLimits, pool.providerUsed, wanted);
-  if (inCloud) {
-    const reason = `the provider's quota is used up: ${describe(inCloud)}`;
-    return { kind: 'resource', resource: inCloud.resource, scope: 'provider', reason };
-  }
+  if (inCloud) return waitingForRoom('provider', inCloud);
   const refused = pool.refusedLately(label);
   if (refused !== null) return { kind: 'refused', resource: '', reason: refused };
   if (launches >= pool.launchesLeft)
@@ -184,6 +178,13 @@ export function competes(made: Plan, pool: PlanPool, waiting: Waiting, openLabel
   });
 }
 
-function describe(s: Shortage): string {
-  return `${s.used} of ${s.limit} ${s.resource} in use, ${s.needed} more needed`;
+export function waitingForRoom(scope: 'pool' | 'provider', short: Shortage): Waiting {
+  const where = scope === 'pool' ? 'the pool is full' : "the provider's quota is used up";
+  const { used, limit, resource, needed } = short;
+  return {
+    kind: 'resource',
+    resource,
+    scope,
+    reason: `${where}: ${used} of ${limit} ${resource} in use, ${needed} more needed`,
+  };
 }

@@ -76,6 +76,7 @@ export interface CloudOptions {
   readonly bootMs: { readonly least: number; readonly most: number };
   readonly onTrace: (text: () => string) => void;
   readonly onFault: (fault: CloudFault) => void;
+  readonly onMade: (cloud: SimulatedCloud, instance: CloudInstance) => void;
   readonly onGone: (cloud: SimulatedCloud, instance: CloudInstance) => void;
 }
 
@@ -235,6 +236,7 @@ export class SimulatedCloud {
       becomes: this.future(now, bootedMs),
     };
     this.there.set(instance.id, instance);
+    this.o.onMade(this, instance);
     return instance;
   }
 

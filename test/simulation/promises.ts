@@ -35,10 +35,12 @@ export interface PromisesOptions {
   readonly shapes: Shapes;
   readonly nowMs: () => number;
   readonly cloudOf: (provider: string) => SimulatedCloud | undefined;
-  /** The most nodes that any launcher may have in the pool by its configuration, and how many more for want of news. */
+  /** The most nodes that any launcher may have in the pool by its configuration, and how many more records for want of news. */
   readonly mostNodes: (provider: string, pool: string) => { readonly limit: number; readonly slack: number };
   /** The most nodes of the tenant, slack included. */
   readonly mostOfTenant: (tenant: string) => number;
+  /** How long one answer of ZooKeeper may take. */
+  readonly slowestMs: number;
   /** Nothing goes wrong in this run but reloads: a launch that has begun ends well. */
   readonly nothingFails: boolean;
   readonly onBroken: (broken: Broken) => void;
@@ -69,6 +71,8 @@ const requestSteps: Readonly<Record<string, readonly string[]>> = {
 };
 
 const lasting = new Set(['init', 'building', 'ready']);
+/** The promise is one launch. */
+const instanceSlack = 0;
 /** Room was made for a request that may have been withdrawn just before. */
 const evictionLagMs = 5000;
 /** So long a pool may be registered without everybody knowing. */
@@ -80,7 +84,7 @@ const isConsumer = (name: string | null): boolean => name !== null && name.start
 export class Promises {
   private readonly o: PromisesOptions;
   private lastWaitingMs = Number.NEGATIVE_INFINITY;
-  /** How far the nodes of a pool have ever gone over its limit. */
+  /** How far the nodes of a pool that have instances have ever gone over its limit. */
   worstOvershoot = 0;
 
   constructor(options: PromisesOptions) {
@@ -206,7 +210,9 @@ export class Promises {
     if (!document) return;
     if (!steps[from!]!.includes(to!)) this.broken('P3', what);
     if (from === 'ready' && to === 'deleting') this.checkStock(before, what);
-    if (this.o.nothingFails && from === 'building' && to !== 'building' && to !== 'ready')
+    // Withdrawn before the cloud has heard of it.
+    const isWithdrawn = to === 'aborted' && externalId(document) === null;
+    if (this.o.nothingFails && from === 'building' && to !== 'building' && to !== 'ready' && !isWithdrawn)
       this.broken('P8', `${what}, where nothing but the configuration had changed`);
   }
 
@@ -250,7 +256,8 @@ export class Promises {
   private checkStock(before: Before, what: string): void {
     const owner = allocatedTo(before.document);
     if (owner !== null && this.o.books.exists(owner)) this.broken('P8', `${what}, which request ${owner} waits for`);
-    if (this.o.nowMs() - this.lastWaitingMs > evictionLagMs)
+    // It is locked, read and written: three answers.
+    if (this.o.nowMs() - this.lastWaitingMs > evictionLagMs + 2 * this.o.slowestMs)
       this.broken('P8', `${what}, for which nobody needs the room`);
   }
 
@@ -275,7 +282,6 @@ export class Promises {
       if (tenant !== null && textOf(node.document, 'tenant_name') === tenant) ofTenant++;
     }
     const { limit, slack } = this.o.mostNodes(provider, pool);
-    this.worstOvershoot = Math.max(this.worstOvershoot, inPool - limit);
     if (inPool > limit + slack)
       this.broken('P7', `${inPool} nodes in pool ${pool} of ${provider}, at most ${limit} and ${slack} are allowed`);
     if (tenant === null) return;
@@ -283,7 +289,26 @@ export class Promises {
     if (ofTenant > mostOf) this.broken('P7', `${ofTenant} nodes of ${tenant}, at most ${mostOf} are allowed`);
   }
 
-  // --- at every instance that goes
+  // --- at every instance that comes or goes
+
+  made(cloud: SimulatedCloud, instance: CloudInstance): void {
+    const provider = instance.metadata['nodepool_provider_name']!;
+    const pool = instance.metadata['nodepool_pool_name']!;
+    const ids = new Set<string>();
+    for (const { metadata } of cloud.instances()) {
+      const id = metadata['nodepool_node_id']!;
+      const isThere = (this.o.books.nodes.get(id)?.document ?? null) !== null;
+      if (isThere && metadata['nodepool_provider_name'] === provider && metadata['nodepool_pool_name'] === pool)
+        ids.add(id);
+    }
+    const { limit } = this.o.mostNodes(provider, pool);
+    this.worstOvershoot = Math.max(this.worstOvershoot, ids.size - limit);
+    if (ids.size > limit + instanceSlack)
+      this.broken(
+        'P7',
+        `${ids.size} nodes of pool ${pool} of ${provider} have instances, at most ${limit} are allowed`,
+      );
+  }
 
   gone(cloud: SimulatedCloud, instance: CloudInstance): void {
     const node = this.o.books.nodeOfInstance.get(instance.id);

@@ -55,15 +55,15 @@ interface Host {
   starts: number;
   /** Since when it runs without a break. */
   runsSinceMs: number;
-  /** Configurations that may still have been in force a moment ago. */
-  readonly plans: { readonly plan: ConfigPlan; untilMs: number }[];
+  /** Since when, and configurations that may still have been in force a moment ago. */
+  readonly plans: { readonly plan: ConfigPlan; readonly sinceMs: number; untilMs: number }[];
 }
 
 const settleLimitMs = 180_000;
 const keptLines = 80;
 /** After a change of the configuration decisions made before it are carried out. */
 const planLagMs = 15_000;
-/** What each further launcher may decide before it has seen what another one has decided: one request. */
+/** So many records each further launcher may write before it has seen what another one has decided: one request. */
 const largestRequest = 3;
 
 export class World {
@@ -117,6 +117,7 @@ export class World {
       cloudOf: (provider) => this.clouds.get(cloudOf(this.scenario, provider)),
       mostNodes: (provider, pool) => this.mostNodes(provider, pool),
       mostOfTenant: (tenant) => this.mostOfTenant(tenant),
+      slowestMs: this.scenario.zkRates.slow > 0 ? this.scenario.slowestMs : 0,
       nothingFails: this.scenario.theme === 'reload' || this.scenario.theme === 'calm',
       onBroken: broken,
     });
@@ -191,6 +192,7 @@ export class World {
         if (this.o.traced) this.line(`${this.time.monotonicMs.toFixed(3)} ${text()}`);
       },
       onFault: (fault: CloudFault) => this.count(`cloud-${fault}`),
+      onMade: (at, instance) => this.promises.made(at, instance),
       onGone: (from, instance) => this.promises.gone(from, instance),
     });
     Object.assign(cloud.rates, plan.rates);
@@ -230,7 +232,7 @@ export class World {
     );
     host.process = launcher;
     host.runsSinceMs = this.time.monotonicMs;
-    host.plans.push({ plan: host.plan, untilMs: Number.POSITIVE_INFINITY });
+    host.plans.push({ plan: host.plan, sinceMs: this.time.monotonicMs, untilMs: Number.POSITIVE_INFINITY });
     launcher.start().catch((error: unknown) => this.startFailed(host, launcher, error));
   }
 
@@ -359,7 +361,7 @@ export class World {
   private reload(host: Host, plan: ConfigPlan): void {
     for (const one of host.plans) one.untilMs = Math.min(one.untilMs, this.time.monotonicMs + planLagMs);
     host.plan = plan;
-    host.plans.push({ plan, untilMs: Number.POSITIVE_INFINITY });
+    host.plans.push({ plan, sinceMs: this.time.monotonicMs, untilMs: Number.POSITIVE_INFINITY });
     this.note(`${host.process.name} reloads ${JSON.stringify(plan)}`);
     host.process.reload(configOf(plan));
   }
@@ -408,9 +410,14 @@ export class World {
     let since: number | null = null;
     for (const host of this.hosts) {
       if (host.process.state !== 'running' || this.partitioned.has(host.process.name)) continue;
-      const found = host.plan.providers.find((p) => p.name === provider);
-      if (!found || (pool !== null && !found.pools.some((p) => p.name === pool))) continue;
-      since = Math.min(since ?? Number.POSITIVE_INFINITY, host.runsSinceMs);
+      let hasSinceMs: number | null = null;
+      for (const { plan, sinceMs } of host.plans.toReversed()) {
+        const found = plan.providers.find((p) => p.name === provider);
+        if (!found || (pool !== null && !found.pools.some((p) => p.name === pool))) break;
+        hasSinceMs = sinceMs;
+      }
+      if (hasSinceMs === null) continue;
+      since = Math.min(since ?? Number.POSITIVE_INFINITY, Math.max(hasSinceMs, host.runsSinceMs));
     }
     return since;
   }

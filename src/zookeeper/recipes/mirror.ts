@@ -99,6 +99,12 @@ export class Mirror<T> {
     return this.toFetch.has(path) || this.fetching.has(path) || (this.expected.get(path)?.events ?? 0) > 0;
   }
 
+  /** Paths of which a change has been announced whose data are still on their way. */
+  *announced(): Iterable<string> {
+    yield* this.toFetch;
+    yield* this.fetching.keys();
+  }
+
   /** Resolves when all that had happened before the call is known, whoever did it; false when that cannot be said. */
   async catchUp(): Promise<boolean> {
     const { walk } = this;
@@ -188,18 +194,18 @@ export class Mirror<T> {
   private async fetch(path: string): Promise<void> {
     if (this.closed) return;
     this.fetching.set(path, (this.fetching.get(path) ?? 0) + 1);
-    try {
-      const entry = await this.reads.get(this.full(path)).finally(() => {
-        const left = this.fetching.get(path)! - 1;
-        if (left > 0) this.fetching.set(path, left);
-        else this.fetching.delete(path);
-      });
-      this.applyRead(path, entry);
-    } catch (error) {
-      if (isAbsent(error)) this.remove(path);
-      // Whatever else it is: the connection has gone, and the walk after the reconnect reads it again.
-      else if (this.o.client.state === 'connected') this.fail(error);
-    }
+    const answer = await this.reads.get(this.full(path)).then(
+      (entry) => ({ entry }),
+      (error: unknown) => ({ error }),
+    );
+    // In the same moment as what it has brought is known: in between the path would seem to be up to date.
+    const left = this.fetching.get(path)! - 1;
+    if (left > 0) this.fetching.set(path, left);
+    else this.fetching.delete(path);
+    if ('entry' in answer) this.applyRead(path, answer.entry);
+    else if (isAbsent(answer.error)) this.remove(path);
+    // Whatever else it is: the connection has gone, and the walk after the reconnect reads it again.
+    else if (this.o.client.state === 'connected') this.fail(answer.error);
   }
 
   private fail(error: unknown): void {
