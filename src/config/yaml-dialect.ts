@@ -67,6 +67,15 @@ function parseFloatText(source: string, fail: Fail): YamlFloat {
   return new YamlFloat(text.startsWith('-') ? -value : value);
 }
 
+/** Python makes a date of it, so the day must exist. */
+function parseTimestamp(source: string, fail: Fail): YamlTimestamp {
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = (source.match(/\d+/g) ?? []).map(Number);
+  const daysOfMonth = new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate();
+  const exists = year >= 1 && month >= 1 && month <= 12 && day >= 1 && day <= daysOfMonth;
+  if (!exists || hour > 23 || minute > 59 || second > 59) fail(`${source} is no date that exists, put it in quotes`);
+  return new YamlTimestamp(source);
+}
+
 const core = 'tag:yaml.org,2002:';
 
 /** How plain scalars get their type. */
@@ -75,7 +84,7 @@ const implicit: ScalarTag[] = [
   { tag: `${core}bool`, default: true, test: patterns.bool, resolve: isTrue },
   { tag: `${core}int`, default: true, test: patterns.int, resolve: parseInteger },
   { tag: `${core}float`, default: true, test: patterns.float, resolve: parseFloatText },
-  { tag: `${core}timestamp`, default: true, test: patterns.timestamp, resolve: (s) => new YamlTimestamp(s) },
+  { tag: `${core}timestamp`, default: true, test: patterns.timestamp, resolve: parseTimestamp },
 ];
 
 /** How scalars with a tag get theirs: `!!float 10`, `!!int "5"`. */
@@ -95,9 +104,15 @@ const explicit: ScalarTag[] = [
     tag: `${core}timestamp`,
     resolve: (s, fail) => {
       if (!patterns.timestamp.test(s)) fail(`${s} is not a time`);
-      return new YamlTimestamp(s);
+      return parseTimestamp(s, fail);
     },
   },
 ];
 
 export const dialect: readonly ScalarTag[] = [...explicit, ...implicit];
+
+/** What a plain scalar is, whatever the parser thinks. */
+export function resolvePlain(source: string, fail: Fail): unknown {
+  const tag = implicit.find(({ test }) => test?.test(source));
+  return tag ? tag.resolve(source, fail, {}) : source;
+}

@@ -1,7 +1,6 @@
 /**
- * Reads a YAML file as PyYAML's safe loader does and remembers where everything stood. What that loader refuses is refused
- * here too; stricter are only containers that contain themselves, `!!set`, `!!omap`, `!!pairs`, and the closing bracket or
- * the content of a flow collection that stands left of its parent.
+ * Reads a YAML file as PyYAML's safe loader does and remembers where everything stood. What is read otherwise is listed with
+ * test/interop/config/yaml.test.ts.
  */
 import {
   type Document,
@@ -18,7 +17,7 @@ import {
 } from 'yaml';
 import { ConfigError } from './errors.ts';
 import { positions, type SourceText } from './source-text.ts';
-import { dialect, YamlFloat, YamlTimestamp } from './yaml-dialect.ts';
+import { dialect, resolvePlain, YamlFloat, YamlTimestamp } from './yaml-dialect.ts';
 
 export interface YamlSource {
   /** Plain maps, lists and scalars, with YamlFloat and YamlTimestamp for those types. */
@@ -36,6 +35,7 @@ export function parseYaml(source: SourceText, file: string): YamlSource {
     throw new ConfigError([{ file, ...at(offset), path: '', message: `YAML: ${message}` }]);
   };
   checkCharacters(source.text, fail);
+  checkVersion(source.text, fail);
   const documents = parseAllDocuments(source.text, {
     version: '1.1',
     schema: 'failsafe',
@@ -67,6 +67,11 @@ function checkCharacters(text: string, fail: Fail): void {
     const code = control[0].charCodeAt(0).toString(16).padStart(4, '0');
     fail(control.index, `the control character U+${code} is not allowed`);
   }
+  const lineBreak = /[\u0085\u2028\u2029]/.exec(text);
+  if (lineBreak) {
+    const code = lineBreak[0].charCodeAt(0).toString(16).padStart(4, '0');
+    fail(lineBreak.index, `the character U+${code} ends a line in YAML 1.1, use a line feed`);
+  }
   let offset = 0;
   let kind: 'token' | 'plain' | 'block' = 'token';
   let afterHeader = false;
@@ -81,6 +86,13 @@ function checkCharacters(text: string, fail: Fail): void {
     kind = 'token';
     if (token !== lexerMarks.document && token !== lexerMarks.flowEnd) offset += token.length;
   }
+}
+
+/** Of the directives before the document. */
+function checkVersion(text: string, fail: Fail): void {
+  const directives = /^(?:(?:[ \t]*(?:#.*)?|%.*)\r?\n)*/.exec(text)?.[0] ?? '';
+  const version = /^%YAML[ \t]+(\d+)\./m.exec(directives);
+  if (version && version[1] !== '1') fail(version.index, 'only version 1 of YAML is known');
 }
 
 /** Tokens that are no part of the text. */
@@ -126,6 +138,7 @@ class Reader {
     }
     const anchor = (node as { anchor?: string }).anchor;
     if (anchor !== undefined) {
+      if (!/^[\w-]+$/.test(anchor)) this.fail(offsetOf(node), `${anchor} can't be the name of an anchor`);
       if (this.anchors.has(anchor)) this.fail(offsetOf(node), `the anchor ${anchor} is defined twice`);
       this.anchors.add(anchor);
     }
@@ -161,6 +174,9 @@ class Reader {
     if (!isScalar(node)) return this.fail(offsetOf(node), 'unexpected content');
     if (node.type === 'PLAIN' && !node.tag && (node.source === '=' || node.source === '<<')) {
       this.fail(offsetOf(node), `${node.source} is not a value, put it in quotes`);
+    }
+    if (node.type === 'PLAIN' && node.tag === '!') {
+      return resolvePlain(node.source ?? '', (message) => this.fail(offsetOf(node), message));
     }
     return node.value;
   }
