@@ -12,6 +12,7 @@ import { ConfigSource } from './config-source.ts';
 import { connect, connectedDaemon } from './connection.ts';
 import { daemonLog, type GlobalOptions, load } from './context.ts';
 import { createAdapter } from './drivers.ts';
+import { optimizeLater } from './engine.ts';
 import {
   bounded,
   daemonStopSignals,
@@ -55,6 +56,7 @@ async function daemon(
   o: GlobalOptions,
   work: (source: ConfigSource, log: Log, stop: StopRequest) => Promise<void>,
 ): Promise<void> {
+  optimizeLater();
   const log = daemonLog(o);
   const source = new ConfigSource({
     paths: [o.config, ...(o.secure === undefined ? [] : [o.secure])],
