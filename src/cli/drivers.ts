@@ -34,7 +34,10 @@ export const driverDefinitions: ReadonlyMap<string, DriverConfigDefinition> = ne
 
 const load: Readonly<Record<string, () => Promise<{ driver: Driver }>>> = {
   fake: () => import('../drivers/fake/index.ts'),
+  kubernetes: () => import('../drivers/kubernetes/index.ts'),
   metastatic: () => import('../drivers/metastatic/index.ts'),
+  openshift: () => import('../drivers/openshift/index.ts'),
+  openshiftpods: () => import('../drivers/openshiftpods/index.ts'),
   static: () => import('../drivers/static/index.ts'),
 };
 

@@ -190,9 +190,31 @@ async function logConsole(o: NodeLaunch, externalId: ExternalId): Promise<void> 
   }
 }
 
-/** Removes what a failed attempt left, so that there are never two instances for one node. False: the launcher stops. */
+/**
+ * Removes what a failed attempt left, so that there are never two instances for one node, and pauses. False: the launcher
+ * stops.
+ */
 async function cleanUp(o: NodeLaunch, failure: ProviderError, attempt: number, notBeforeMs: number): Promise<boolean> {
   const left = (failure.externalId ?? o.node.node.externalId) as ExternalId | null | undefined;
+  if (o.provider.attemptsHaveOwnNames) removeBehind(o, left);
+  else if (!(await removeLeft(o, left))) return false;
+  return pause(o, attempt, Math.max(notBeforeMs, failure.retryAfterMs ?? 0));
+}
+
+/** The next attempt need not wait for it. What is not removed here is found as a leak. */
+function removeBehind(o: NodeLaunch, left: ExternalId | null | undefined): void {
+  if (left === null || left === undefined) return;
+  const release = o.provider.hold();
+  void o.provider
+    .remove(left, { timeoutMs: removalTimeoutMs, signal: o.signal })
+    .catch((error: unknown) => {
+      if (o.signal.aborted) return;
+      o.log.warn({ nodeId: o.node.id, externalId: left, err: error }, 'Removing a failed attempt failed');
+    })
+    .finally(release);
+}
+
+async function removeLeft(o: NodeLaunch, left: ExternalId | null | undefined): Promise<boolean> {
   for (let round = 1; left !== null && left !== undefined; round++) {
     try {
       await o.provider.remove(left, { timeoutMs: removalTimeoutMs, signal: o.signal });
@@ -203,7 +225,7 @@ async function cleanUp(o: NodeLaunch, failure: ProviderError, attempt: number, n
       if (!(await pause(o, round))) return false;
     }
   }
-  return pause(o, attempt, Math.max(notBeforeMs, failure.retryAfterMs ?? 0));
+  return true;
 }
 
 async function pause(o: NodeLaunch, round: number, atLeastMs = 0): Promise<boolean> {

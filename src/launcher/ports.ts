@@ -24,6 +24,8 @@ export interface ProviderPort {
   /** Why it is not running, or ''. */
   readonly stateReason: string;
   readonly inventory: Inventory | undefined;
+  /** What a failed attempt left may still be going when the next one begins. */
+  readonly attemptsHaveOwnNames?: boolean;
   /** Limits of the account less what others use there; null: not known yet. */
   limits(): Resources | null;
   /** `available` speaks of cloud images only; disk images are the launcher's to look up. */

@@ -6,6 +6,7 @@
 import type { PoolLabelConfig, ProviderConfig, Resources } from '../config/model.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Logger } from './logger.ts';
+import type { Trouble } from './trouble.ts';
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -72,15 +73,15 @@ export interface Instance {
   readonly resources: Resources;
 }
 
-/** What a machine waits for before its next step. */
+/** What a machine waits for before its next step; `what` in words, for people. */
 export type Wait =
   /** A listing that began after now (or at all, for the first step). */
   | { readonly kind: 'listing' }
-  | { readonly kind: 'delay'; readonly ms: number }
+  | { readonly kind: 'delay'; readonly ms: number; readonly what?: string }
   /** Its turn by the provider's `rate`: the next step changes something in the cloud. First steps have always waited so. */
   | { readonly kind: 'turn' }
   /** Resolved by the adapter itself (a watch, an operation's end). A rejection is the failure of the machine. */
-  | { readonly kind: 'event'; readonly promise: Promise<void> };
+  | { readonly kind: 'event'; readonly promise: Promise<void>; readonly what?: string };
 
 export type CreateStep<S extends Json> =
   | { readonly done: false; readonly state: S; readonly externalId?: ExternalId; readonly wait: Wait }
@@ -122,6 +123,8 @@ export interface Adapter<S extends Json = Json> {
   readonly listingIntervalMs?: number;
   /** The state of a creation makes repeating it harmless (a token, a name): done when an answer was lost. */
   readonly createIsIdempotent?: boolean;
+  /** What a failed attempt left may still be going when the next one begins: each has names of its own. */
+  readonly attemptsHaveOwnNames?: boolean;
   /** A cloud image that was not there is looked up again after this; default 300,000. */
   readonly imageCheckMs?: number;
 
@@ -155,6 +158,9 @@ export interface Adapter<S extends Json = Json> {
 
   /** The host keys of a new instance could not be read; for drivers whose instances share a machine. */
   unreachable?(externalId: ExternalId, signal: AbortSignal): Promise<void>;
+
+  /** What does not go as it should and is nobody's launch, e.g. a watch that breaks off. */
+  troubles?(): Iterable<Trouble>;
 
   /** Present where nodes are registered, not launched (static). */
   readonly inventory?: Inventory;

@@ -1,19 +1,7 @@
-/** The part of an adapter without a cloud of its own: nothing to list, no quota, no zones, no images. */
+/** Parts of an adapter without a cloud of its own, or whose cloud knows no quota, zones and images. */
 import type { CloudResource, ListedInstance, QuotaLimits } from './adapter.ts';
 
-export abstract class Cloudless {
-  listInstances(): Promise<readonly ListedInstance[]> {
-    return Promise.resolve([]);
-  }
-
-  listResources(): Promise<readonly CloudResource[]> {
-    return Promise.resolve([]);
-  }
-
-  deleteResource(): Promise<void> {
-    return Promise.resolve();
-  }
-
+export abstract class Unlimited {
   quotaLimits(): Promise<QuotaLimits> {
     return Promise.resolve({});
   }
@@ -24,5 +12,20 @@ export abstract class Cloudless {
 
   labelReady(): Promise<boolean> {
     return Promise.resolve(true);
+  }
+}
+
+/** Nothing to list, nothing to delete either. */
+export abstract class Cloudless extends Unlimited {
+  listInstances(): Promise<readonly ListedInstance[]> {
+    return Promise.resolve([]);
+  }
+
+  listResources(): Promise<readonly CloudResource[]> {
+    return Promise.resolve([]);
+  }
+
+  deleteResource(): Promise<void> {
+    return Promise.resolve();
   }
 }

@@ -25,6 +25,7 @@ export function guarded(raw: Adapter, calls: Calls): Adapter {
   return {
     listingIntervalMs: raw.listingIntervalMs ?? 1000,
     createIsIdempotent: raw.createIsIdempotent === true,
+    attemptsHaveOwnNames: raw.attemptsHaveOwnNames === true,
     /** May change while it runs. */
     get imageCheckMs() {
       return raw.imageCheckMs ?? 300_000;
@@ -70,6 +71,7 @@ export function guarded(raw: Adapter, calls: Calls): Adapter {
       calls.bounded('noting an unreachable instance', callBounds.unreachable, signal, (s) =>
         raw.unreachable!(externalId, s),
       ),
+    troubles: () => raw.troubles?.() ?? [],
     ...(inventory ? { inventory: guardedInventory(inventory, calls) } : {}),
   };
 }

@@ -1,5 +1,6 @@
 /** What is wrong with a provider, from what its parts know of themselves. */
 import type { Runtime } from '../runtime.ts';
+import type { Adapter } from './adapter.ts';
 import type { Calls } from './calls.ts';
 import { asProviderError } from './errors.ts';
 import type { ProviderFacts } from './facts.ts';
@@ -18,6 +19,7 @@ interface Condition {
   readonly retryAtMs: number | null;
   readonly calls: Calls;
   /** While it runs. */
+  readonly adapter?: Adapter;
   readonly facts?: ProviderFacts;
   readonly listing?: SharedListing;
   readonly limiter?: RateLimiter;
@@ -73,7 +75,7 @@ export function providerTroubles(c: Condition): Trouble[] {
   }));
 }
 
-function* runningTroubles({ runner, listing, limiter, facts, ratePerSecond }: Condition): Iterable<Trouble> {
+function* runningTroubles({ adapter, runner, listing, limiter, facts, ratePerSecond }: Condition): Iterable<Trouble> {
   const waiting = limiter?.waiting ?? 0;
   const throttle = runner?.throttle;
   if (throttle) {
@@ -85,6 +87,17 @@ function* runningTroubles({ runner, listing, limiter, facts, ratePerSecond }: Co
       sinceMs: throttle.sinceMs,
       hint: 'steps are repeated with growing pauses; lower `rate` of the provider, or ask for a higher limit',
       figures: { nextCallInMs: Math.round(limiter?.pausedForMs ?? 0), waiting },
+    };
+  }
+  const unanswered = runner?.unanswered;
+  if (unanswered) {
+    yield {
+      key: 'unanswered',
+      severity: 'warning',
+      what: 'calls of launches and deletions fail',
+      why: unanswered.message,
+      sinceMs: unanswered.sinceMs,
+      hint: 'they are repeated with growing pauses; does the cloud answer from here, is its certificate good?',
     };
   }
   if (listing?.failure) {
@@ -111,4 +124,5 @@ function* runningTroubles({ runner, listing, limiter, facts, ratePerSecond }: Co
     };
   }
   if (facts) yield* facts.troubles();
+  if (adapter?.troubles) yield* adapter.troubles();
 }

@@ -87,6 +87,11 @@ export class Provider {
     return this.state === 'running' || this.state === 'idle';
   }
 
+  /** What a failed attempt left may still be going when the next one begins. */
+  get attemptsHaveOwnNames(): boolean {
+    return this.parts?.adapter.attemptsHaveOwnNames === true;
+  }
+
   get inventory(): Inventory | undefined {
     return this.parts?.adapter.inventory;
   }

@@ -41,6 +41,8 @@ export interface LaunchMachineOptions extends MachineOptions {
 
 /** The cloud throttles as long as it has said so within this time. */
 const throttleMemoryMs = 60_000;
+/** Calls fail as long as one has within this time, and none has succeeded since. */
+const failureMemoryMs = 120_000;
 /** Steps that are repeated because the cloud was too busy or the network failed, before the machine gives up. */
 const mostRepeats = 8;
 
@@ -48,6 +50,7 @@ export class MachineRunner {
   private readonly o: RunnerOptions;
   private readonly active = new Set<Machine>();
   private idleListeners: (() => void)[] = [];
+  private failing: { readonly message: string; readonly sinceMs: number; readonly lastMs: number } | null = null;
   private throttled: { readonly message: string; readonly sinceMs: number; readonly lastMs: number } | null = null;
 
   constructor(options: RunnerOptions) {
@@ -67,6 +70,12 @@ export class MachineRunner {
     const { throttled } = this;
     const lasts = throttled && this.o.runtime.monotonicMs() - throttled.lastMs <= throttleMemoryMs;
     return lasts || this.o.limiter.pausedForMs > 0 ? throttled : null;
+  }
+
+  /** Steps are repeated since the network or the cloud fails? Since when, and in which words. */
+  get unanswered(): { readonly message: string; readonly sinceMs: number } | null {
+    const { failing } = this;
+    return failing && this.o.runtime.monotonicMs() - failing.lastMs <= failureMemoryMs ? failing : null;
   }
 
   /** What each machine waits for, and since when. */
@@ -171,11 +180,14 @@ export class MachineRunner {
     let backoff: Backoff | null = null;
     for (;;) {
       try {
-        return await machine.step(this.o.stepTimeoutMs, work);
+        const done = await machine.step(this.o.stepTimeoutMs, work);
+        this.failing = null;
+        return done;
       } catch (error) {
         machine.check();
         if (!(error instanceof ProviderError)) throw error;
         if (error.code === 'throttled') this.noteThrottle(error);
+        if (error.code === 'network') this.noteFailure(error);
         const passing = error.code === 'throttled' || (error.code === 'network' && networkToo());
         backoff ??= new Backoff({ runtime: this.o.runtime, firstMs: 250, mostMs: 15_000 });
         if (!passing || backoff.failures >= mostRepeats) throw error;
@@ -195,6 +207,11 @@ export class MachineRunner {
     this.throttled = { message, sinceMs: this.throttle?.sinceMs ?? now, lastMs: now };
   }
 
+  private noteFailure({ message }: ProviderError): void {
+    const now = this.o.runtime.monotonicMs();
+    this.failing = { message, sinceMs: this.unanswered?.sinceMs ?? now, lastMs: now };
+  }
+
   private turn(machine: Machine): Promise<void> {
     machine.note('its turn (rate limit)');
     return this.o.limiter.take(machine.signal);
@@ -206,12 +223,12 @@ export class MachineRunner {
         machine.note('the next listing');
         return this.o.listing.next(machine.signal);
       case 'delay':
-        machine.note(`a delay of ${wait.ms} ms`);
+        machine.note(wait.what ?? `a delay of ${wait.ms} ms`);
         return sleep(this.o.runtime, wait.ms, machine.signal);
       case 'turn':
         return this.turn(machine);
       case 'event':
-        machine.note('an event of the cloud');
+        machine.note(wait.what ?? 'an event of the cloud');
         return machine.until(wait.promise);
     }
   }

@@ -3,13 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { driverDefinitions } from '../../cli/drivers.ts';
 import { loadConfig } from '../../config/load.ts';
 import type { NodepoolConfig, ProviderConfig } from '../../config/model.ts';
-import { fakeConfig } from '../../drivers/fake/config.ts';
 import { driver as fakeDriver } from '../../drivers/fake/index.ts';
-import { metastaticConfig } from '../../drivers/metastatic/config.ts';
 import { driver as metastaticDriver } from '../../drivers/metastatic/index.ts';
-import { staticConfig } from '../../drivers/static/config.ts';
 import { driver as staticDriver } from '../../drivers/static/index.ts';
 import type { Adapter, BackingNodes } from '../../provider/adapter.ts';
 import { isBroken } from '../../records/broken.ts';
@@ -136,12 +134,7 @@ export class Cluster {
   config(text: string): NodepoolConfig {
     const path = join(this.directory, 'nodepool.yaml');
     writeFileSync(path, text);
-    const definitions = new Map([
-      ['fake', fakeConfig],
-      ['metastatic', metastaticConfig],
-      ['static', staticConfig],
-    ]);
-    return loadConfig({ path, env: {}, drivers: definitions }).config;
+    return loadConfig({ path, env: {}, drivers: driverDefinitions }).config;
   }
 
   async launch(

@@ -1,0 +1,224 @@
+/**
+ * What the three drivers have in common: one connection to a cluster, watches, waiting for a pod, deleting an object that is
+ * ours, finding what leaked.
+ */
+import type {
+  AdapterContext,
+  CloudResource,
+  DeleteStep,
+  LaunchSpec,
+  ListedInstance,
+  StepContext,
+  Wait,
+} from '../../provider/adapter.ts';
+import type { PoolLabelConfig, Resources } from '../../config/model.ts';
+import { Unlimited } from '../../provider/cloudless.ts';
+import { CapacityError, ProviderError, TimeoutError } from '../../provider/errors.ts';
+import type { Trouble } from '../../provider/trouble.ts';
+import { ClusterAccess } from './access.ts';
+import { hasStatus } from './api-error.ts';
+import { KubeApi } from './api.ts';
+import { ownMetadata } from './metadata.ts';
+import type { KubeObject } from './objects.ts';
+import { ObjectWatch } from './object-watch.ts';
+import { podCondition } from './pod-status.ts';
+import type { FamilySettings, FamilyLabelSettings } from './config.ts';
+
+/** A deletion under way; `uid` as soon as it is known which object was told to go. */
+export type DeleteState = {
+  readonly id: string;
+  readonly uid: string | null;
+  /** How often it was looked for since. */
+  readonly looks: number;
+};
+
+/** One object and where news of it come from. */
+export interface Place {
+  readonly path: string;
+  readonly name: string;
+  readonly namespace: string | null;
+  readonly watch: ObjectWatch | null;
+}
+
+const podLimitMs = 300_000;
+/** An event may have been missed after all. */
+const safetyLookMs = 15_000;
+const longestLookMs = 5000;
+
+export abstract class ClusterAdapter extends Unlimited {
+  /** Its name tells a repeated creation from another one. */
+  readonly createIsIdempotent = true;
+  readonly attemptsHaveOwnNames = true;
+  protected readonly context: AdapterContext;
+  private readonly watches: ObjectWatch[] = [];
+  private connected: KubeApi | null = null;
+
+  constructor(context: AdapterContext) {
+    super();
+    this.context = context;
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { runtime, env } = this.context;
+    const api = new KubeApi(new ClusterAccess({ context: this.settings.context, env, runtime }), runtime);
+    this.connected = api;
+    await this.connect(api, signal);
+    for (const watch of this.watches) watch.start();
+  }
+
+  async stop(): Promise<void> {
+    for (const watch of this.watches.splice(0)) watch.stop();
+    this.connected?.access.close();
+    this.connected = null;
+  }
+
+  *troubles(): Iterable<Trouble> {
+    for (const watch of this.watches) yield* watch.troubles();
+  }
+
+  async quotaForLabel(label: PoolLabelConfig): Promise<Resources> {
+    return settingsOf(label).resources;
+  }
+
+  async listInstances(signal: AbortSignal): Promise<readonly ListedInstance[]> {
+    const objects = await this.listOwn(signal);
+    return objects.map(({ id, object }) => {
+      const metadata = ownMetadata(object);
+      return { externalId: id, metadata, resources: this.needOf(metadata), native: object };
+    });
+  }
+
+  async listResources(signal: AbortSignal): Promise<readonly CloudResource[]> {
+    const objects = await this.listOwn(signal);
+    return objects.map(({ id, object }) => ({ type: 'node', id, metadata: ownMetadata(object) }));
+  }
+
+  /** First look at the cluster: is it there, does it know us? */
+  protected abstract connect(api: KubeApi, signal: AbortSignal): Promise<void>;
+  /** What carries our mark and was not told to go. */
+  protected abstract listOwn(
+    signal: AbortSignal,
+  ): Promise<readonly { readonly id: string; readonly object: KubeObject }[]>;
+
+  protected get settings(): FamilySettings {
+    return this.context.provider.settings as FamilySettings;
+  }
+
+  protected get api(): KubeApi {
+    if (!this.connected) throw new ProviderError('unknown', 'the driver is not started');
+    return this.connected;
+  }
+
+  /** Everything that carries the provider's name. */
+  protected get ownSelector(): string {
+    return `nodepool_provider_name=${this.context.provider.name}`;
+  }
+
+  /** To be called while connecting, or to be started by the caller. */
+  protected addWatch(api: KubeApi, path: string, what: string, selector = this.ownSelector): ObjectWatch {
+    const { runtime, log, provider } = this.context;
+    const watch = new ObjectWatch({ api, path, what, runtime, log, provider: provider.name, selector });
+    this.watches.push(watch);
+    return watch;
+  }
+
+  protected dropWatch(watch: ObjectWatch): void {
+    const at = this.watches.indexOf(watch);
+    if (at >= 0) this.watches.splice(at, 1);
+    watch.stop();
+  }
+
+  protected mayList(error: unknown, what: string): void {
+    if (!hasStatus(error, 403)) throw error;
+    const { provider, log } = this.context;
+    log.warn({ provider: provider.name, err: error }, `${what} may not be listed: what leaks is not found`);
+  }
+
+  /** Passes once the pod's containers run; how it is otherwise says `wait`. `sinceMs`: when the waiting began. */
+  protected async awaitPod(
+    place: Place,
+    sinceMs: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly machine: string | null } | { readonly wait: Wait }> {
+    const known = place.watch?.live ? place.watch.get(place.name, place.namespace) : undefined;
+    const condition = podCondition(known ?? (await this.api.get(place.path, signal)));
+    if (condition.kind === 'running') return { machine: condition.machine };
+    if (condition.kind === 'failed') throw new ProviderError('status', `pod ${place.name}: ${condition.why}`);
+    const waitedMs = this.context.runtime.nowMs() - sinceMs;
+    if (waitedMs >= podLimitMs) {
+      const why = `pod ${place.name} does not run after ${podLimitMs / 1000} s: ${condition.why}`;
+      throw condition.unschedulable ? new CapacityError(why) : new TimeoutError(why);
+    }
+    const limitMs = Math.min(safetyLookMs, podLimitMs - waitedMs);
+    return { wait: this.news(place, waitedMs, limitMs, signal, `pod ${place.name}: ${condition.why}`) };
+  }
+
+  /** Waits for the next thing to happen to it: told by the watch, or by looking again, more rarely as time goes by. */
+  protected news(place: Place, waitedMs: number, limitMs: number, signal: AbortSignal, what: string): Wait {
+    const { watch } = place;
+    if (watch?.live)
+      return { kind: 'event', promise: watch.changed(place.name, place.namespace, limitMs, signal), what };
+    return { kind: 'delay', ms: Math.min(1000, Math.max(200, waitedMs / 2)), what };
+  }
+
+  /**
+   * One step of a deletion. Only what carries our provider's name is told to go: a name alone proves nothing, somebody else
+   * may have had it first. Ends when the object has gone, however long it takes.
+   */
+  protected async advanceDeleteOf(
+    place: Place,
+    state: DeleteState,
+    { signal, log }: StepContext,
+  ): Promise<DeleteStep<DeleteState>> {
+    if (state.uid !== null && place.watch?.live && place.watch.sawEndOf(state.uid)) return { done: true };
+    const object = await this.find(place, signal);
+    if (!object || (state.uid !== null && object.uid !== state.uid)) return { done: true };
+    const owner = ownMetadata(object)['nodepool_provider_name'];
+    if (owner !== this.context.provider.name) {
+      log.warn(
+        { provider: this.context.provider.name, name: place.name, owner: owner ?? null },
+        'An object is left alone: it is not of this provider',
+      );
+      return { done: true };
+    }
+    if (!object.terminating) {
+      try {
+        await this.api.delete(place.path, object.uid, signal);
+      } catch (error) {
+        if (hasStatus(error, 404)) return { done: true };
+        // Another object has this name by now: it is looked at anew.
+        if (!hasStatus(error, 409)) throw error;
+      }
+    }
+    const looks = state.looks + 1;
+    const what = `${place.name} to be gone`;
+    const wait: Wait = place.watch?.live
+      ? { kind: 'event', promise: place.watch.changed(place.name, place.namespace, safetyLookMs, signal), what }
+      : { kind: 'delay', ms: Math.min(longestLookMs, 500 * looks), what };
+    return { done: false, state: { ...state, uid: object.uid, looks }, wait };
+  }
+
+  /** null: it is not there. */
+  private async find(place: Place, signal: AbortSignal): Promise<KubeObject | null> {
+    const known = place.watch?.live ? place.watch.get(place.name, place.namespace) : undefined;
+    if (known) return known;
+    try {
+      return await this.api.get(place.path, signal);
+    } catch (error) {
+      if (this.isGone(error)) return null;
+      throw error;
+    }
+  }
+
+  protected isGone(error: unknown): boolean {
+    return hasStatus(error, 404);
+  }
+
+  private needOf(metadata: Readonly<Record<string, string>>): Resources {
+    const pool = this.context.provider.pools.get(metadata['nodepool_pool_name'] ?? '');
+    const label = pool?.labels.get(metadata['nodepool_node_label'] ?? '');
+    return label ? settingsOf(label).resources : { instances: 1 };
+  }
+}
+
+export const settingsOf = ({ settings }: LaunchSpec['label']): FamilyLabelSettings => settings as FamilyLabelSettings;

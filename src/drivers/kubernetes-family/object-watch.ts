@@ -1,0 +1,245 @@
+/**
+ * Objects of one kind as the API server reports them: listed once, followed by a watch, resumed where it broke off, listed
+ * again when the server does not remember that place any more (410). Where the right to watch is missing it says so; whoever
+ * waits must ask for himself then.
+ */
+import { onAbort } from '../../provider/signals.ts';
+import { Backoff } from '../../provider/backoff.ts';
+import { asProviderError } from '../../provider/errors.ts';
+import type { Logger } from '../../provider/logger.ts';
+import type { Trouble } from '../../provider/trouble.ts';
+import { type Runtime, sleep } from '../../runtime.ts';
+import { ApiError, hasStatus } from './api-error.ts';
+import type { KubeApi, WatchEvent } from './api.ts';
+import { fields, type KubeObject, readObject, text } from './objects.ts';
+
+export interface ObjectWatchOptions {
+  readonly api: KubeApi;
+  /** Of the collection. */
+  readonly path: string;
+  readonly selector: string;
+  /** Plural, for people. */
+  readonly what: string;
+  readonly provider: string;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+}
+
+/** The server ends a watch after this; one that lasts longer stands still. */
+const watchSeconds = 240;
+const graceMs = 15_000;
+const hastyMs = 1000;
+/** A right that was missing may have been given. */
+const refusedPauseMs = 300_000;
+const rememberedDeletions = 2000;
+
+export class ObjectWatch {
+  private readonly o: ObjectWatchOptions;
+  private readonly stopping = new AbortController();
+  private readonly objects = new Map<string, KubeObject>();
+  private readonly deleted = new Set<string>();
+  private readonly waiters = new Map<string, Set<() => void>>();
+  private readonly backoff: Backoff;
+  private following = false;
+  private trouble: { readonly error: unknown; readonly sinceMs: number } | null = null;
+
+  constructor(options: ObjectWatchOptions) {
+    this.o = options;
+    this.backoff = new Backoff({ runtime: options.runtime, firstMs: 250, mostMs: 30_000 });
+  }
+
+  start(): void {
+    void this.run();
+  }
+
+  stop(): void {
+    this.stopping.abort(new Error('the provider stops'));
+    this.setFollowing(false);
+  }
+
+  /** What it says is what the server says, give or take a moment. */
+  get live(): boolean {
+    return this.following;
+  }
+
+  get(name: string, namespace: string | null = null): KubeObject | undefined {
+    return this.objects.get(keyOf(name, namespace));
+  }
+
+  /** Has the object with this uid ended before our eyes? */
+  sawEndOf(uid: string): boolean {
+    return this.deleted.has(uid);
+  }
+
+  /** Resolves at the object's next change, or when the watch breaks off; also, to be safe, after `limitMs`. */
+  changed(name: string, namespace: string | null, limitMs: number, signal: AbortSignal): Promise<void> {
+    const key = keyOf(name, namespace);
+    return new Promise((resolve) => {
+      const wake = () => {
+        timer.cancel();
+        unfollow();
+        set.delete(wake);
+        if (set.size === 0 && this.waiters.get(key) === set) this.waiters.delete(key);
+        resolve();
+      };
+      const set = this.waiters.get(key) ?? new Set();
+      this.waiters.set(key, set.add(wake));
+      const timer = this.o.runtime.setBackgroundTimer(limitMs, wake);
+      const unfollow = onAbort(signal, wake);
+      if (!this.following || signal.aborted) wake();
+    });
+  }
+
+  *troubles(): Iterable<Trouble> {
+    if (!this.trouble) return;
+    const { what, path } = this.o;
+    const { error, sinceMs } = this.trouble;
+    const refused = hasStatus(error, 403);
+    yield {
+      key: `watch of ${what} at ${path}`,
+      severity: refused ? 'info' : 'warning',
+      what: refused ? `${what} may not be watched` : `${what} can't be watched`,
+      why: asProviderError(error).message,
+      sinceMs,
+      hint: refused
+        ? `they are asked for again and again instead; grant the verbs list and watch on ${what} to save these calls`
+        : 'they are asked for again and again meanwhile; does the API server answer, are the credentials good?',
+      said: true,
+    };
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stopping;
+    let version = '';
+    while (!signal.aborted) {
+      try {
+        if (version === '') version = await this.list();
+        const beganMs = this.o.runtime.monotonicMs();
+        version = await this.follow(version);
+        // A server that ends each watch at once must not be asked all the time.
+        if (this.o.runtime.monotonicMs() - beganMs < hastyMs)
+          await sleep(this.o.runtime, this.backoff.nextMs(), signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        // Gone: the place is forgotten, all of it has to be read again, at once.
+        if (hasStatus(error, 410) && version !== '') {
+          version = '';
+          continue;
+        }
+        // While it is being resumed nothing is missed: the server goes on from that place.
+        if (!(error instanceof ApiError) || error.code !== 'network') version = '';
+        this.setFollowing(false);
+        this.failed(error);
+        const pauseMs = hasStatus(error, 403) ? refusedPauseMs : this.backoff.nextMs();
+        await sleep(this.o.runtime, pauseMs, signal).catch(() => {});
+      }
+    }
+  }
+
+  private async list(): Promise<string> {
+    const { api, path, selector } = this.o;
+    const { items, resourceVersion } = await api.list(path, selector, this.stopping.signal);
+    const before = new Map(this.objects);
+    this.objects.clear();
+    for (const object of items) {
+      const key = keyOf(object.name, object.namespace);
+      this.objects.set(key, object);
+      if (before.get(key)?.resourceVersion !== object.resourceVersion) this.wake(key);
+      if (before.get(key)?.uid === object.uid) before.delete(key);
+    }
+    for (const [key, object] of before) {
+      this.remember(object.uid);
+      this.wake(key);
+    }
+    return resourceVersion;
+  }
+
+  /** Returns the place from which to go on. */
+  private async follow(from: string): Promise<string> {
+    const { api, path, selector, runtime } = this.o;
+    let version = from;
+    const round = new AbortController();
+    const unfollow = onAbort(this.stopping.signal, () => round.abort(this.stopping.signal.reason));
+    const timer = runtime.setBackgroundTimer(watchSeconds * 1000 + graceMs, () =>
+      round.abort(new ApiError('network', 'the watch stands still', { status: 0, reason: '' })),
+    );
+    try {
+      const query = {
+        ...(selector ? { labelSelector: selector } : {}),
+        resourceVersion: version,
+        allowWatchBookmarks: 'true',
+        timeoutSeconds: String(watchSeconds),
+      };
+      const opened = () => {
+        this.setFollowing(true);
+        this.ended();
+      };
+      for await (const event of api.watch(path, query, round.signal, opened)) {
+        this.backoff.reset();
+        version = this.take(event) || version;
+      }
+      return version;
+    } catch (error) {
+      // The rest of the events comes from where it broke off.
+      if (error instanceof ApiError && error.code === 'network' && version !== from) return version;
+      throw error;
+    } finally {
+      timer.cancel();
+      unfollow();
+    }
+  }
+
+  /** Returns the version that it brings to. */
+  private take({ type, object: raw }: WatchEvent): string {
+    if (type === 'ERROR') {
+      const { code, message } = fields(raw);
+      const status = typeof code === 'number' ? code : 0;
+      throw new ApiError('unknown', `the watch was ended: ${text(message)}`, {
+        status,
+        reason: text(fields(raw)['reason']),
+      });
+    }
+    const object = readObject(raw);
+    const key = keyOf(object.name, object.namespace);
+    if (type === 'ADDED' || type === 'MODIFIED') this.objects.set(key, object);
+    if (type === 'DELETED') {
+      this.objects.delete(key);
+      this.remember(object.uid);
+    }
+    if (type !== 'BOOKMARK') this.wake(key);
+    return object.resourceVersion;
+  }
+
+  private remember(uid: string): void {
+    this.deleted.add(uid);
+    if (this.deleted.size > rememberedDeletions)
+      for (const oldest of this.deleted) return void this.deleted.delete(oldest);
+  }
+
+  private wake(key: string): void {
+    for (const wake of [...(this.waiters.get(key) ?? [])]) wake();
+  }
+
+  private setFollowing(following: boolean): void {
+    if (this.following === following) return;
+    this.following = following;
+    if (!following) for (const key of [...this.waiters.keys()]) this.wake(key);
+  }
+
+  private ended(): void {
+    if (!this.trouble) return;
+    this.trouble = null;
+    this.o.log.info({ provider: this.o.provider, what: this.o.what }, 'A watch works again');
+  }
+
+  private failed(error: unknown): void {
+    const { provider, what, log, runtime } = this.o;
+    if (!this.trouble) {
+      const say = hasStatus(error, 403) ? log.info.bind(log) : log.warn.bind(log);
+      say({ provider, what, err: error }, 'A watch failed; objects are asked for one by one meanwhile');
+    }
+    this.trouble = { error, sinceMs: this.trouble?.sinceMs ?? runtime.monotonicMs() };
+  }
+}
+
+const keyOf = (name: string, namespace: string | null): string => (namespace === null ? name : `${namespace}/${name}`);

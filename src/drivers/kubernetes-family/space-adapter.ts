@@ -1,0 +1,205 @@
+/** Nodes that are spaces of their own in a cluster, namespace or project, with an account for the job and perhaps a pod. */
+import type {
+  Adapter,
+  CloudResource,
+  CreateStep,
+  DeleteStep,
+  ExternalId,
+  Instance,
+  LaunchSpec,
+  StepContext,
+} from '../../provider/adapter.ts';
+import { TimeoutError } from '../../provider/errors.ts';
+import { ApiError, hasStatus } from './api-error.ts';
+import { ClusterAdapter, type DeleteState, type Place, settingsOf } from './cluster-adapter.ts';
+import { podManifest, workerName } from './manifests.ts';
+import { launchAnnotation, type NodeMark, nodeMark, ownMetadata } from './metadata.ts';
+import { attemptName } from './attempt-names.ts';
+import { fields, text } from './objects.ts';
+import type { LabelKind } from './config.ts';
+
+/** Steps, in this order; `pod` only where there is one. */
+type CreateState = {
+  readonly step: 'name' | 'space' | 'account' | 'pod' | 'token';
+  readonly name: string;
+  /** Written on the space. */
+  readonly launch: string;
+  /** When the step began, in milliseconds since the epoch. */
+  readonly sinceMs: number;
+  /** Where the pod runs. */
+  readonly machine: string | null;
+};
+
+type State = CreateState | DeleteState;
+
+export interface WorkerToken {
+  readonly token: string;
+  /** PEM in base64. */
+  readonly caCrt: string;
+}
+
+const tokenLimitMs = 30_000;
+/** Rights and the default account of a new space come a moment after it. */
+const settlingMs = 5000;
+const settlingPauseMs = 200;
+
+export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<State> {
+  beginCreate(spec: LaunchSpec): State {
+    const name = attemptName(spec.poolName, spec.nodeId, spec.attempt);
+    const { runtime } = this.context;
+    return { step: 'name', name, launch: runtime.randomHex(16), sinceMs: runtime.nowMs(), machine: null };
+  }
+
+  async advanceCreate(state: State, spec: LaunchSpec, context: StepContext): Promise<CreateStep<State>> {
+    if (!('step' in state)) throw new Error('this is the state of a deletion');
+    const { signal } = context;
+    const kind = settingsOf(spec.label).kind;
+    switch (state.step) {
+      case 'name':
+        // Stored before anything is made: whatever happens, it is known what to delete.
+        return this.next(state, 'space');
+      case 'space':
+        await this.make(state, nodeMark(spec, settingsOf(spec.label), state.launch, context.log), signal);
+        return this.next(state, 'account');
+      case 'account': {
+        const settled = await this.furnish(state, spec, context);
+        if (!settled)
+          return {
+            done: false,
+            state,
+            wait: { kind: 'delay', ms: settlingPauseMs, what: `${state.name} to be usable` },
+          };
+        if (kind !== 'pod') return this.next(state, 'token');
+        const place = this.podPlace(state.name, spec.label.name);
+        const step = { ...state, step: 'pod' as const, sinceMs: this.context.runtime.nowMs() };
+        return { done: false, state: step, wait: this.news(place, 0, 5000, signal, `pod ${place.name} to run`) };
+      }
+      case 'pod': {
+        const end = await this.awaitPod(this.podPlace(state.name, spec.label.name), state.sinceMs, signal);
+        if ('wait' in end) return { done: false, state, wait: end.wait };
+        this.podRuns(state.name);
+        return this.next({ ...state, machine: end.machine }, 'token');
+      }
+      case 'token': {
+        const worker = await this.workerToken(state.name, signal);
+        if (worker) return { done: true, instance: this.instance(state, spec, worker) };
+        const waitedMs = this.context.runtime.nowMs() - state.sinceMs;
+        if (waitedMs > tokenLimitMs) {
+          throw new TimeoutError(`no token for account ${workerName} in ${state.name} after ${tokenLimitMs / 1000} s`);
+        }
+        const ms = Math.min(1000, Math.max(20, waitedMs));
+        return { done: false, state, wait: { kind: 'delay', ms, what: `the token of account ${workerName}` } };
+      }
+    }
+  }
+
+  beginDelete(externalId: ExternalId): State {
+    const id = typeof externalId === 'string' ? externalId : JSON.stringify(externalId);
+    return { id, uid: null, looks: 0 };
+  }
+
+  async advanceDelete(state: State, context: StepContext): Promise<DeleteStep<State>> {
+    if ('step' in state) throw new Error('this is the state of a creation');
+    this.podRuns(state.id);
+    return this.advanceDeleteOf(this.spacePlace(state.id), state, context);
+  }
+
+  async deleteResource({ id }: CloudResource, signal: AbortSignal): Promise<void> {
+    const object = await this.api.get(this.spacePlace(id).path, signal);
+    await this.api.delete(this.spacePlace(id).path, object.uid, signal);
+  }
+
+  protected abstract spacePlace(name: string): Place;
+  protected abstract createSpace(name: string, mark: NodeMark, signal: AbortSignal): Promise<void>;
+  /** Everything that the job's account needs, besides the pod; may be called again. */
+  protected abstract createAccount(name: string, kind: LabelKind, signal: AbortSignal): Promise<void>;
+  /** null: not yet. */
+  protected abstract workerToken(name: string, signal: AbortSignal): Promise<WorkerToken | null>;
+  protected abstract podPlace(space: string, label: string): Place;
+  /** Nothing is awaited in this space any more. */
+  protected abstract podRuns(space: string): void;
+  /** Members of the connection document that are not alike for all. */
+  protected abstract connectionNames(space: string, kind: LabelKind): Readonly<Record<string, string>>;
+
+  /** What is there already was made by an earlier try. */
+  protected async ensure(path: string, body: object, signal: AbortSignal): Promise<void> {
+    try {
+      await this.api.create(path, body, signal);
+    } catch (error) {
+      if (!hasStatus(error, 409)) throw error;
+    }
+  }
+
+  protected async tokenIn(secretPath: string, signal: AbortSignal): Promise<WorkerToken | null> {
+    const { body } = await this.api.get(secretPath, signal);
+    const data = fields(body['data']);
+    const token = Buffer.from(text(data['token']), 'base64').toString('utf8');
+    const caCrt = text(data['ca.crt']);
+    return token && caCrt ? { token, caCrt } : null;
+  }
+
+  private next(state: CreateState, step: CreateState['step']): CreateStep<State> {
+    const sinceMs = this.context.runtime.nowMs();
+    return { done: false, state: { ...state, step, sinceMs }, externalId: state.name, wait: { kind: 'turn' } };
+  }
+
+  private async make({ name, launch }: CreateState, mark: NodeMark, signal: AbortSignal): Promise<void> {
+    try {
+      await this.createSpace(name, mark, signal);
+    } catch (error) {
+      if (!hasStatus(error, 409)) throw error;
+      // Ours, if the answer to an earlier try was lost.
+      const there = await this.api.get(this.spacePlace(name).path, signal);
+      if (there.terminating || ownMetadata(there)[launchAnnotation] !== launch) throw error;
+    }
+  }
+
+  /** False: to be repeated in a moment. */
+  private async furnish(
+    { name, launch, sinceMs }: CreateState,
+    spec: LaunchSpec,
+    { signal, log }: StepContext,
+  ): Promise<boolean> {
+    const settings = settingsOf(spec.label);
+    try {
+      await this.createAccount(name, settings.kind, signal);
+      if (settings.kind === 'pod') {
+        const mark = nodeMark(spec, settings, launch, log);
+        await this.ensure(
+          `/api/v1/namespaces/${name}/pods`,
+          podManifest(spec.label.name, spec.label.name, mark, settings),
+          signal,
+        );
+      }
+      return true;
+    } catch (error) {
+      const early = this.context.runtime.nowMs() - sinceMs < settlingMs;
+      const settling = error instanceof ApiError && error.code !== 'quota' && hasStatus(error, 403, 404);
+      if (early && settling) return false;
+      throw error;
+    }
+  }
+
+  private instance({ name, machine }: CreateState, spec: LaunchSpec, { token, caCrt }: WorkerToken): Instance {
+    const { kind, resources } = settingsOf(spec.label);
+    const { access } = this.api;
+    return {
+      externalId: name,
+      interfaceIp: kind === 'pod' ? spec.label.name : null,
+      metadata: { ...spec.metadata },
+      cloud: this.settings.context,
+      hostId: machine,
+      connectionPort: {
+        ...this.connectionNames(name, kind),
+        namespace: name,
+        host: access.server,
+        skiptls: access.skipsTls,
+        ...(access.skipsTls ? {} : { ca_crt: caCrt }),
+        token,
+        user: workerName,
+        ...(kind === 'pod' ? { pod: spec.label.name } : {}),
+      },
+      resources,
+    };
+  }
+}

@@ -1,0 +1,118 @@
+/** The openshift driver: each node is a project, empty or with a pod in it. */
+import { ProviderError } from '../../provider/errors.ts';
+import { hasStatus } from '../kubernetes-family/api-error.ts';
+import type { KubeApi } from '../kubernetes-family/api.ts';
+import type { Place } from '../kubernetes-family/cluster-adapter.ts';
+import { accountManifest, tokenSecretManifest, workerName } from '../kubernetes-family/manifests.ts';
+import { descriptionOf, type NodeMark, ownMetadata } from '../kubernetes-family/metadata.ts';
+import type { ObjectWatch } from '../kubernetes-family/object-watch.ts';
+import { fields, items, text } from '../kubernetes-family/objects.ts';
+import type { LabelKind } from '../kubernetes-family/config.ts';
+import { SpaceAdapter, type WorkerToken } from '../kubernetes-family/space-adapter.ts';
+
+const projects = '/apis/project.openshift.io/v1/projects';
+const projectRequests = '/apis/project.openshift.io/v1/projectrequests';
+
+export class OpenShiftAdapter extends SpaceAdapter {
+  /** Whoever asks for projects sees no more than these, so each is watched for itself while its pod starts. */
+  private readonly podWatches = new Map<string, ObjectWatch>();
+
+  override async stop(): Promise<void> {
+    this.podWatches.clear();
+    await super.stop();
+  }
+
+  protected async connect(api: KubeApi, signal: AbortSignal): Promise<void> {
+    try {
+      await api.list(projects, '', signal);
+    } catch (error) {
+      if (hasStatus(error, 404)) throw new ProviderError('unknown', 'the cluster has no projects: it is no OpenShift');
+      this.mayList(error, 'Projects');
+    }
+  }
+
+  /** Projects take no labels from a request, so the selector is no help. */
+  protected async listOwn(signal: AbortSignal) {
+    const { items: all } = await this.api.list(projects, '', signal);
+    const { name } = this.context.provider;
+    return all
+      .filter((object) => !object.terminating && ownMetadata(object)['nodepool_provider_name'] === name)
+      .map((object) => ({ id: object.name, object }));
+  }
+
+  protected spacePlace(name: string): Place {
+    return { path: `${projects}/${name}`, name, namespace: null, watch: null };
+  }
+
+  protected podPlace(space: string, label: string): Place {
+    let watch = this.podWatches.get(space);
+    if (!watch) {
+      watch = this.addWatch(this.api, `/api/v1/namespaces/${space}/pods`, `pods of ${space}`);
+      this.podWatches.set(space, watch);
+      watch.start();
+    }
+    return { path: `/api/v1/namespaces/${space}/pods/${label}`, name: label, namespace: space, watch };
+  }
+
+  protected podRuns(space: string): void {
+    const watch = this.podWatches.get(space);
+    if (!watch) return;
+    this.podWatches.delete(space);
+    this.dropWatch(watch);
+  }
+
+  protected async createSpace(name: string, mark: NodeMark, signal: AbortSignal): Promise<void> {
+    const metadata = { name, labels: mark.labels };
+    const request = { apiVersion: 'project.openshift.io/v1', kind: 'ProjectRequest', metadata };
+    await this.api.create(projectRequests, { ...request, description: descriptionOf(mark) }, signal);
+  }
+
+  protected async createAccount(name: string, _kind: LabelKind, signal: AbortSignal): Promise<void> {
+    const core = `/api/v1/namespaces/${name}`;
+    await Promise.all([
+      // Newer versions list no token with an account: it needs a secret of its own.
+      this.ensure(`${core}/serviceaccounts`, accountManifest(), signal).then(() =>
+        this.ensure(`${core}/secrets`, tokenSecretManifest(), signal).catch((error: unknown) => {
+          if (!hasStatus(error, 403)) throw error;
+        }),
+      ),
+      this.ensure(`/apis/authorization.openshift.io/v1/namespaces/${name}/rolebindings`, bindingManifest(name), signal),
+    ]);
+  }
+
+  protected async workerToken(name: string, signal: AbortSignal): Promise<WorkerToken | null> {
+    const secrets = `/api/v1/namespaces/${name}/secrets`;
+    try {
+      const own = await this.tokenIn(`${secrets}/${workerName}`, signal);
+      if (own) return own;
+    } catch (error) {
+      if (!hasStatus(error, 403, 404)) throw error;
+    }
+    const account = await this.api.get(`/api/v1/namespaces/${name}/serviceaccounts/${workerName}`, signal);
+    for (const listed of items(account.body['secrets'])) {
+      const token = await this.tokenIn(`${secrets}/${text(fields(listed)['name'])}`, signal);
+      if (token) return token;
+    }
+    return null;
+  }
+
+  protected connectionNames(): Readonly<Record<string, string>> {
+    return {};
+  }
+
+  /** While a project ends, those who had rights in it are told 403. */
+  protected override isGone(error: unknown): boolean {
+    return hasStatus(error, 403, 404);
+  }
+}
+
+function bindingManifest(project: string): object {
+  return {
+    apiVersion: 'authorization.openshift.io/v1',
+    kind: 'RoleBinding',
+    metadata: { name: 'admin-0' },
+    roleRef: { name: 'admin' },
+    subjects: [{ kind: 'ServiceAccount', name: workerName, namespace: project }],
+    userNames: [`system:serviceaccount:${project}:${workerName}`],
+  };
+}

@@ -1,0 +1,13 @@
+/** The demands that every driver has to meet, for the driver kubernetes on a real API server. */
+import { driverConformance } from '../../src/provider/testing/conformance.ts';
+import { kubernetes, kubernetesBed } from './support/beds.ts';
+import { TestCluster } from './support/cluster.ts';
+
+const cluster = new TestCluster();
+
+driverConformance('kubernetes, with the rights that the Python launcher needs', (runtime) =>
+  kubernetesBed(cluster, kubernetes('kubernetes'), runtime),
+);
+driverConformance('kubernetes, with the right to watch', (runtime) =>
+  kubernetesBed(cluster, kubernetes('admin'), runtime),
+);

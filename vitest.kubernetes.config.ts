@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+/** Suites that need the cluster of ../shared/testbeds/kubernetes; `test/kubernetes/run` starts it. */
+export default defineConfig({
+  test: {
+    include: ['test/kubernetes/**/*.test.ts'],
+    testTimeout: 180_000,
+    hookTimeout: 120_000,
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+});
