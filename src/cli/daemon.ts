@@ -7,7 +7,7 @@ import { systemRuntime } from '../runtime.ts';
 import { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { statsdFromEnvironment } from '../telemetry/statsd.ts';
-import { type Coordinator, startCoordinator } from '../zookeeper/server/coordinator.ts';
+import type { Coordinator } from '../zookeeper/server/coordinator.ts';
 import { ConfigSource } from './config-source.ts';
 import { connect, connectedDaemon } from './connection.ts';
 import { daemonLog, type GlobalOptions, load } from './context.ts';
@@ -78,6 +78,8 @@ async function daemon(
 }
 
 async function openCoordinator(config: NodepoolConfig, log: Log): Promise<Coordinator> {
+  // With its storage it takes longer to load than the launcher, which may have no use for it.
+  const { startCoordinator } = await import('../zookeeper/server/coordinator.ts');
   const running = await startCoordinator({
     ...config.coordinator,
     port: config.coordinator.port ?? 0,

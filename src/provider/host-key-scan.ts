@@ -10,7 +10,6 @@ import { asProviderError } from './errors.ts';
 import { connectToAny, ReachError, resolveName } from './reach.ts';
 import { onAbort } from './signals.ts';
 import { Slots } from './slots.ts';
-import { exchangeKeys } from './ssh-exchange.ts';
 
 export interface ScanTarget {
   readonly address: string;
@@ -121,6 +120,8 @@ export class HostKeyScanner {
   }
 
   private async keys(target: ScanTarget, signal: AbortSignal): Promise<readonly string[]> {
+    // SSH is a tenth of a second of loading, which a launcher that gathers no keys need not spend.
+    const { exchangeKeys } = await import('./ssh-exchange.ts');
     const addresses = await resolveName(target.address, signal);
     const exchange = async (to: readonly string[], types: readonly ServerHostKeyAlgorithm[]) => {
       const socket = await this.connect(to, target.port, signal);
