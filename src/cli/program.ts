@@ -185,9 +185,10 @@ function addNodeCommands(program: Command, globals: () => GlobalOptions, result:
 function addConfigCommands(program: Command, globals: () => GlobalOptions, result: { status: number }): void {
   program
     .command('config-validate')
-    .description('check the configuration')
-    .action(async () => {
-      result.status = (await import('./commands/config.ts')).configValidate(globals());
+    .description('check the configuration, and the secure file where one is given')
+    .option('--strict', 'fail also for warnings and for what only the daemons refuse')
+    .action(async (o: { strict?: boolean }) => {
+      result.status = (await import('./commands/config.ts')).configValidate(globals(), o.strict ?? false);
     });
   program
     .command('config-diff <file>')

@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { type ConfigIssue, formatPath } from './errors.ts';
 import { remarksOn } from './remarks.ts';
-import { findingSeparator } from './schema.ts';
+import { splitFindings } from './schema.ts';
 import { readSource } from './source-text.ts';
 import { parseYaml, type YamlSource } from './yaml.ts';
 
@@ -41,7 +41,7 @@ export class ConfigDocument {
   private issuesOf(issue: z.core.$ZodIssue, at: Path): ConfigIssue[] {
     const path = [...at, ...issue.path];
     if (issue.code !== 'unrecognized_keys') return [this.issue(path, issue.message)];
-    const messages = issue.message.split(findingSeparator);
+    const messages = splitFindings(issue);
     return issue.keys.map((key, index) => this.issue([...path, key], messages[index] ?? issue.message, 'key'));
   }
 }

@@ -12,11 +12,14 @@ export interface ConfigIssue {
 export class ConfigError extends Error {
   readonly code = 'config';
   readonly issues: readonly ConfigIssue[];
+  /** What was remarked besides. */
+  readonly warnings: readonly ConfigIssue[];
 
-  constructor(issues: readonly ConfigIssue[], options?: ErrorOptions) {
+  constructor(issues: readonly ConfigIssue[], options?: ErrorOptions & { readonly warnings?: readonly ConfigIssue[] }) {
     super(issues.map(formatIssue).join('\n'), options);
     this.name = 'ConfigError';
     this.issues = issues;
+    this.warnings = options?.warnings ?? [];
   }
 }
 

@@ -53,7 +53,7 @@ describe('findings', () => {
     [
       'an integer where a float must be',
       'zookeeper-timeout: 10\n',
-      ['nodepool.yaml:1:20: zookeeper-timeout: must be a number with a decimal point (such as 10.0), is the number 10'],
+      ['nodepool.yaml:1:20: zookeeper-timeout: must be a number with a decimal point, is the number 10: write 10.0'],
     ],
     [
       'unknown driver',

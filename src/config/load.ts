@@ -48,7 +48,7 @@ export function validate(o: ConfigFile): Validated {
 /** What the daemons run with. Throws ConfigError. */
 export function loadConfig(o: ConfigFile): Loaded {
   const { config, refusals, warnings } = read(o);
-  if (refusals.length > 0) throw new ConfigError(refusals);
+  if (refusals.length > 0) throw new ConfigError(refusals, { warnings });
   return { config, warnings };
 }
 
@@ -67,7 +67,8 @@ function read(o: ConfigFile): Validated & { readonly config: NodepoolConfig } {
     }
   }
   const errors = [...inOrder(main.errors), ...inOrder(secure?.errors ?? [])];
-  if (!raw || errors.length > 0) throw new ConfigError(errors);
+  const warnings = () => [...inOrder(main.warnings), ...inOrder(secure?.warnings ?? [])];
+  if (!raw || errors.length > 0) throw new ConfigError(errors, { warnings: warnings() });
   const refusals: ConfigIssue[] = [];
   const refuse = (path: readonly PropertyKey[], message: string) => void refusals.push(main.issue(path, message));
   const images = resolveImages(raw.diskimages, refuse);
@@ -84,7 +85,7 @@ function read(o: ConfigFile): Validated & { readonly config: NodepoolConfig } {
   return {
     config: assemble(raw, secrets, labels, images, loaded),
     refusals: inOrder(refusals),
-    warnings: [...inOrder(main.warnings), ...inOrder(secure?.warnings ?? [])],
+    warnings: warnings(),
   };
 }
 
@@ -104,6 +105,10 @@ function parseProviders(main: ConfigDocument, drivers: DriverDefinitions): Parse
       return [];
     }
     const driver = driverOf(provider);
+    if (driver === 'fake' && ![undefined, 'fake'].includes(provider['driver'] as string | undefined)) {
+      const message = `has no effect: a provider whose name begins with 'fake' is always of driver fake`;
+      main.warnings.push(main.issue([...at, 'driver'], message, 'key'));
+    }
     const definition = drivers.get(driver);
     if (!definition) {
       main.error([...at, 'driver'], `unknown driver '${driver}'${didYouMean(driver, drivers.keys())}`);
@@ -142,8 +147,8 @@ function readSecure(secure: ConfigDocument): SecureConfig | null {
   if (isMapping(secure.value)) {
     const known = ['zookeeper-servers', 'zookeeper-tls', 'diskimages'];
     for (const key of Object.keys(secure.value).filter((name) => !known.includes(name))) {
-      const hint = didYouMean(key, known) || ': it belongs into the main file';
-      secure.warnings.push(secure.issue([key], `has no effect in the secure file${hint}`, 'key'));
+      const where = didYouMean(key, known) || ', it belongs into the main file';
+      secure.warnings.push(secure.issue([key], `has no effect in the secure file${where}`, 'key'));
     }
   }
   return secure.parse(secureSchema, secure.value);

@@ -1,7 +1,7 @@
 /** Rules over several keys of a mapping, for validation and for the JSON Schema alike. */
 import { z } from 'zod';
 import { alternatives } from './remarks.ts';
-import { jsonForms, toJsonSchema } from './schema.ts';
+import { findingSeparator, jsonForms, splitFindings, toJsonSchema } from './schema.ts';
 import { isMapping } from './yaml.ts';
 
 /** Exactly one of these keys must be there. */
@@ -63,14 +63,21 @@ function rule<T extends z.ZodObject>(schema: T, added: Rule): T {
 }
 
 /** A mapping of one shape where it has `key`, and of another where it hasn't. */
-export function shapedBy<A extends z.ZodType, B extends z.ZodType>(key: string, having: A, lacking: B) {
+export function shapedBy<A extends z.ZodObject, B extends z.ZodObject>(key: string, having: A, lacking: B) {
   const choose = (value: unknown): A | B => (isMapping(value) && Object.hasOwn(value, key) ? having : lacking);
   const schema = z
     .custom<z.input<A> | z.input<B>>(() => true)
     .transform((value, context): z.output<A> | z.output<B> => {
       const result = choose(value).safeParse(value);
       if (result.success) return result.data;
-      for (const issue of result.error.issues) context.issues.push({ ...issue, input: value } as z.core.$ZodRawIssue);
+      const alien = `does not go together with ${key}`;
+      for (const issue of result.error.issues) {
+        const message =
+          issue.code === 'unrecognized_keys' && issue.path.length === 0 && Object.hasOwn(value, key)
+            ? issue.keys.map((k, at) => (k in lacking.shape ? alien : splitFindings(issue)[at]!)).join(findingSeparator)
+            : issue.message;
+        context.issues.push({ ...issue, message, input: value } as z.core.$ZodRawIssue);
+      }
       return z.NEVER;
     });
   const { in: source } = schema._zod.def;

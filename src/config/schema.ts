@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { type Remark, remarks } from './remarks.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean, hint } from './suggest.ts';
 import { hasOnlyStringKeys, isMapping, unwrap } from './yaml.ts';
 import { YamlFloat } from './yaml-dialect.ts';
 
@@ -37,10 +37,16 @@ export const int = () =>
   ).transform(Number);
 
 /** Integers are none: `10` is refused, `10.0` is not. */
-export const float = () =>
-  custom<YamlFloat>((v) => v instanceof YamlFloat, 'a number with a decimal point (such as 10.0)', {
-    type: 'number',
-  }).transform((v) => v.value);
+export const float = () => {
+  const schema = z.custom<YamlFloat>((v) => v instanceof YamlFloat, {
+    error: ({ input }) => {
+      const remedy = typeof input === 'number' ? `: write ${input}.0` : '';
+      return `${mustBe('a number with a decimal point', input)}${remedy}`;
+    },
+  });
+  jsonForms.set(schema, () => ({ type: 'number' }));
+  return schema.transform((v) => v.value);
+};
 
 /** Integer or float. */
 export const number = () =>
@@ -83,8 +89,8 @@ export const bool = () => z.boolean({ error: (issue) => mustBe('true or false', 
 export const choice = <const T extends readonly [string, ...string[]]>(...words: T) =>
   z.enum(words, {
     error: (issue) => {
-      const hint = typeof issue.input === 'string' ? didYouMean(issue.input, words) : '';
-      return mustBe(words.length === 1 ? `'${words[0]}'` : `one of ${words.join(', ')}`, issue.input) + hint;
+      const near = typeof issue.input === 'string' ? didYouMean(issue.input, words) : '';
+      return mustBe(words.length === 1 ? `'${words[0]}'` : `one of ${words.join(', ')}`, issue.input) + near;
     },
   });
 
@@ -123,6 +129,8 @@ export function mapping<T extends z.ZodType>(item: T) {
 /** Several unknown keys make one finding of the library; who reports them takes it apart at these. */
 export const findingSeparator = '\u0000';
 
+export const splitFindings = (issue: { readonly message: string }): string[] => issue.message.split(findingSeparator);
+
 /** A mapping that takes these keys and no others. */
 export function closed<S extends z.core.$ZodLooseShape>(shape: S) {
   return z.strictObject(shape, { error: (issue) => closedError(issue, Object.keys(shape)) });
@@ -138,13 +146,15 @@ export function open<S extends z.core.$ZodLooseShape, T extends z.ZodType>(shape
 
 function closedError(issue: z.core.$ZodRawIssue, keys: readonly string[]): string {
   if (issue.code !== 'unrecognized_keys') return mustBe('a mapping', issue.input);
-  return issue.keys.map((key) => `unknown key '${key}'${didYouMean(key, keys)}`).join(findingSeparator);
+  return issue.keys.map((key) => `unknown key '${key}'${hint(key, keys)}`).join(findingSeparator);
 }
 
 function describe(value: unknown): string {
   if (value === undefined) return 'missing';
   if (value === null) return 'empty (null)';
-  if (value instanceof YamlFloat) return `the decimal number ${value.value}`;
+  if (value instanceof YamlFloat) {
+    return `the decimal number ${Number.isInteger(value.value) ? value.value.toFixed(1) : value.value}`;
+  }
   if (Array.isArray(value)) return 'a list';
   if (isMapping(value)) return 'a mapping';
   if (value instanceof Uint8Array) return 'binary';

@@ -1,19 +1,36 @@
 /** "Did you mean": the valid word that is nearest to one that isn't. */
 
+/** Where nothing is near, the valid words themselves, unless they are many. */
+export function hint(word: string, valid: readonly string[]): string {
+  const near = didYouMean(word, valid);
+  if (near !== '' || valid.length === 0 || valid.length > mostListed) return near;
+  return valid.length === 1 ? `, valid is ${valid[0]!}` : `, valid are ${valid.join(', ')}`;
+}
+
+const mostListed = 8;
+
 export function didYouMean(word: string, valid: Iterable<string>): string {
   const wanted = normal(word);
   let best: string | null = null;
-  let distance = Math.max(2, Math.ceil(wanted.length / 3)) + 1;
+  let distance = tolerance(wanted) + 1;
   if (wanted.length > 64) return '';
   for (const candidate of valid) {
-    if (Math.abs(candidate.length - wanted.length) >= distance) continue;
-    const d = editDistance(wanted, normal(candidate));
+    const d = distanceOf(wanted, normal(candidate), distance);
     if (d < distance) [best, distance] = [candidate, d];
   }
   return best === null ? '' : `, did you mean '${best}'?`;
 }
 
 const normal = (word: string) => word.toLowerCase().replaceAll('_', '-');
+
+const tolerance = (word: string) => (word.length <= 4 ? 1 : Math.max(2, Math.ceil(word.length / 3)));
+
+/** A word that is longer or shorter by whole parts is near. `most`: what is not nearer than that need not be exact. */
+function distanceOf(wanted: string, candidate: string, most: number): number {
+  if (wanted === candidate) return 0;
+  if (candidate.startsWith(`${wanted}-`) || wanted.startsWith(`${candidate}-`)) return 1;
+  return Math.abs(candidate.length - wanted.length) >= most ? most : editDistance(wanted, candidate);
+}
 
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);

@@ -50,11 +50,29 @@ export function parseYaml(source: SourceText, file: string): YamlSource {
   const faults = documents
     .flatMap((d) => [...d.errors, ...d.warnings.filter((w) => w.code === 'TAG_RESOLVE_FAILED')])
     .sort((a, b) => a.pos[0] - b.pos[0]);
-  if (faults[0]) fail(faults[0].pos[0], faults[0].message);
+  if (faults[0]) fail(faults[0].pos[0], wording(faults[0]));
   if (second) fail(second.range[0], 'the file holds more than one document');
   const reader = new Reader(document, fail);
   const value = document?.contents ? reader.read(document.contents) : null;
   return { value, locate: (path, what = 'value') => at(reader.offsetOf(value, path, what)) };
+}
+
+/** What the parser means, where it speaks of its own terms. */
+function wording({ code, message }: { readonly code: string; readonly message: string }): string {
+  switch (code) {
+    case 'BLOCK_AS_IMPLICIT_KEY':
+      return 'a second colon in one line, or a line that stands too far right: put values with a colon in quotes';
+    case 'MULTILINE_IMPLICIT_KEY':
+      return 'a key must be on one line: a colon is missing before, or a line stands too far right';
+    case 'BAD_INDENT':
+      return 'a bracket is not closed, or something stands too far left or right';
+    case 'BAD_SCALAR_START':
+      return `${message}: put the value in quotes`;
+    case 'TAG_RESOLVE_FAILED':
+      return message.replace(/^Unresolved tag: (?:tag:yaml\.org,2002:)?/, 'unknown tag ');
+    default:
+      return message;
+  }
 }
 
 type Fail = (offset: number, message: string) => never;

@@ -1,6 +1,6 @@
 /** config-validate, config-schema, config-diff. */
 import { type ConfigDifference, configDifference, describeDifference } from '../../config/difference.ts';
-import { ConfigError, formatIssue } from '../../config/errors.ts';
+import { ConfigError, type ConfigIssue, formatIssue } from '../../config/errors.ts';
 import { configJsonSchema } from '../../config/json-schema.ts';
 import { validate } from '../../config/load.ts';
 import { isBroken } from '../../records/broken.ts';
@@ -14,25 +14,48 @@ import { driverDefinitions } from '../drivers.ts';
 import type { Format } from '../output/table.ts';
 import { UserError } from '../user-error.ts';
 
-export function configValidate(o: GlobalOptions): number {
+export function configValidate(o: GlobalOptions, strict: boolean): number {
+  const { lines, status } = judgeConfig({ ...o, env: process.env, strict });
+  for (const line of lines) console.error(line);
+  return status;
+}
+
+interface JudgedConfig {
+  readonly config: string;
+  readonly secure?: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly strict: boolean;
+}
+
+/**
+ * As the Python validator this one judges the form: what only the daemons find is told without failing, unless the judge is
+ * to be strict.
+ */
+export function judgeConfig(o: JudgedConfig): { readonly lines: string[]; readonly status: number } {
   try {
     const { warnings, refusals } = validate({
       path: o.config,
       securePath: o.secure,
-      env: process.env,
+      env: o.env,
       drivers: driverDefinitions,
     });
-    for (const warning of warnings) console.error(`warning: ${formatIssue(warning)}`);
-    // As the Python validator this one judges the form; what only the daemons find is told without failing.
-    for (const refusal of refusals) console.error(`the daemons refuse this: ${formatIssue(refusal)}`);
-    console.error(`${o.config}: the configuration is valid${refusals.length > 0 ? ' but cannot be used' : ''}`);
-    return 0;
+    const but = refusals.length > 0 ? ', but the daemons refuse it' : '';
+    return {
+      lines: [
+        ...warningLines(warnings),
+        ...refusals.map((refusal) => `refused by the daemons: ${formatIssue(refusal)}`),
+        `${o.config}: the configuration is valid${but}`,
+      ],
+      status: o.strict && warnings.length + refusals.length > 0 ? 1 : 0,
+    };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    for (const issue of error.issues) console.error(formatIssue(issue));
-    return 1;
+    return { lines: [...warningLines(error.warnings), ...error.issues.map(formatIssue)], status: 1 };
   }
 }
+
+const warningLines = (warnings: readonly ConfigIssue[]) =>
+  warnings.map((warning) => `warning: ${formatIssue(warning)}`);
 
 export function configSchema(): void {
   console.log(JSON.stringify(configJsonSchema(driverDefinitions), null, 2));
