@@ -45,4 +45,11 @@ export class Index {
     const ids = this.sets.get(key);
     if (ids?.delete(id) && ids.size === 0) this.sets.delete(key);
   }
+
+  /** Most changes leave most keys as they were. */
+  move(id: string, from: string | null | undefined, to: string | null | undefined): void {
+    if (from === to) return;
+    if (typeof from === 'string') this.remove(from, id);
+    if (typeof to === 'string') this.add(to, id);
+  }
 }

@@ -64,10 +64,7 @@ export class NodeView {
     if (before === after) return;
     if (after) this.entries.set(id, after);
     else this.entries.delete(id);
-    if (before?.node !== after?.node) {
-      this.index(before, 'remove');
-      this.index(after, 'add');
-    }
+    if (before?.node !== after?.node) this.reindex(id, before?.node, after?.node);
     this.listeners.call(id, before, after);
   }
 
@@ -116,15 +113,20 @@ export class NodeView {
     return { id, node, version: entry.stat.version, contenders, locked: contenders.size > 0 };
   }
 
-  private index(entry: NodeEntry | undefined, change: 'add' | 'remove'): void {
-    const node = entry?.node;
-    if (!node || isBroken(node)) return;
+  private reindex(id: string, before: NodeEntry['node'] | undefined, after: NodeEntry['node'] | undefined): void {
     const { provider, label, state, allocated } = this.indexes;
-    if (node.provider !== null) provider[change](node.provider, node.id);
-    for (const name of node.labels) label[change](name, node.id);
-    state[change](node.state, node.id);
-    if (node.allocatedTo !== null) allocated[change](node.allocatedTo, node.id);
+    const [was, is] = [readable(before), readable(after)];
+    provider.move(id, was?.provider, is?.provider);
+    state.move(id, was?.state, is?.state);
+    allocated.move(id, was?.allocatedTo, is?.allocatedTo);
+    const [old, now] = [was?.labels ?? [], is?.labels ?? []];
+    for (const name of old) if (!now.includes(name)) label.remove(name, id);
+    for (const name of now) if (!old.includes(name)) label.add(name, id);
   }
+}
+
+function readable(node: NodeEntry['node'] | undefined): NodeRecord | null {
+  return node && !isBroken(node) ? node : null;
 }
 
 function withContender(
@@ -164,8 +166,7 @@ export class RequestView {
       if (isBroken(request)) this.onBroken(paths.request(id), request);
       after = { id, request, version: entry.stat.version };
     }
-    if (before && !isBroken(before.request)) this.states.remove(before.request.state, id);
-    if (after && !isBroken(after.request)) this.states.add(after.request.state, id);
+    this.states.move(id, stateOf(before), stateOf(after));
     if (after) this.entries.set(id, after);
     else this.entries.delete(id);
     this.listeners.call(id, before, after);
@@ -188,6 +189,10 @@ export class RequestView {
   ): () => void {
     return this.listeners.add(listener);
   }
+}
+
+function stateOf(entry: RequestEntry | undefined): string | null {
+  return entry && !isBroken(entry.request) ? entry.request.state : null;
 }
 
 /** Who stands in the lock directories of requests. */
