@@ -2,12 +2,14 @@ import { beforeEach, expect, test } from 'vitest';
 import { newNode, type NodeState, withNodeId } from '../records/node.ts';
 import { statOf } from '../store/testing/stat.ts';
 import { NodeView } from '../store/views.ts';
+import type { Waiting } from '../scheduling/plan.ts';
 import { Eviction } from './eviction.ts';
 import { NodeBooks } from './node-books.ts';
 
 let view: NodeView;
 let evicted: Set<string>;
 let waiting: number;
+let requests: { waiting: Waiting; standsBack: boolean; openLabels: string[] }[];
 let eviction: Eviction;
 let version: number;
 
@@ -16,11 +18,11 @@ const put = (id: string, state: NodeState, pool = 'main') => {
   view.apply(id, { value: withNodeId(newNode({ ...fields, state }, Number(id) * 1000), id), stat: statOf(++version) });
 };
 const lock = (id: string) => view.apply(`${id}/lock/${'f'.repeat(32)}__lock__0000000001`, null);
-const makeRoom = (): string[] => {
-  const requests = Array.from({ length: waiting }, () => ({
-    waiting: { kind: 'resource', resource: 'instances', reason: '' } as const,
-    openLabels: ['b'],
-  }));
+const makeRoom = (what: Partial<Waiting> = {}): string[] => {
+  while (requests.length < waiting) {
+    const waitsFor: Waiting = { kind: 'resource', resource: 'instances', reason: '', ...what };
+    requests.push({ waiting: waitsFor, standsBack: false, openLabels: ['b'] });
+  }
   eviction.makeRoom({
     id: 'pool',
     launches: true,
@@ -40,6 +42,7 @@ beforeEach(() => {
   );
   version = 0;
   waiting = 1;
+  requests = [];
   evicted = new Set();
   const books = new NodeBooks(() => null);
   books.follow(view);
@@ -79,4 +82,19 @@ test('no more than are missing, oldest first, nodes on their way out count', () 
   expect(makeRoom()).toEqual(['1', '2']);
   waiting = 9;
   expect(makeRoom()).toEqual(['1', '2', '3']);
+});
+
+test('one node makes way for a request that the cloud has refused for its quota, and no second one when that was of no use', () => {
+  expect(makeRoom({ kind: 'refused', scope: 'provider' })).toEqual(['1']);
+  expect(makeRoom()).toEqual(['1']);
+  view.apply('1', undefined);
+  expect(makeRoom()).toEqual(['1']);
+});
+
+test('nothing makes way for want of capacity in the cloud, nor for a request that stands back', () => {
+  expect(makeRoom({ kind: 'refused' })).toEqual([]);
+  requests = [
+    { waiting: { kind: 'resource', resource: 'instances', reason: '' }, standsBack: true, openLabels: ['b'] },
+  ];
+  expect(makeRoom()).toEqual([]);
 });

@@ -4,17 +4,25 @@ import type { NodeBooks } from './node-books.ts';
 import type { OwnPool, ServedRequest } from './own-pool.ts';
 
 type Room = Pick<OwnPool, 'providerName' | 'poolName'>;
-type FullPool = Room &
-  Pick<OwnPool, 'id' | 'launches'> & {
-    readonly waiting: Iterable<Pick<ServedRequest, 'waiting' | 'openLabels'>>;
-  };
+type Waits = Pick<ServedRequest, 'waiting' | 'openLabels' | 'standsBack'>;
+type FullPool = Room & Pick<OwnPool, 'id' | 'launches'> & { readonly waiting: Iterable<Waits> };
 type Deletion = Pick<DeletionReconciler, 'isEvicting' | 'evict'>;
+
+interface Demand {
+  readonly missing: number;
+  /** It is the provider's quota that is used up. */
+  readonly inCloud: boolean;
+  /** For whom room is made on suspicion. */
+  readonly refused: Waits | null;
+}
 
 export class Eviction {
   private readonly books: NodeBooks;
   private readonly deletion: Deletion;
   /** Nodes that were told to go, by pool: locked for it, they are no stock any more, and not yet seen to be leaving. */
   private readonly chosen = new Map<string, Set<string>>();
+  /** How many have gone for a request that the cloud has refused: it may have refused it for something else. */
+  private readonly tried = new WeakMap<Waits, number>();
 
   constructor(books: NodeBooks, deletion: Deletion) {
     this.books = books;
@@ -24,13 +32,8 @@ export class Eviction {
   /** `siblings`: the provider's other pools; their stock goes too where it is the provider's quota that is used up. */
   makeRoom(pool: FullPool, siblings: readonly Room[] = []): void {
     if (!pool.launches) return;
-    let missing = 0;
-    let inCloud = false;
-    for (const { waiting, openLabels } of pool.waiting) {
-      if (waiting?.kind !== 'resource') continue;
-      missing += openLabels.length;
-      inCloud ||= waiting.scope === 'provider';
-    }
+    const { inCloud, refused, ...demand } = this.demandOf(pool);
+    let { missing } = demand;
     const rooms = inCloud ? [pool, ...siblings] : [pool];
     for (const room of rooms) missing -= this.books.leavingCount(room.providerName, room.poolName);
     if (missing <= 0) return;
@@ -44,8 +47,27 @@ export class Eviction {
     }
     for (const id of staying.slice(0, Math.max(0, missing - going.size))) {
       going.add(id);
+      if (refused) this.tried.set(refused, (this.tried.get(refused) ?? 0) + 1);
       this.deletion.evict(id);
     }
+  }
+
+  private demandOf(pool: FullPool): Demand {
+    let missing = 0;
+    let inCloud = false;
+    let refused: Waits | null = null;
+    for (const request of pool.waiting) {
+      const { waiting, openLabels, standsBack } = request;
+      if (!waiting || standsBack) continue;
+      if (waiting.kind === 'resource') {
+        missing += openLabels.length;
+        inCloud ||= waiting.scope === 'provider';
+      } else if (waiting.kind === 'refused' && waiting.scope === 'provider') {
+        if ((this.tried.get(request) ?? 0) < openLabels.length) refused ??= request;
+      }
+    }
+    // One by one: what the cloud says next shows whether it has helped.
+    return missing > 0 || !refused ? { missing, inCloud, refused: null } : { missing: 1, inCloud: true, refused };
   }
 
   private goingOf(pool: FullPool, rooms: readonly Room[]): Set<string> {

@@ -137,6 +137,12 @@ export class LaunchContext {
     });
   }
 
+  /** Is somebody at work on that request? */
+  isPending(requestId: string): boolean {
+    const request = this.store.requests.get(requestId)?.request;
+    return request !== undefined && !isBroken(request) && request.state === 'pending';
+  }
+
   buildingFields(pool: OwnPool, label: PoolLabelConfig, image: ResolvedImage | null): NodeFields {
     return {
       state: 'building',

@@ -28,6 +28,7 @@ import { OwnPools } from './own-pools.ts';
 import { Providers } from './providers.ts';
 import { Registry } from './registry.ts';
 import { Statistics } from './statistics.ts';
+import { Standoffs } from './standoffs.ts';
 import { StoreTroubles } from './store-troubles.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -67,6 +68,7 @@ export class Launcher {
   private readonly minReady: MinReadyReconciler;
   private readonly housekeeping: Housekeeping;
   private readonly eviction: Eviction;
+  private readonly standoffs: Standoffs;
   private readonly backing: BackingBrokers;
   private readonly statistics: Statistics | null;
   readonly watchdog: Watchdog;
@@ -191,6 +193,13 @@ export class Launcher {
     });
     this.backing = new BackingBrokers({ store, operations: this.operations, runtime, log, evict });
     this.eviction = new Eviction(this.books, this.deletion);
+    this.standoffs = new Standoffs({
+      store,
+      runtime,
+      log,
+      pools: () => this.pools.all(),
+      onOver: () => this.dispatcher.touchCapacity(),
+    });
     this.lostRequests = new LostRequestReconciler({
       store,
       operations: this.operations,
@@ -268,6 +277,7 @@ export class Launcher {
     this.component = component;
     this.providers.apply(this.config.providers);
     this.lostRequests.resync();
+    this.standoffs.start();
     this.o.log.info({ providers: this.providers.names, version: this.o.version }, 'The launcher has started');
   }
 
@@ -288,6 +298,7 @@ export class Launcher {
     this.o.log.info({}, 'The launcher stops');
     this.housekeeping.stop();
     this.watchdog.stop();
+    this.standoffs.stop();
     this.storeTroubles.close();
     for (const off of this.unfollow) off();
     // Side by side: whoever waits for an answer holds up none of the others.

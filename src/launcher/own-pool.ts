@@ -5,7 +5,7 @@
 import type { PoolConfig, PoolLabelConfig } from '../config/model.ts';
 import type { RequestRecord } from '../records/request.ts';
 import type { ResourceTotal, Resources } from '../records/resources.ts';
-import type { CapacityMemory } from '../scheduling/capacity-memory.ts';
+import type { Avoided, CapacityMemory } from '../scheduling/capacity-memory.ts';
 import { competes, type Plan, type PlanPool, type StockNode, type Waiting } from '../scheduling/plan.ts';
 import type { LabelStatus, RoutingPool } from '../scheduling/routing.ts';
 import type { NodeBooks } from './node-books.ts';
@@ -20,8 +20,17 @@ export interface ServedRequest {
   /** Labels that still need a node. */
   readonly openLabels: readonly string[];
   readonly request: RequestRecord;
+  readonly id: string;
+  /** It has given back what it had, so that earlier ones get what they need (standoffs.ts). */
+  readonly standsBack: boolean;
+  /** It waits for room with part of its nodes in its hands, and nothing of it is under way. */
+  readonly isStuck: boolean;
   /** Its pool has left the configuration. */
   retire(): void;
+  /** Gives back what it has, and waits until all those requests have ended, but not longer than that. */
+  standBack(earlier: readonly string[], forMs: number): void;
+  /** Those that it stands back behind have not ended yet. */
+  mustStandBack(): boolean;
   /** Capacity may have come free for it and those `before` it; false when it still waits. */
   fill(before: readonly ServedRequest[]): boolean;
 }
@@ -120,13 +129,12 @@ export class OwnPool implements RoutingPool, PlanPool {
     return this.config.availabilityZones ?? this.provider.zones() ?? [null];
   }
 
-  refusedLately(name: string): string | null {
+  refusedLately(name: string): Avoided | null {
     const label = this.config.labels.get(name);
     if (!label || !this.launches) return null;
     const { memory, nowMs } = this.o;
     const place = { provider: this.providerName, zone: null, label: name, instanceType: label.instanceType };
-    const avoided = memory.avoided(place, 'quota', nowMs()) ?? memory.nowhere(this.zones, place, nowMs());
-    return avoided?.reason ?? null;
+    return memory.avoided(place, 'quota', nowMs()) ?? memory.nowhere(this.zones, place, nowMs());
   }
 
   get limits(): Resources {

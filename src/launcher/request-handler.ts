@@ -63,6 +63,7 @@ export class RequestHandler implements ServedRequest {
   private ending = false;
   private dropped = false;
   private giveUpReason: string | null = null;
+  private standingBack: { readonly behind: readonly string[]; readonly untilMs: number } | null = null;
 
   constructor(options: HandlerOptions) {
     this.o = options;
@@ -102,6 +103,19 @@ export class RequestHandler implements ServedRequest {
     return this.waitsFor;
   }
 
+  get standsBack(): boolean {
+    return this.standingBack !== null;
+  }
+
+  get isStuck(): boolean {
+    if (this.ending || this.standsBack) return false;
+    if (this.waitsFor?.kind !== 'resource' && this.waitsFor?.kind !== 'refused') return false;
+    return (
+      this.slots.some(({ state }) => state === 'done') &&
+      this.slots.every(({ state }) => state === 'done' || state === 'open')
+    );
+  }
+
   get launching(): number {
     if (this.expected) return this.expected.slots.filter((slot) => slot.kind === 'launch').length;
     return this.slots.filter((slot) => slot.state === 'launching').length;
@@ -116,9 +130,14 @@ export class RequestHandler implements ServedRequest {
   describe(): string[] {
     return this.slots.map((slot) => {
       const node = slot.node ? ` (node ${slot.node.id})` : '';
-      if (slot.state === 'open') return `${slot.label}: waiting: ${this.waitsFor?.reason ?? 'about to be decided'}`;
+      if (slot.state === 'open') return `${slot.label}: waiting: ${this.waitingReason}`;
       return `${slot.label}: ${slot.state}${node}${slot.progress ? `: ${slot.progress}` : ''}`;
     });
+  }
+
+  private get waitingReason(): string {
+    if (this.standsBack) return 'it has given back its nodes, so that earlier requests get their last ones';
+    return this.waitsFor?.reason ?? 'about to be decided';
   }
 
   /** The request is accepted and locked; `created` are the `init` nodes for the launches of the plan, in its order. */
@@ -177,7 +196,7 @@ export class RequestHandler implements ServedRequest {
   fill(before: readonly ServedRequest[] = []): boolean {
     if (this.ending || this.gone || this.openLabels.length === 0) return true;
     const held = this.held;
-    if (!held) return false;
+    if (!held || this.mustStandBack()) return false;
     // The configuration or the limits may have changed since it was accepted.
     const never = refusal(this.request, this.pool);
     if (never !== null) {
@@ -200,6 +219,29 @@ export class RequestHandler implements ServedRequest {
     if (toLaunch.length > 0) void this.createAndLaunch(held, toLaunch);
     this.settle();
     return plan.waiting === null;
+  }
+
+  standBack(earlier: readonly string[], forMs: number): void {
+    this.standingBack = { behind: earlier, untilMs: this.o.runtime.monotonicMs() + forMs };
+    for (const slot of this.slots) {
+      if (slot.state !== 'done') continue;
+      // Nothing ends or is planned until it is done; a node whose lock is lost meanwhile is left to whoever has it then.
+      const given = this.filler.giveBack(slot);
+      slot.state = 'taking';
+      const unlocked = given.catch(() => slot.node?.release());
+      this.guard(
+        slot,
+        unlocked.then(() => this.filler.reset(slot)),
+      );
+    }
+  }
+
+  mustStandBack(): boolean {
+    if (!this.standingBack) return false;
+    const { behind, untilMs } = this.standingBack;
+    if (this.o.runtime.monotonicMs() < untilMs && behind.some((id) => this.o.context.isPending(id))) return true;
+    this.standingBack = null;
+    return false;
   }
 
   /** The request's znode has vanished. Launches under way are finished and become stock. */
@@ -405,19 +447,8 @@ export class RequestHandler implements ServedRequest {
 
   /** Nodes that are good become free stock, the request's lock is let go. */
   private async returnNodes(): Promise<void> {
-    for (const slot of this.slots) await this.returnNode(slot);
+    for (const slot of this.slots) await this.filler.giveBack(slot);
     await this.held!.release();
-  }
-
-  private async returnNode(slot: Slot): Promise<void> {
-    const node = slot.node;
-    if (!node?.held) return;
-    const fromStock = slot.fields.state === undefined;
-    if (slot.state === 'done' && !fromStock) {
-      await node.write({ ...(slot.unwritten ? slot.fields : {}), allocatedTo: null });
-    }
-    await node.release();
-    slot.node = null;
   }
 
   private giveUp(reason: string): void {
@@ -433,7 +464,7 @@ export class RequestHandler implements ServedRequest {
   private async decline(reason: string): Promise<void> {
     const held = this.held!;
     killPoint('before-decline');
-    for (const slot of this.slots) await this.returnNode(slot);
+    for (const slot of this.slots) await this.filler.giveBack(slot);
     const declinedBy = [...new Set([...this.request.declinedBy, this.pool.id])];
     const state = this.o.declinedState(declinedBy);
     this.o.log.warn(
@@ -459,7 +490,7 @@ export class RequestHandler implements ServedRequest {
       for (const slot of this.slots) {
         // A half-launched node is left unlocked in `building`: whoever comes next finds and removes it.
         if (slot.state === 'launching') await slot.node?.release();
-        else await this.returnNode(slot);
+        else await this.filler.giveBack(slot);
       }
       if (!this.gone) await held.update({ state: 'requested', nodes: [] });
       await held.release();

@@ -116,6 +116,27 @@ export class SlotFiller {
     slot.progress = 'ready, launched by a launcher that has gone';
   }
 
+  /** Puts back what the slot has: a good node becomes free stock. */
+  async giveBack(slot: Slot): Promise<void> {
+    const { node } = slot;
+    if (!node?.held) return;
+    const fromStock = slot.fields.state === undefined;
+    if (slot.state === 'done' && !fromStock) {
+      await node.write({ ...(slot.unwritten ? slot.fields : {}), allocatedTo: null });
+    }
+    await node.release();
+    slot.node = null;
+  }
+
+  /** Open again, as if it had never had a node. */
+  reset(slot: Slot): void {
+    slot.node = null;
+    slot.fields = {};
+    slot.unwritten = true;
+    slot.progress = '';
+    this.reopen(slot);
+  }
+
   /** Unlocked, with what there is still to be said about it. */
   async letGo(node: HeldNode, fields: NodeFields): Promise<void> {
     if (!node.held) return;

@@ -14,6 +14,7 @@ export interface Place {
 export type RefusedFor = 'quota' | 'capacity';
 
 export interface Avoided {
+  readonly kind: RefusedFor;
   readonly untilMs: number;
   /** In words, with what the cloud said. */
   readonly reason: string;
@@ -94,7 +95,11 @@ export class CapacityMemory {
   private describe(entry: Entry, place: Place): Avoided {
     const where =
       entry.kind === 'capacity' && place.zone !== null ? `${place.provider} in ${place.zone}` : place.provider;
-    return { untilMs: entry.untilMs, reason: `${where} has just refused for ${entry.kind}: ${entry.said}` };
+    return {
+      kind: entry.kind,
+      untilMs: entry.untilMs,
+      reason: `${where} has just refused for ${entry.kind}: ${entry.said}`,
+    };
   }
 
   private forgetOld(nowMs: number): void {

@@ -2,6 +2,7 @@
  * How a pool would fill the open labels of a request right now: a node of the stock, a launch, or waiting, each with the
  * reason. Pure; the launcher reserves and carries out what it says.
  */
+import type { Avoided } from './capacity-memory.ts';
 import { plus, type ResourceTotal, type Resources, type Shortage, shortage } from '../records/resources.ts';
 
 export interface StockNode {
@@ -24,7 +25,7 @@ export interface PlanPool {
   /** Launches that may be begun beside those under way (max-concurrency); Infinity: no limit. */
   readonly launchesLeft: number;
   /** Why the cloud should not be asked for such a node just now; null: it can be. */
-  refusedLately(label: string): string | null;
+  refusedLately(label: string): Pick<Avoided, 'kind' | 'reason'> | null;
   /** Unallocated, unlocked, not reserved nodes of this pool with the label, oldest first. */
   stock(label: string): Iterable<StockNode>;
 }
@@ -46,7 +47,7 @@ export interface Waiting {
   readonly kind: WaitKind;
   /** Of kind `resource`: its name; else ''. */
   readonly resource: string;
-  /** Of kind `resource`: whose limit is reached. */
+  /** Of kind `resource`: whose limit is reached. `provider` for kind `refused` too, where the cloud has spoken of its quota. */
   readonly scope?: 'pool' | 'provider';
   /** In words. */
   readonly reason: string;
@@ -161,7 +162,10 @@ function whyNotLaunch(label: string, pool: PlanPool, launching: Resources, launc
   const inCloud = shortage(pool.providerLimits, pool.providerUsed, wanted);
   if (inCloud) return waitingForRoom('provider', inCloud);
   const refused = pool.refusedLately(label);
-  if (refused !== null) return { kind: 'refused', resource: '', reason: refused };
+  if (refused !== null) {
+    const scope = refused.kind === 'quota' ? ({ scope: 'provider' } as const) : {};
+    return { kind: 'refused', resource: '', reason: refused.reason, ...scope };
+  }
   if (launches >= pool.launchesLeft)
     return { kind: 'turn', resource: '', reason: 'the provider makes as many nodes at once as max-concurrency allows' };
   return null;
