@@ -272,3 +272,21 @@ test("free nodes of the provider's other pools make way where its quota is used 
   expect(stock().map((node) => node.id)).toEqual([second]);
   expect(cluster.nodes().some((node) => node.id === first)).toBe(false);
 });
+
+test("requests of another pool of the provider do not overtake one that waits for the provider's quota", async () => {
+  const other = pool('', 'other', [label('b')]);
+  const quota = 'fake-cloud: {boot-delay: 0.01, quota: {instances: 3}}';
+  await cluster.launch(file(fakeProvider('cloud', `[${pool('', 'main', [label('a')])}, ${other}]`, quota)));
+  const [first, second] = [await hold('a'), await hold('a')];
+  const large = await cluster.submit({ nodeTypes: ['a', 'a', 'a'] });
+  await cluster.untilState(large, 'pending');
+  await expect.poll(() => cluster.nodes().filter((node) => node.allocatedTo === large).length, patience).toBe(1);
+  await cluster.giveBack(first);
+  const small = await cluster.submit({ nodeTypes: ['b'] });
+  await expect.poll(() => cluster.nodes().filter((node) => node.allocatedTo === large).length, patience).toBe(2);
+  expect(cluster.request(small)!.state).toBe('requested');
+  await cluster.giveBack(second);
+  await cluster.untilState(large, 'fulfilled');
+  await cluster.giveBack(large);
+  await cluster.untilState(small, 'fulfilled');
+});

@@ -51,6 +51,8 @@ interface Holds {
   readonly tenant: readonly Reservation[];
 }
 
+/** So long a request waits for enough hosts to be free by themselves; then those behind it leave it what becomes free. */
+const hostPatienceMs = 60_000;
 /** After a lock attempt that somebody else won, the request is looked at again at its next change or after this. */
 const lostRaceRetryMs = 1000;
 
@@ -62,6 +64,8 @@ export class Dispatcher {
   private readonly queue = new RequestQueue();
   private readonly overTenantLimit = new TenantQueue<OpenRequest>(compareOpen);
   private readonly dirty = new Set<string>();
+  /** Requests that have waited long for hosts, in this pass. They hold none meanwhile, but those behind them do not get any of theirs. */
+  private missingHosts: { readonly pool: OwnPool; readonly labels: readonly string[] }[] = [];
   private readonly declines: KeyedQueue;
   private readonly accepting = new Set<Promise<void>>();
   private allDirty = true;
@@ -224,18 +228,25 @@ export class Dispatcher {
   }
 
   private refillWaiting(): void {
+    const lines = new Map<string, ServedRequest[]>();
     for (const pool of this.pools.values()) {
       if (!pool.paused) continue;
-      const waiting = [...pool.waiting].sort((a, b) => compareRequests(a.request, b.request));
+      const line = lines.get(pool.providerName);
+      if (line) line.push(...pool.waiting);
+      else lines.set(pool.providerName, [...pool.waiting]);
+    }
+    for (const line of lines.values()) {
+      line.sort((a, b) => compareRequests(a.request, b.request));
       // Order among the waiting: who cannot be served keeps those behind it from what it waits for.
       const still: ServedRequest[] = [];
-      for (const handler of waiting) if (!handler.fill(still)) still.push(handler);
+      for (const handler of line) if (!handler.fill(still)) still.push(handler);
     }
   }
 
   private acceptFromFront(): void {
     const woken = new Set(this.overTenantLimit.takeNext());
     for (const open of woken) this.queue.insert(open);
+    this.missingHosts = [];
     if (this.queue.size > 0 && this.pools.size > 0) {
       this.queue.visit((open) => {
         const verdict = this.decide(open);
@@ -254,6 +265,10 @@ export class Dispatcher {
     const short = this.tenantShortage(request, choice.pool);
     if (short) {
       this.overTenantLimit.park(short.tenant, open, short.never);
+      return 'taken';
+    }
+    if (request.tenantName !== null && this.overTenantLimit.isBehind(request.tenantName, open)) {
+      this.overTenantLimit.park(request.tenantName, open, false);
       return 'taken';
     }
     this.open.delete(request.id);
@@ -278,11 +293,13 @@ export class Dispatcher {
   private choose(request: RequestRecord, pools: readonly OwnPool[]): Choice | null {
     let best: (Choice & { stock: number }) | null = null;
     let waiting: Choice | null = null;
+    const missingHosts: OwnPool[] = [];
     for (const pool of pools) {
       // Where nothing is launched, each request counts as one launch.
       if (!pool.launches && pool.launchesLeft <= 0) continue;
       const made = this.o.context.plan(pool, request.nodeTypes, request, undefined);
-      if (pool.isKeptBack(made)) continue;
+      if (made.waiting?.kind === 'host') missingHosts.push(pool);
+      if (pool.isKeptBack(made) || this.takesHosts(pool, made)) continue;
       if (made.waiting) {
         if (mayWait(made)) waiting ??= { pool, plan: made };
         continue;
@@ -290,9 +307,23 @@ export class Dispatcher {
       const stock = made.slots.filter((slot) => slot.kind === 'stock').length;
       if (!best || stock > best.stock) best = { pool, plan: made, stock };
     }
+    const waitedMs = this.o.runtime.nowMs() - (request.createdTime ?? 0) * 1000;
+    if (!best && !waiting && waitedMs > hostPatienceMs) {
+      for (const pool of missingHosts) this.missingHosts.push({ pool, labels: request.nodeTypes });
+    }
     if (best || !waiting || request.requestor !== minReadyRequestor || !isFull(waiting.plan)) return best ?? waiting;
     this.declines.add(request.id);
     return null;
+  }
+
+  /** Would it take a host that a request before it needs? */
+  private takesHosts(pool: OwnPool, { slots }: Plan): boolean {
+    if (pool.launches) return false;
+    const taken = new Set(slots.flatMap((slot) => (slot.kind === 'stock' ? [slot.nodeId] : [])));
+    return this.missingHosts.some(
+      (missing) =>
+        missing.pool === pool && missing.labels.some((label) => [...pool.stock(label)].some(({ id }) => taken.has(id))),
+    );
   }
 
   private hold(request: RequestRecord, { pool, plan }: Choice): Holds {

@@ -239,6 +239,7 @@ export class Launcher {
       sources: [
         this.storeTroubles,
         this.providers,
+        this.pools,
         this.dispatcher,
         this.deletion,
         this.lostRequests,

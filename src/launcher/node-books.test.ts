@@ -111,3 +111,51 @@ test('what is reserved counts once, however often it is released', () => {
   reservation.release();
   expect(books.usedByPool('p', 'one').toObject()).toEqual({});
 });
+
+test('a document that is written again with the same resources frees nothing of its tenant', () => {
+  const view = new NodeView(
+    () => undefined,
+    (error) => {
+      throw error;
+    },
+  );
+  const freed: string[] = [];
+  const books = new NodeBooks(
+    () => need,
+    (tenant) => freed.push(tenant),
+  );
+  books.follow(view);
+  const write = (version: number, cores: number) => {
+    const fields = { provider: 'p', pool: 'one', labels: ['a'], tenantName: 't', resources: { instances: 1, cores } };
+    view.apply('1', { value: withNodeId(newNode({ ...fields, state: 'building' }, 0), '1'), stat: statOf(version) });
+  };
+  write(1, 2);
+  write(2, 2);
+  expect([freed, books.usedByTenant('t').get('cores')]).toEqual([[], 2]);
+  write(3, 1);
+  expect([freed, books.usedByTenant('t').get('cores')]).toEqual([['t'], 1]);
+});
+
+test('of the nodes of a provider those made up to a certain one are counted', () => {
+  const view = new NodeView(
+    () => undefined,
+    (error) => {
+      throw error;
+    },
+  );
+  const books = new NodeBooks(() => need);
+  books.follow(view);
+  const nodes = [
+    ['1', 'p', 'one'],
+    ['2', 'p', 'two'],
+    ['3', 'q', 'one'],
+    ['4', 'p', 'one'],
+    ['5', 'p', 'one'],
+  ] as const;
+  for (const [id, provider, pool] of nodes) {
+    const fields = { provider, pool, labels: ['a'], resources: { instances: 1 } };
+    view.apply(id, { value: withNodeId(newNode({ ...fields, state: 'building' }, 0), id), stat: statOf(1) });
+  }
+  const use = books.usedUpTo('4', 'p', 'one');
+  expect([use.pool.get('instances'), use.provider.get('instances')]).toEqual([2, 3]);
+});

@@ -6,7 +6,14 @@ import type { PoolConfig, PoolLabelConfig } from '../config/model.ts';
 import type { RequestRecord } from '../records/request.ts';
 import type { ResourceTotal, Resources } from '../records/resources.ts';
 import type { Avoided, CapacityMemory } from '../scheduling/capacity-memory.ts';
-import { competes, type Plan, type PlanPool, type StockNode, type Waiting } from '../scheduling/plan.ts';
+import {
+  competes,
+  concernsProvider,
+  type Plan,
+  type PlanPool,
+  type StockNode,
+  type Waiting,
+} from '../scheduling/plan.ts';
 import type { LabelStatus, RoutingPool } from '../scheduling/routing.ts';
 import type { NodeBooks } from './node-books.ts';
 import type { ProviderPort } from './ports.ts';
@@ -21,6 +28,7 @@ export interface ServedRequest {
   readonly openLabels: readonly string[];
   readonly request: RequestRecord;
   readonly id: string;
+  readonly pool: OwnPool;
   /** It has given back what it had, so that earlier ones get what they need (standoffs.ts). */
   readonly standsBack: boolean;
   /** It waits for room with part of its nodes in its hands, and nothing of it is under way. */
@@ -45,6 +53,8 @@ export interface OwnPoolOptions {
   readonly diskImageReady: (image: string) => boolean;
   /** Launches under way in all pools of this launcher at the pool's provider. */
   readonly launchesOfProvider: () => number;
+  /** Waiting requests of all pools of this launcher at the pool's provider. */
+  readonly waitingAtProvider: Set<ServedRequest>;
   readonly memory: CapacityMemory;
   readonly nowMs: () => number;
 }
@@ -111,12 +121,27 @@ export class OwnPool implements RoutingPool, PlanPool {
     return this.waiting.size > 0;
   }
 
+  setWaiting(handler: ServedRequest, waits: boolean): void {
+    for (const set of [this.waiting, this.o.waitingAtProvider]) {
+      if (waits) set.add(handler);
+      else set.delete(handler);
+    }
+  }
+
   /** Would a request with this plan take what a waiting one waits for? */
   isKeptBack(plan: Plan): boolean {
-    for (const { waiting, openLabels } of this.waiting) {
-      if (waiting && competes(plan, this, waiting, openLabels)) return true;
-    }
+    for (const other of this.o.waitingAtProvider) if (this.takesFrom(plan, other)) return true;
     return false;
+  }
+
+  /** Would a request of this pool with this plan take what the other one waits for? */
+  takesFrom(plan: Plan, { pool, waiting, openLabels }: ServedRequest): boolean {
+    if (!waiting) return false;
+    if (pool === this) return competes(plan, this, waiting, openLabels);
+    if (pool.providerName !== this.providerName || !concernsProvider(waiting)) return false;
+    // The stock of one pool is of no use to another one.
+    const inCloud = { ...plan, slots: plan.slots.filter((slot) => slot.kind !== 'stock') };
+    return competes(inCloud, this, waiting, openLabels);
   }
 
   get launchesLeft(): number {

@@ -6,10 +6,11 @@ import type { PoolConfig } from '../config/model.ts';
 import type { Logger } from '../provider/logger.ts';
 import type { ComponentRecord } from '../records/component.ts';
 import type { Runtime } from '../runtime.ts';
+import type { Trouble } from '../provider/trouble.ts';
 import type { CapacityMemory } from '../scheduling/capacity-memory.ts';
 import { ComponentHandle } from '../store/components.ts';
 import type { Store } from '../store/store.ts';
-import { OwnPool } from './own-pool.ts';
+import { OwnPool, type ServedRequest } from './own-pool.ts';
 import type { NodeBooks } from './node-books.ts';
 import type { ProviderPort } from './ports.ts';
 
@@ -30,6 +31,8 @@ export interface OwnPoolsOptions {
 interface Parts {
   readonly pool: OwnPool;
   component: ComponentHandle | null;
+  /** Since when (monotonic) and why it cannot be registered. */
+  failing: { readonly sinceMs: number; readonly why: string } | null;
 }
 
 const registerRetryMs = 1000;
@@ -37,6 +40,9 @@ const registerRetryMs = 1000;
 export class OwnPools {
   private readonly o: OwnPoolsOptions;
   private readonly parts = new Map<string, Parts>();
+  /** Those that have left the configuration and still have launches under way. */
+  private readonly leaving = new Set<OwnPool>();
+  private readonly waiting = new Map<string, Set<ServedRequest>>();
   private stopped = false;
 
   constructor(options: OwnPoolsOptions) {
@@ -80,6 +86,21 @@ export class OwnPools {
     for (const parts of this.parts.values()) this.publish(parts);
   }
 
+  *troubles(): Iterable<Trouble> {
+    for (const { pool, failing } of this.parts.values()) {
+      if (!failing) continue;
+      yield {
+        key: `pool ${pool.providerName} ${pool.poolName}: registration`,
+        severity: 'critical',
+        what: `pool ${pool.poolName} of provider ${pool.providerName} takes no requests: it cannot be registered`,
+        why: failing.why,
+        sinceMs: failing.sinceMs,
+        hint: 'it is tried again every second; see what else is said of ZooKeeper',
+        said: true,
+      };
+    }
+  }
+
   async stop(): Promise<void> {
     this.stopped = true;
     await Promise.allSettled([...this.parts.values()].map(async ({ component }) => component?.unregister()));
@@ -92,11 +113,12 @@ export class OwnPools {
       config,
       books: this.o.books,
       launchesOfProvider: () => this.launchesOf(provider.name),
+      waitingAtProvider: this.waitingAt(provider.name),
       memory: this.o.memory,
       nowMs: () => this.o.runtime.monotonicMs(),
       diskImageReady: (image) => this.o.store.images.mostRecentUpload(provider.name, image) !== undefined,
     });
-    const parts: Parts = { pool, component: null };
+    const parts: Parts = { pool, component: null, failing: null };
     this.parts.set(keyOf(provider.name, config.name), parts);
     void this.register(parts);
   }
@@ -104,7 +126,17 @@ export class OwnPools {
   private launchesOf(provider: string): number {
     let launches = 0;
     for (const { pool } of this.parts.values()) if (pool.providerName === provider) launches += pool.activeLaunches;
+    for (const pool of this.leaving) {
+      if (pool.handlers.size === 0) this.leaving.delete(pool);
+      else if (pool.providerName === provider) launches += pool.activeLaunches;
+    }
     return launches;
+  }
+
+  private waitingAt(provider: string): Set<ServedRequest> {
+    let waiting = this.waiting.get(provider);
+    if (!waiting) this.waiting.set(provider, (waiting = new Set()));
+    return waiting;
   }
 
   private async register(parts: Parts): Promise<void> {
@@ -114,10 +146,13 @@ export class OwnPools {
       const component = await ComponentHandle.register(this.o.store, this.recordOf(pool));
       if (this.stopped || pool.retired) return await component.withdraw();
       parts.component = component;
+      parts.failing = null;
       this.publish(parts);
       this.o.onRegistered(pool);
     } catch (error) {
       if (this.stopped || pool.retired) return;
+      const sinceMs = parts.failing?.sinceMs ?? this.o.runtime.monotonicMs();
+      parts.failing = { sinceMs, why: error instanceof Error ? error.message : String(error) };
       this.o.log.warn({ pool: pool.id, err: error }, 'A pool could not be registered, trying again');
       this.o.runtime.setBackgroundTimer(registerRetryMs, () => void this.register(parts));
     }
@@ -128,6 +163,7 @@ export class OwnPools {
     const component = this.parts.get(key)?.component;
     this.parts.delete(key);
     pool.retired = true;
+    if (pool.handlers.size > 0) this.leaving.add(pool);
     this.o.log.info({ pool: pool.id }, 'A pool has left the configuration');
     component?.withdraw().catch((error: unknown) => {
       this.o.log.warn({ pool: pool.id, err: error }, 'A pool could not be taken from the registry');

@@ -228,3 +228,22 @@ test('hosts of a static provider are kept by its successor, one registration eac
   launcher.reload(cluster.config(file([fakeProvider('cloud', `[${pool('main', ['a'])}]`, quick)])));
   await expect.poll(() => cluster.pools().map((p) => p.provider), patience).toEqual(['cloud']);
 });
+
+test('launches of a pool that has left the configuration count for max-concurrency until they end', async () => {
+  const clock = new CloudClock();
+  clock.standsStill = true;
+  const one = (name: string, labels: string[]) =>
+    file([fakeProvider('cloud', `[${pool(name, labels)}]`, `max-concurrency: 1\n    ${quick}`)]);
+  const launcher = await cluster.launch(one('old', ['a']), adaptersWith(clock.runtime));
+  const first = await cluster.submit({ nodeTypes: ['a'] });
+  await expect.poll(() => cluster.nodes()[0]?.externalId ?? null, patience).not.toBeNull();
+  launcher.reload(cluster.config(one('new', ['b'])));
+  await expect.poll(() => cluster.pools().map((p) => p.name), patience).toEqual(['new']);
+  const second = await cluster.submit({ nodeTypes: ['b'] });
+  const unknown = await cluster.submit({ nodeTypes: ['c'] });
+  await cluster.untilState(unknown, 'failed');
+  expect([cluster.request(second)!.state, cluster.nodes().length]).toEqual(['requested', 1]);
+  clock.standsStill = false;
+  await cluster.untilState(first, 'fulfilled');
+  await cluster.untilState(second, 'fulfilled');
+});

@@ -5,7 +5,7 @@
 import type { Logger } from '../provider/logger.ts';
 import { isBroken } from '../records/broken.ts';
 import type { RequestRecord } from '../records/request.ts';
-import { competes, type Plan, type PlannedSlot, type Waiting } from '../scheduling/plan.ts';
+import { type Plan, type PlannedSlot, type Waiting } from '../scheduling/plan.ts';
 import { refusal } from '../scheduling/routing.ts';
 import { type Runtime, sleep } from '../runtime.ts';
 import { isUncertain } from '../store/certainty.ts';
@@ -204,8 +204,7 @@ export class RequestHandler implements ServedRequest {
       return true;
     }
     const plan = this.o.context.plan(this.pool, this.openLabels, this.request, this.filler.zone);
-    if (before.some((other) => other.waiting && competes(plan, this.pool, other.waiting, other.openLabels)))
-      return false;
+    if (before.some((other) => this.pool.takesFrom(plan, other))) return false;
     if (!this.pool.launches && plan.waiting) {
       void this.handBack(plan.waiting.reason);
       return true;
@@ -302,8 +301,7 @@ export class RequestHandler implements ServedRequest {
   private wait(waiting: Waiting | null): void {
     // A launch that was refused after the end must not keep back other requests.
     this.waitsFor = this.isOver ? null : waiting;
-    if (this.waitsFor) this.pool.waiting.add(this);
-    else this.pool.waiting.delete(this);
+    this.pool.setWaiting(this, this.waitsFor !== null);
   }
 
   private apply(plan: Plan, reservations: readonly Reservation[], launch: (slot: Slot) => void): void {

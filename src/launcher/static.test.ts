@@ -242,3 +242,23 @@ test('a host that has died is noticed when it is wanted, holds up nobody, and se
   await listen(port);
   await cluster.untilState(dead, 'fulfilled');
 });
+
+test('requests for one host do not overtake for ever one for several, which holds none of them', async () => {
+  await cluster.launch(file({ name: 'fake-1' }, { name: 'fake-2' }, { name: 'fake-3', labels: '[b]' }));
+  await registered(['fake-1/0', 'fake-2/0', 'fake-3/0']);
+  const using = await startUsing(await take('a'));
+  const several = await cluster.submit({ nodeTypes: ['a', 'a'], createdTime: Date.now() / 1000 - 61 });
+  const one = await cluster.submit({ nodeTypes: ['a'] });
+  // Of other hosts, and decided after them.
+  await startUsing(await take('b'));
+  expect([cluster.request(several)!.state, cluster.request(one)!.state]).toEqual(['requested', 'requested']);
+  expect(free()).toHaveLength(1);
+  const urgent = await cluster.submit({ nodeTypes: ['a'] }, '100');
+  await cluster.untilState(urgent, 'fulfilled');
+  await using.finish();
+  await (await startUsing(urgent)).finish();
+  await cluster.untilState(several, 'fulfilled');
+  expect(cluster.request(one)!.state).toBe('requested');
+  await (await startUsing(several)).finish();
+  await cluster.untilState(one, 'fulfilled');
+});

@@ -25,6 +25,12 @@ export class TenantQueue<T> {
     list.insert(item);
   }
 
+  /** Is another one of the tenant parked whose turn is before this one's? */
+  isBehind(tenant: string, item: T): boolean {
+    const first = this.waiting.get(tenant)?.first();
+    return first !== undefined && this.compare(first, item) < 0;
+  }
+
   remove(tenant: string | null, item: T): void {
     this.hopeless.delete(item);
     const list = tenant === null ? undefined : this.waiting.get(tenant);

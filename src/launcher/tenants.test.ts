@@ -52,3 +52,21 @@ test('when a large request in front of a small one goes away, the small one is s
   await cluster.consumer.deleteRequest(large);
   await cluster.untilState(next, 'fulfilled');
 });
+
+test('a small request that comes later does not overtake a large one of its tenant', async () => {
+  await launch(3);
+  const [one, two] = [await served('t', 'a'), await served('t', 'a')];
+  await served('t', 'a');
+  const large = await cluster.submit({ nodeTypes: ['a', 'a'], tenantName: 't' });
+  await cluster.giveBack(one);
+  await expect.poll(() => cluster.nodes().length, patience).toBe(2);
+  const small = await cluster.submit({ nodeTypes: ['a'], tenantName: 't' });
+  // What is another tenant's is decided after it.
+  await served('u', 'b');
+  expect(cluster.request(small)!.state).toBe('requested');
+  await cluster.giveBack(two);
+  await cluster.untilState(large, 'fulfilled');
+  expect(cluster.request(small)!.state).toBe('requested');
+  await cluster.giveBack(large);
+  await cluster.untilState(small, 'fulfilled');
+});

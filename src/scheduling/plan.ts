@@ -182,6 +182,11 @@ export function competes(made: Plan, pool: PlanPool, waiting: Waiting, openLabel
   });
 }
 
+/** Is it something that all pools of a provider have together? */
+export function concernsProvider({ kind, scope }: Waiting): boolean {
+  return kind === 'turn' || scope === 'provider';
+}
+
 export function waitingForRoom(scope: 'pool' | 'provider', short: Shortage): Waiting {
   const where = scope === 'pool' ? 'the pool is full' : "the provider's quota is used up";
   const { used, limit, resource, needed } = short;
