@@ -41,6 +41,9 @@ const load: Readonly<Record<string, () => Promise<{ driver: Driver }>>> = {
   static: () => import('../drivers/static/index.ts'),
 };
 
+/** Others are checked, and their providers do not start. */
+export const isBuilt = (driver: string): boolean => Object.hasOwn(load, driver);
+
 export async function createAdapter(
   provider: ProviderConfig,
   runtime: Runtime,

@@ -169,9 +169,12 @@ export function toJsonSchema(schema: z.ZodType): Record<string, unknown> {
   const json = z.toJSONSchema(schema, {
     io: 'input',
     unrepresentable: 'any',
-    override: (context) => {
-      const form = jsonForms.get(context.zodSchema);
-      if (form) Object.assign(context.jsonSchema, form());
+    override: ({ zodSchema, jsonSchema }) => {
+      const form = jsonForms.get(zodSchema);
+      if (form) Object.assign(jsonSchema, form());
+      // The library leaves defaults out where a value is transformed. Ours are what a file would say.
+      const { def } = zodSchema._zod;
+      if (def.type === 'default') jsonSchema.default = structuredClone<typeof jsonSchema.default>(def.defaultValue);
     },
   });
   return Object.fromEntries(Object.entries(json).filter(([key]) => key !== '$schema'));

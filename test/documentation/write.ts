@@ -1,0 +1,11 @@
+/** Writes the pages of the documentation that are made from the source. */
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { configurationReference } from './configuration-reference.ts';
+
+const directory = fileURLToPath(new URL('../../docs/reference/configuration/', import.meta.url));
+
+mkdirSync(directory, { recursive: true });
+const pages = configurationReference();
+for (const name of readdirSync(directory)) if (!pages.has(name)) rmSync(`${directory}${name}`);
+for (const [name, text] of pages) writeFileSync(`${directory}${name}`, text);
