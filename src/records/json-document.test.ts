@@ -47,6 +47,41 @@ describe('what is not touched survives to the digit', () => {
   });
 });
 
+describe('keys are shared among documents', () => {
+  test('that begin alike and go on differently, in any order', () => {
+    const texts = [
+      '{"a": 1, "b": 2}',
+      '{"a": 1, "c": 3}',
+      '{"a": 1}',
+      '{"a": 1, "b": 2, "c": 3}',
+      '{}',
+      '{"ab": 1, "a": 2}',
+      '{"a\\"": 1, "a\\\\": 2, "a": 3}',
+      '{"\u00e9": 1, "": 2, "a": 3}',
+    ];
+    for (let round = 0; round < 3; round++) {
+      for (const text of round === 1 ? [...texts].reverse() : texts) {
+        const document = JsonDocument.parse(text);
+        const expected = JSON.parse(text) as Record<string, unknown>;
+        expect([...document.keys()], text).toEqual(Object.keys(expected));
+        for (const [key, value] of Object.entries(expected)) expect(document.get(key), text).toBe(value);
+        expect(document.has('z')).toBe(false);
+        expect(document.toText()).toBe(text);
+      }
+    }
+  });
+
+  test('not without end: others are read as well when there have been very many', () => {
+    for (let n = 0; n < 5000; n++) {
+      const text = `{"state": "x", "odd-${n}": {"n": ${n}}, "last": ${n}}`;
+      expect(JsonDocument.parse(text).get('last')).toBe(n);
+    }
+    const document = JsonDocument.parse('{"state": "y", "new": 1, "newer": [2]}');
+    expect(document.with({ newest: 3 }).toText()).toBe('{"state": "y", "new": 1, "newer": [2], "newest": 3}');
+    expect(document.get('newer')).toEqual([2]);
+  });
+});
+
 describe('hostile text', () => {
   test.each([
     ['', 0],

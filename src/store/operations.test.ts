@@ -126,6 +126,26 @@ describe('number of transactions', () => {
     expect(side.store.nodes.byState('aborted').has(held.id)).toBe(true);
     expect(side.store.nodes.byState('building').size).toBe(0);
   });
+
+  test('what was written here is neither read nor parsed again, and is what another launcher reads', async () => {
+    const other = await bed.side();
+    const { request, nodes } = await accept(await ask());
+    expect(side.store.nodes.get(nodes[0]!.id)!.node).toBe(nodes[0]!.node);
+    const held = await build(nodes[0]!);
+    await held.write({ externalId: 'i-1', resources: { cores: 2 }, slot: 0, hostKeys: ['ssh-rsa AAAA'] });
+    await side.operations.fulfil(request, [{ held, fields: { state: 'ready' } }], {
+      state: 'fulfilled',
+      nodes: [held.id],
+    });
+    const mine = side.store.nodes.get(held.id)!.node as NodeRecord;
+    expect(mine).toBe(held.node);
+    expect(side.store.requests.get(request.id)!.request).toBe(request.entry.request);
+    await until(() => (other.store.nodes.get(held.id)?.node as NodeRecord | undefined)?.state === 'ready');
+    const theirs = other.store.nodes.get(held.id)!.node as NodeRecord;
+    expect(theirs.document.toText()).toBe(mine.document.toText());
+    expect(theirs).toMatchObject({ id: held.id, externalId: 'i-1', resources: { cores: 2 }, slot: 0, state: 'ready' });
+    expect(theirs).toEqual(mine);
+  });
 });
 
 describe('races', () => {
