@@ -83,6 +83,8 @@ export interface CloudOptions {
 /** Who calls: nothing reaches it any more when it is dead. */
 export interface Caller {
   readonly dead: boolean;
+  /** Resolves at once unless it stands still. */
+  running(): Promise<void>;
 }
 
 const never = (signal: AbortSignal): Promise<never> =>
@@ -182,6 +184,11 @@ export class SimulatedCloud {
 
   /** A call takes time there and back; it is done at the cloud even if its caller has died meanwhile. */
   private async call<T>(what: string, caller: Caller, signal: AbortSignal, work: () => T): Promise<T> {
+    // Whoever stands still hears of it later.
+    return this.perform(what, caller, signal, work).finally(() => caller.running());
+  }
+
+  private async perform<T>(what: string, caller: Caller, signal: AbortSignal, work: () => T): Promise<T> {
     const { time, random } = this.o;
     if (caller.dead) return never(signal);
     await time.sleep(random.between(2, 20));

@@ -100,6 +100,14 @@ export class LauncherProcess {
     this.state = 'ended';
   }
 
+  pause(): void {
+    this.o.runtime.pause();
+  }
+
+  resume(): void {
+    this.o.runtime.resume();
+  }
+
   /** As at SIGKILL: in the middle of whatever it does, nothing of it happens any more. */
   kill(): void {
     this.state = 'ended';

@@ -13,7 +13,7 @@ export type Theme = 'calm' | 'hang' | 'kill' | 'reload' | 'turmoil';
 
 export type Disturbance = { readonly atMs: number } & (
   | { readonly kind: 'expire' | 'cut' | 'die'; readonly who: string }
-  | { readonly kind: 'partition'; readonly who: string; readonly forMs: number }
+  | { readonly kind: 'partition' | 'pause'; readonly who: string; readonly forMs: number }
   | { readonly kind: 'kill' | 'stop'; readonly who: string; readonly forMs: number }
   | { readonly kind: 'leader-change'; readonly forMs: number }
   | { readonly kind: 'reload'; readonly who: string; readonly plan: ConfigPlan }
@@ -81,7 +81,10 @@ export function draw(seed: number): Scenario {
     },
     slowestMs: r.pick([500, 3000, 8000]),
     sessionTimeoutMs: r.whole(4, 8) * 1000,
-    disturbances: drawDisturbances(r, theme, { plan, launchers, clouds, consumers, durationMs }),
+    disturbances: [
+      ...drawDisturbances(r, theme, { plan, launchers, clouds, consumers, durationMs }),
+      ...drawPauses(Random.of(seed, 'pauses'), theme, launchers, durationMs),
+    ].sort((a, b) => a.atMs - b.atMs),
     durationMs,
   };
 }
@@ -211,7 +214,18 @@ function drawDisturbances(r: Random, theme: Theme, cast: Cast): Disturbance[] {
       if (r.chance(0.15)) found.push({ atMs: r.between(2000, durationMs), kind: 'die', who: name });
     }
   }
-  return found.sort((a, b) => a.atMs - b.atMs);
+  return found;
+}
+
+/** A launcher stands still, for less or for longer than its session. */
+function drawPauses(r: Random, theme: Theme, launchers: Scenario['launchers'], durationMs: number): Disturbance[] {
+  if (theme !== 'turmoil' || !r.chance(0.4)) return [];
+  return Array.from({ length: r.whole(1, 3) }, () => ({
+    kind: 'pause',
+    who: r.pick(launchers).hostname,
+    atMs: r.between(2000, durationMs),
+    forMs: r.between(500, 15_000),
+  }));
 }
 
 function drawReload(r: Random, atMs: number, who: string, plan: ConfigPlan): Disturbance {

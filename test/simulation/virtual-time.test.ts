@@ -63,6 +63,25 @@ test('a process counts whole milliseconds, and nothing happens to a dead one', a
   expect(seen).toEqual(['1', '2']);
 });
 
+test('a process that stands still does nothing, and what is due later in its order when it goes on', async () => {
+  const time = new VirtualTime();
+  const runtime = new ProcessRuntime(time, new Random(1));
+  const seen: string[] = [];
+  const at = (what: string) => () => seen.push(`${what} ${time.monotonicMs}`);
+  runtime.setTimer(5, at('first'));
+  runtime.setTimer(6, at('second'));
+  const cancelled = runtime.setTimer(7, at('cancelled'));
+  runtime.setTimer(50, at('later'));
+  runtime.pause();
+  void runtime.running().then(at('goes on'));
+  time.after(20, () => {
+    cancelled.cancel();
+    runtime.resume();
+  });
+  await time.runUntil(100);
+  expect(seen).toEqual(['goes on 20', 'first 20', 'second 20', 'later 50']);
+});
+
 test('streams of chance are repeated by seed and name, and differ between both', () => {
   const first = (seed: number, name: string) => Array.from({ length: 5 }, Random.of(seed, name).next);
   expect(first(3, 'a')).toEqual(first(3, 'a'));

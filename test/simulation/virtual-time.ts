@@ -147,6 +147,8 @@ export class ProcessRuntime implements Runtime {
   private readonly chance: Random;
   private readonly skewMs: number;
   private readonly precise: boolean;
+  /** What would have happened while it stands still, in its order; null: it runs. */
+  private held: (() => void)[] | null = null;
 
   constructor(time: VirtualTime, chance: Random, options: ProcessRuntimeOptions = {}) {
     this.time = time;
@@ -159,6 +161,23 @@ export class ProcessRuntime implements Runtime {
     this.dead = true;
   }
 
+  /** As at SIGSTOP: its clocks go on, it does nothing. */
+  pause(): void {
+    this.held ??= [];
+  }
+
+  /** As at SIGCONT: what has become due meanwhile happens now. */
+  resume(): void {
+    const held = this.held ?? [];
+    this.held = null;
+    for (const callback of held) this.time.after(0, () => this.call(callback));
+  }
+
+  /** Resolves when it runs. */
+  running(): Promise<void> {
+    return this.held ? new Promise((resolve) => this.held!.push(resolve)) : Promise.resolve();
+  }
+
   nowMs(): number {
     return Math.round(this.time.nowMs + this.skewMs);
   }
@@ -169,13 +188,28 @@ export class ProcessRuntime implements Runtime {
 
   setTimer(delayMs: number, callback: () => void): Timer {
     const wholeMs = this.precise ? delayMs : Math.max(1, Math.trunc(delayMs));
-    return this.time.after(wholeMs, () => {
-      if (!this.dead) callback();
-    });
+    let isOff = false;
+    const timer = this.time.after(wholeMs, () =>
+      this.call(() => {
+        if (!isOff) callback();
+      }),
+    );
+    return {
+      cancel: () => {
+        isOff = true;
+        timer.cancel();
+      },
+    };
   }
 
   setBackgroundTimer(delayMs: number, callback: () => void): Timer {
     return this.setTimer(delayMs, callback);
+  }
+
+  private call(callback: () => void): void {
+    if (this.dead) return;
+    if (this.held) this.held.push(callback);
+    else callback();
   }
 
   random(): number {

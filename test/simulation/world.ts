@@ -313,6 +313,9 @@ export class World {
       case 'partition':
         this.partition(d.who, d.forMs);
         return;
+      case 'pause':
+        this.pause(d);
+        return;
       case 'leader-change':
         this.zk.changeLeader(d.forMs);
         return;
@@ -374,8 +377,17 @@ export class World {
     this.time.after(forMs, () => this.heal(client));
   }
 
+  private pause({ who, forMs }: Extract<Disturbance, { readonly kind: 'partition' | 'pause' }>): void {
+    const { process: launcher } = this.hostOf(who);
+    if (launcher.state !== 'running') return;
+    this.note(`${launcher.name} stands still`);
+    launcher.pause();
+    this.partition(who, forMs);
+  }
+
   private heal(client: string): void {
     if (!this.partitioned.delete(client)) return;
+    this.hosts.find(({ process: launcher }) => launcher.name === client)?.process.resume();
     const isDead =
       this.consumers.get(client)?.ended === true ||
       this.hosts.every(({ process: launcher }) => launcher.name !== client) === !this.consumers.has(client);
