@@ -16,6 +16,18 @@ import { PermanentError } from '../provider/errors.ts';
 import type { Logger } from '../provider/logger.ts';
 import type { Runtime } from '../runtime.ts';
 
+const load: Readonly<Record<string, () => Promise<{ driver: Driver }>>> = {
+  fake: () => import('../drivers/fake/index.ts'),
+  kubernetes: () => import('../drivers/kubernetes/index.ts'),
+  metastatic: () => import('../drivers/metastatic/index.ts'),
+  openshift: () => import('../drivers/openshift/index.ts'),
+  openshiftpods: () => import('../drivers/openshiftpods/index.ts'),
+  static: () => import('../drivers/static/index.ts'),
+};
+
+/** Others are checked, and their providers do not start. */
+export const isBuilt = (driver: string): boolean => Object.hasOwn(load, driver);
+
 export const driverDefinitions: ReadonlyMap<string, DriverConfigDefinition> = new Map(
   [
     awsConfig,
@@ -29,20 +41,22 @@ export const driverDefinitions: ReadonlyMap<string, DriverConfigDefinition> = ne
     openshiftpodsConfig,
     openstackConfig,
     staticConfig,
-  ].map((definition) => [definition.name, definition]),
+  ].map((definition) => [definition.name, isBuilt(definition.name) ? definition : announced(definition)]),
 );
 
-const load: Readonly<Record<string, () => Promise<{ driver: Driver }>>> = {
-  fake: () => import('../drivers/fake/index.ts'),
-  kubernetes: () => import('../drivers/kubernetes/index.ts'),
-  metastatic: () => import('../drivers/metastatic/index.ts'),
-  openshift: () => import('../drivers/openshift/index.ts'),
-  openshiftpods: () => import('../drivers/openshiftpods/index.ts'),
-  static: () => import('../drivers/static/index.ts'),
-};
-
-/** Others are checked, and their providers do not start. */
-export const isBuilt = (driver: string): boolean => Object.hasOwn(load, driver);
+/** Whoever configures a provider of that driver hears that it will not start. */
+function announced(definition: DriverConfigDefinition): DriverConfigDefinition {
+  return {
+    ...definition,
+    load: (parsed, context) => {
+      context.warn(
+        ['driver'],
+        `the driver ${definition.name} is not built yet: the provider is checked, and does not start`,
+      );
+      return definition.load(parsed, context);
+    },
+  };
+}
 
 export async function createAdapter(
   provider: ProviderConfig,

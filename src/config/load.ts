@@ -55,6 +55,7 @@ export function loadConfig(o: ConfigFile): Loaded {
 function read(o: ConfigFile): Validated & { readonly config: NodepoolConfig } {
   const main = new ConfigDocument(o.path, o.env);
   const raw = main.parse(globalSchema, main.value);
+  if (isMapping(main.value)) warnOfDuplicates(main, main.value, []);
   const providers = parseProviders(main, o.drivers);
   const secure = o.securePath === undefined ? null : new ConfigDocument(o.securePath, o.env);
   const secrets = secure && readSecure(secure);
@@ -114,9 +115,30 @@ function parseProviders(main: ConfigDocument, drivers: DriverDefinitions): Parse
       main.error([...at, 'driver'], `unknown driver '${driver}'${didYouMean(driver, drivers.keys())}`);
       return [];
     }
+    warnOfDuplicates(main, provider, at);
     const parsed = main.parse<z.ZodType>(definition.schema, provider, at);
     return parsed === null ? [] : [{ definition, parsed, at }];
   });
+}
+
+/** Of several things of one name in a list the last counts, for us as for the Python daemons. */
+function warnOfDuplicates(main: ConfigDocument, mapping: Record<string, unknown>, at: readonly PropertyKey[]): void {
+  for (const key of ['labels', 'providers', 'pools', 'cloud-images', 'tenant-resource-limits']) {
+    const items = mapping[key];
+    if (!Array.isArray(items)) continue;
+    const nameKey = key === 'tenant-resource-limits' ? 'tenant-name' : 'name';
+    const seen = new Set<unknown>();
+    for (const [index, item] of items.entries() as Iterable<[number, unknown]>) {
+      if (!isMapping(item)) continue;
+      const name = item[nameKey];
+      if (typeof name === 'string' && seen.has(name)) {
+        const message = `${name} is there already, in these ${key} the last one counts`;
+        main.warnings.push(main.issue([...at, key, index, nameKey], message));
+      }
+      seen.add(name);
+      if (key === 'pools') warnOfDuplicates(main, item, [...at, key, index]);
+    }
+  }
 }
 
 /** A provider whose name begins with `fake` is always of driver fake. */
