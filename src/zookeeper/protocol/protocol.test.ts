@@ -202,6 +202,15 @@ test.each([
   ['/a//b', false],
   ['/a/../b', false],
   ['/a\u0000', false],
+  ['/a\n', false],
+  ['/a/.', false],
+  ['/.a/b.c-d_e:1', true],
 ])('path %j: %s', (path, good) => {
   expect(pathProblem(path) === null).toBe(good);
+});
+
+test('a path as long as a frame is judged like any other', () => {
+  const long = '/a'.repeat(400_000);
+  expect(pathProblem(long)).toBeNull();
+  expect(pathProblem(`${long}/..`)).not.toBeNull();
 });

@@ -135,13 +135,14 @@ export function encodeEvent(event: WireEvent, state: number): Buffer {
 }
 
 /** What nearly all paths look like; the rest is looked at closely. */
+const longestOrdinary = 1000;
 const ordinaryPath = /^(?:\/[\w:=@+-][\w:=@+.-]*)+$/;
 
 /** Paths as Apache's PathUtils accepts them. Returns what is wrong, or null. */
 export function pathProblem(path: string, sequential = false): string | null {
   if (path.length === 0) return 'it is empty';
   if (!path.startsWith('/')) return 'it does not start with /';
-  if (path === '/' || ordinaryPath.test(path)) return null;
+  if (path === '/' || (path.length <= longestOrdinary && ordinaryPath.test(path))) return null;
   if (path.endsWith('/') && !sequential) return 'it ends with /';
   const parts = path.split('/');
   for (let i = 1; i < parts.length; i++) {
