@@ -8,6 +8,7 @@ import { Dispatcher } from '../../src/launcher/dispatcher.ts';
 import { Launcher } from '../../src/launcher/launcher.ts';
 import { LostRequestReconciler } from '../../src/launcher/lost-requests.ts';
 import { NodeBooks } from '../../src/launcher/node-books.ts';
+import { Overdrafts } from '../../src/launcher/overdrafts.ts';
 import { RequestHandler } from '../../src/launcher/request-handler.ts';
 import type { Adapter } from '../../src/provider/adapter.ts';
 import { LeakDetector } from '../../src/provider/leaks.ts';
@@ -113,6 +114,11 @@ export const plants: readonly Plant[] = [
     name: 'quota-not-counted',
     what: 'the records of nodes are not counted as use',
     plant: () => replace(NodeBooks, 'updateUse', () => nothing),
+  },
+  {
+    name: 'overdrafts-kept',
+    what: 'what several launchers have decided beyond a limit is carried out',
+    plant: () => replace(Overdrafts, 'of', () => () => Promise.resolve(null)),
   },
   {
     name: 'reload-drops-stock',

@@ -84,6 +84,8 @@ const isConsumer = (name: string | null): boolean => name !== null && name.start
 export class Promises {
   private readonly o: PromisesOptions;
   private lastWaitingMs = Number.NEGATIVE_INFINITY;
+  /** Of the pool, when the node was made. */
+  private readonly limits = new Map<string, number>();
   /** How far the nodes of a pool that have instances have ever gone over its limit. */
   worstOvershoot = 0;
 
@@ -202,7 +204,7 @@ export class Promises {
     const holder = before.holder ?? holderOf(node.contenders);
     if (!before.document) {
       if (to !== 'init') this.broken('P3', what);
-      if (document) this.quota(document);
+      if (document) this.quota(node.id, document);
       return;
     }
     this.checkLock(node, before, what, by!, holder);
@@ -271,7 +273,7 @@ export class Promises {
     else if (first !== node) this.broken('P1', `instance ${id} is that of node ${first.id} and of node ${node.id}`);
   }
 
-  private quota(document: Document): void {
+  private quota(id: string, document: Document): void {
     const provider = textOf(document, 'provider')!;
     const pool = textOf(document, 'pool')!;
     const tenant = textOf(document, 'tenant_name');
@@ -282,6 +284,7 @@ export class Promises {
       if (tenant !== null && textOf(node.document, 'tenant_name') === tenant) ofTenant++;
     }
     const { limit, slack } = this.o.mostNodes(provider, pool);
+    this.limits.set(id, limit);
     if (inPool > limit + slack)
       this.broken('P7', `${inPool} nodes in pool ${pool} of ${provider}, at most ${limit} and ${slack} are allowed`);
     if (tenant === null) return;
@@ -301,7 +304,9 @@ export class Promises {
       if (isThere && metadata['nodepool_provider_name'] === provider && metadata['nodepool_pool_name'] === pool)
         ids.add(id);
     }
-    const { limit } = this.o.mostNodes(provider, pool);
+    // Launches that were begun go on, whatever the configuration says by then.
+    const atFirst = [...ids].map((id) => this.limits.get(id) ?? 0);
+    const limit = Math.max(...atFirst, this.o.mostNodes(provider, pool).limit);
     this.worstOvershoot = Math.max(this.worstOvershoot, ids.size - limit);
     if (ids.size > limit + instanceSlack)
       this.broken(
