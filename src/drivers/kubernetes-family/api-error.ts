@@ -44,7 +44,8 @@ function codeOf(status: number, said: string): ProviderErrorCode {
   if (status === 404) return 'not-found';
   if (status === 409) return 'conflict';
   if (status === 429) return 'throttled';
-  if (status >= 500) return 'network';
+  // Credentials that are not accepted are the provider's trouble, not the launch's: it is tried again for a while.
+  if (status === 401 || status >= 500) return 'network';
   return 'unknown';
 }
 

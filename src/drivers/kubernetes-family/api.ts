@@ -2,7 +2,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { createInterface } from 'node:readline';
-import { ProviderError } from '../../provider/errors.ts';
+import { asError, ProviderError } from '../../provider/errors.ts';
 import { onAbort } from '../../provider/signals.ts';
 import type { Runtime } from '../../runtime.ts';
 import type { ClusterAccess, Credentials } from './access.ts';
@@ -95,9 +95,7 @@ export class KubeApi {
     );
     onOpen();
     const lines = createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY });
-    const cut = new Promise<never>((_, reject) =>
-      answer.once('error', (error) => reject(lost(describe({ method: 'GET', path }), error))),
-    );
+    const cut = new Promise<never>((_, reject) => answer.once('error', reject));
     cut.catch(() => {});
     const unfollow = onAbort(signal, () => answer.destroy(signal.reason as Error));
     try {
@@ -107,6 +105,8 @@ export class KubeApi {
         if (next.done) return;
         if (next.value !== '') yield JSON.parse(next.value) as WatchEvent;
       }
+    } catch (error) {
+      throw error instanceof ProviderError || error === signal.reason ? error : lost(`WATCH ${path}`, asError(error));
     } finally {
       unfollow();
       lines.close();

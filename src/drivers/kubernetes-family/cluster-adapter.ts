@@ -140,8 +140,8 @@ export abstract class ClusterAdapter extends Unlimited {
     sinceMs: number,
     signal: AbortSignal,
   ): Promise<{ readonly machine: string | null } | { readonly wait: Wait }> {
-    const known = place.watch?.live ? place.watch.get(place.name, place.namespace) : undefined;
-    const condition = podCondition(known ?? (await this.api.get(place.path, signal)));
+    const pod = await this.look(place, signal);
+    const condition = podCondition(pod);
     if (condition.kind === 'running') return { machine: condition.machine };
     if (condition.kind === 'failed') throw new ProviderError('status', `pod ${place.name}: ${condition.why}`);
     const waitedMs = this.context.runtime.nowMs() - sinceMs;
@@ -149,29 +149,29 @@ export abstract class ClusterAdapter extends Unlimited {
       const why = `pod ${place.name} does not run after ${podLimitMs / 1000} s: ${condition.why}`;
       throw condition.unschedulable ? new CapacityError(why) : new TimeoutError(why);
     }
-    const limitMs = Math.min(safetyLookMs, podLimitMs - waitedMs);
-    return { wait: this.news(place, waitedMs, limitMs, signal, `pod ${place.name}: ${condition.why}`) };
+    return { wait: this.podNews(place, pod, waitedMs, signal, condition.why) };
   }
 
   /** Waits for the next thing to happen to it: told by the watch, or by looking again, more rarely as time goes by. */
-  protected news(place: Place, waitedMs: number, limitMs: number, signal: AbortSignal, what: string): Wait {
-    const { watch } = place;
-    if (watch?.live)
-      return { kind: 'event', promise: watch.changed(place.name, place.namespace, limitMs, signal), what };
+  protected podNews(place: Place, seen: KubeObject, waitedMs: number, signal: AbortSignal, why = 'created'): Wait {
+    const what = `pod ${place.name} to run (${why})`;
+    const limitMs = Math.min(safetyLookMs, podLimitMs - waitedMs);
+    if (place.watch?.live) return { kind: 'event', promise: place.watch.changed(seen, limitMs, signal), what };
     return { kind: 'delay', ms: Math.min(1000, Math.max(200, waitedMs / 2)), what };
   }
 
   /**
    * One step of a deletion. Only what carries our provider's name is told to go: a name alone proves nothing, somebody else
-   * may have had it first. Ends when the object has gone, however long it takes.
+   * may have had it first. Ends when the object has gone, however long it takes. `seen`: it was just looked at.
    */
   protected async advanceDeleteOf(
     place: Place,
     state: DeleteState,
     { signal, log }: StepContext,
+    seen: KubeObject | null = null,
   ): Promise<DeleteStep<DeleteState>> {
     if (state.uid !== null && place.watch?.live && place.watch.sawEndOf(state.uid)) return { done: true };
-    const object = await this.find(place, signal);
+    const object = seen ?? (await this.find(place, signal));
     if (!object || (state.uid !== null && object.uid !== state.uid)) return { done: true };
     const owner = ownMetadata(object)['nodepool_provider_name'];
     if (owner !== this.context.provider.name) {
@@ -193,17 +193,21 @@ export abstract class ClusterAdapter extends Unlimited {
     const looks = state.looks + 1;
     const what = `${place.name} to be gone`;
     const wait: Wait = place.watch?.live
-      ? { kind: 'event', promise: place.watch.changed(place.name, place.namespace, safetyLookMs, signal), what }
+      ? { kind: 'event', promise: place.watch.changed(object, safetyLookMs, signal), what }
       : { kind: 'delay', ms: Math.min(longestLookMs, 500 * looks), what };
     return { done: false, state: { ...state, uid: object.uid, looks }, wait };
   }
 
+  /** As the watch knows it, or as the server answers. */
+  protected look(place: Place, signal: AbortSignal): Promise<KubeObject> {
+    const known = place.watch?.live ? place.watch.get(place.name, place.namespace) : undefined;
+    return known ? Promise.resolve(known) : this.api.get(place.path, signal);
+  }
+
   /** null: it is not there. */
   private async find(place: Place, signal: AbortSignal): Promise<KubeObject | null> {
-    const known = place.watch?.live ? place.watch.get(place.name, place.namespace) : undefined;
-    if (known) return known;
     try {
-      return await this.api.get(place.path, signal);
+      return await this.look(place, signal);
     } catch (error) {
       if (this.isGone(error)) return null;
       throw error;

@@ -29,6 +29,8 @@ export interface ObjectWatchOptions {
 const watchSeconds = 240;
 const graceMs = 15_000;
 const hastyMs = 1000;
+/** A watch that held so long was a good one. */
+const longMs = 10_000;
 /** A right that was missing may have been given. */
 const refusedPauseMs = 300_000;
 const rememberedDeletions = 2000;
@@ -71,9 +73,11 @@ export class ObjectWatch {
     return this.deleted.has(uid);
   }
 
-  /** Resolves at the object's next change, or when the watch breaks off; also, to be safe, after `limitMs`. */
-  changed(name: string, namespace: string | null, limitMs: number, signal: AbortSignal): Promise<void> {
-    const key = keyOf(name, namespace);
+  /**
+   * Resolves when the object is not as `seen` any more, or when the watch breaks off; also, to be safe, after `limitMs`.
+   */
+  changed(seen: KubeObject, limitMs: number, signal: AbortSignal): Promise<void> {
+    const key = keyOf(seen.name, seen.namespace);
     return new Promise((resolve) => {
       const wake = () => {
         timer.cancel();
@@ -86,7 +90,9 @@ export class ObjectWatch {
       this.waiters.set(key, set.add(wake));
       const timer = this.o.runtime.setBackgroundTimer(limitMs, wake);
       const unfollow = onAbort(signal, wake);
-      if (!this.following || signal.aborted) wake();
+      const there = this.objects.get(key);
+      const other = there ? there.resourceVersion !== seen.resourceVersion : this.deleted.has(seen.uid);
+      if (other || !this.following || signal.aborted) wake();
     });
   }
 
@@ -112,9 +118,9 @@ export class ObjectWatch {
     const { signal } = this.stopping;
     let version = '';
     while (!signal.aborted) {
+      const beganMs = this.o.runtime.monotonicMs();
       try {
         if (version === '') version = await this.list();
-        const beganMs = this.o.runtime.monotonicMs();
         version = await this.follow(version);
         // A server that ends each watch at once must not be asked all the time.
         if (this.o.runtime.monotonicMs() - beganMs < hastyMs)
@@ -126,6 +132,7 @@ export class ObjectWatch {
           version = '';
           continue;
         }
+        if (this.o.runtime.monotonicMs() - beganMs > longMs) this.backoff.reset();
         // While it is being resumed nothing is missed: the server goes on from that place.
         if (!(error instanceof ApiError) || error.code !== 'network') version = '';
         this.setFollowing(false);
@@ -232,11 +239,15 @@ export class ObjectWatch {
     this.o.log.info({ provider: this.o.provider, what: this.o.what }, 'A watch works again');
   }
 
+  /** Watches break off now and then: the first time in a row is not worth a word, unless nothing will help. */
   private failed(error: unknown): void {
     const { provider, what, log, runtime } = this.o;
+    const refused = hasStatus(error, 403);
+    if (this.backoff.failures === 0 && !refused) return;
     if (!this.trouble) {
-      const say = hasStatus(error, 403) ? log.info.bind(log) : log.warn.bind(log);
-      say({ provider, what, err: error }, 'A watch failed; objects are asked for one by one meanwhile');
+      const message = 'A watch failed; objects are asked for one by one meanwhile';
+      if (refused) log.info({ provider, what, err: error }, message);
+      else log.warn({ provider, what, err: error }, message);
     }
     this.trouble = { error, sinceMs: this.trouble?.sinceMs ?? runtime.monotonicMs() };
   }

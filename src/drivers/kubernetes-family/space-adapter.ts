@@ -18,9 +18,9 @@ import { attemptName } from './attempt-names.ts';
 import { fields, text } from './objects.ts';
 import type { LabelKind } from './config.ts';
 
-/** Steps, in this order; `pod` only where there is one. */
+/** Steps, in this order; `container` and `pod` only where there is one. */
 type CreateState = {
-  readonly step: 'name' | 'space' | 'account' | 'pod' | 'token';
+  readonly step: 'name' | 'space' | 'account' | 'container' | 'pod' | 'token';
   readonly name: string;
   /** Written on the space. */
   readonly launch: string;
@@ -62,17 +62,17 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
         await this.make(state, nodeMark(spec, settingsOf(spec.label), state.launch, context.log), signal);
         return this.next(state, 'account');
       case 'account': {
-        const settled = await this.furnish(state, spec, context);
-        if (!settled)
-          return {
-            done: false,
-            state,
-            wait: { kind: 'delay', ms: settlingPauseMs, what: `${state.name} to be usable` },
-          };
-        if (kind !== 'pod') return this.next(state, 'token');
+        const furnished = await this.settled(state, () =>
+          this.createAccount(state.name, kind, signal).then(() => true),
+        );
+        return furnished === null ? this.again(state) : this.next(state, kind === 'pod' ? 'container' : 'token');
+      }
+      case 'container': {
         const place = this.podPlace(state.name, spec.label.name);
-        const step = { ...state, step: 'pod' as const, sinceMs: this.context.runtime.nowMs() };
-        return { done: false, state: step, wait: this.news(place, 0, 5000, signal, `pod ${place.name} to run`) };
+        const pod = await this.settled(state, () => this.createPod(place, state, spec, context));
+        if (pod === null) return this.again(state);
+        const wait = this.podNews(place, pod, 0, signal);
+        return { done: false, state: { ...state, step: 'pod', sinceMs: this.context.runtime.nowMs() }, wait };
       }
       case 'pod': {
         const end = await this.awaitPod(this.podPlace(state.name, spec.label.name), state.sinceMs, signal);
@@ -154,30 +154,33 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
     }
   }
 
-  /** False: to be repeated in a moment. */
-  private async furnish(
-    { name, launch, sinceMs }: CreateState,
-    spec: LaunchSpec,
-    { signal, log }: StepContext,
-  ): Promise<boolean> {
+  private async createPod(place: Place, { launch }: CreateState, spec: LaunchSpec, { signal, log }: StepContext) {
     const settings = settingsOf(spec.label);
+    const mark = nodeMark(spec, settings, launch, log);
+    const manifest = podManifest(place.name, spec.label.name, mark, settings);
     try {
-      await this.createAccount(name, settings.kind, signal);
-      if (settings.kind === 'pod') {
-        const mark = nodeMark(spec, settings, launch, log);
-        await this.ensure(
-          `/api/v1/namespaces/${name}/pods`,
-          podManifest(spec.label.name, spec.label.name, mark, settings),
-          signal,
-        );
-      }
-      return true;
+      return await this.api.create(place.path.slice(0, place.path.lastIndexOf('/')), manifest, signal);
     } catch (error) {
-      const early = this.context.runtime.nowMs() - sinceMs < settlingMs;
-      const settling = error instanceof ApiError && error.code !== 'quota' && hasStatus(error, 403, 404);
-      if (early && settling) return false;
+      // The space is ours, so is what is in it: an earlier try made it.
+      if (hasStatus(error, 409)) return this.api.get(place.path, signal);
       throw error;
     }
+  }
+
+  /** null: to be repeated in a moment, the space is not complete yet. */
+  private async settled<T>({ sinceMs }: CreateState, work: () => Promise<T>): Promise<T | null> {
+    try {
+      return await work();
+    } catch (error) {
+      const early = this.context.runtime.nowMs() - sinceMs < settlingMs;
+      if (early && error instanceof ApiError && error.code !== 'quota' && hasStatus(error, 403, 404)) return null;
+      throw error;
+    }
+  }
+
+  private again(state: CreateState): CreateStep<State> {
+    const what = `${state.name} to be usable`;
+    return { done: false, state, wait: { kind: 'delay', ms: settlingPauseMs, what } };
   }
 
   private instance({ name, machine }: CreateState, spec: LaunchSpec, { token, caCrt }: WorkerToken): Instance {

@@ -68,8 +68,13 @@ export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<Stat
       case 'create': {
         const settings = settingsOf(spec.label);
         const mark = nodeMark(spec, settings, state.launch, log);
-        await this.make(place, podManifest(state.pod, spec.label.name, mark, settings), state.launch, signal);
-        const wait = this.news(place, 0, 5000, signal, `pod ${state.pod} to run`);
+        const made = await this.make(
+          place,
+          podManifest(state.pod, spec.label.name, mark, settings),
+          state.launch,
+          signal,
+        );
+        const wait = this.podNews(place, made, 0, signal);
         return { done: false, state: { ...state, step: 'pod', sinceMs }, externalId, wait };
       }
       case 'pod': {
@@ -87,19 +92,17 @@ export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<Stat
 
   async advanceDelete(state: State, context: StepContext): Promise<DeleteStep<State>> {
     if ('step' in state) throw new Error('this is the state of a creation');
-    const found = state.project ? state : await this.locate(state.id, context.signal);
+    const found = state.project ? { ...state, object: null } : await this.locate(state.id, context.signal);
     if (!found) return { done: true };
-    const { project, pod } = found;
-    const step = await this.advanceDeleteOf(this.place(project, pod), state, context);
+    const { project, pod, object } = found;
+    const step = await this.advanceDeleteOf(this.place(project, pod), state, context, object);
     return step.done ? step : { ...step, state: { ...step.state, project, pod } };
   }
 
   async deleteResource({ id }: CloudResource, signal: AbortSignal): Promise<void> {
     const found = await this.locate(id, signal);
     if (!found) return;
-    const { path } = this.place(found.project, found.pod);
-    const { uid } = await this.api.get(path, signal);
-    await this.api.delete(path, uid, signal);
+    await this.api.delete(this.place(found.project, found.pod).path, found.object.uid, signal);
   }
 
   protected async listOwn(signal: AbortSignal) {
@@ -127,23 +130,25 @@ export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<Stat
     };
   }
 
-  private async make(place: Place, manifest: object, launch: string, signal: AbortSignal): Promise<void> {
+  private async make(place: Place, manifest: object, launch: string, signal: AbortSignal): Promise<KubeObject> {
     try {
-      await this.api.create(podsOf(place.namespace ?? ''), manifest, signal);
+      return await this.api.create(podsOf(place.namespace ?? ''), manifest, signal);
     } catch (error) {
       if (!hasStatus(error, 409)) throw error;
       // Ours, if the answer to an earlier try was lost.
       const there = await this.api.get(place.path, signal);
       if (there.terminating || ownMetadata(there)[launchAnnotation] !== launch) throw error;
+      return there;
     }
   }
 
   /** Where the pod is; null: nowhere. The project may have left the configuration. */
-  private async locate(externalId: string, signal: AbortSignal): Promise<{ project: string; pod: string } | null> {
+  private async locate(externalId: string, signal: AbortSignal) {
     for (const { project, pod } of podPlaces(externalId, this.pools)) {
       try {
-        const there: KubeObject = await this.api.get(`${podsOf(project)}/${pod}`, signal);
-        if (ownMetadata(there)['nodepool_provider_name'] === this.context.provider.name) return { project, pod };
+        const object = await this.look(this.place(project, pod), signal);
+        if (ownMetadata(object)['nodepool_provider_name'] === this.context.provider.name)
+          return { project, pod, object };
       } catch (error) {
         const ours = this.pools.includes(project);
         if (!hasStatus(error, 404) && (ours || !hasStatus(error, 403))) throw error;

@@ -28,7 +28,12 @@ interface Refusal {
   readonly headers?: Record<string, string>;
 }
 
-export type Fate = Refusal | { readonly loseAnswer: true } | { readonly hang: true } | { readonly body: unknown };
+export type Fate =
+  | Refusal
+  | { readonly stream: string }
+  | { readonly loseAnswer: true }
+  | { readonly hang: true }
+  | { readonly body: unknown };
 
 export type Rule = (call: SeenCall) => Fate | undefined;
 
@@ -119,6 +124,7 @@ export class ApiProxy {
     this.calls.push(call);
     const fate = this.fateOf(call);
     if (fate && 'answer' in fate) return refuse(response, fate);
+    if (fate && 'stream' in fate) return void response.writeHead(200).end(fate.stream);
     if (fate && 'hang' in fate) {
       await new Promise<void>((resolve) => {
         const release = () => {

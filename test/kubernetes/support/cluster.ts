@@ -1,8 +1,16 @@
 /** The cluster of the test bed, seen by its administrator, and what a test needs of it. */
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { CoreV1Api, KubeConfig, RbacAuthorizationV1Api, type V1Namespace, type V1Pod } from '@kubernetes/client-node';
+import {
+  AuthenticationV1Api,
+  CoreV1Api,
+  KubeConfig,
+  RbacAuthorizationV1Api,
+  type V1Namespace,
+  type V1Pod,
+} from '@kubernetes/client-node';
 import { ApiProxy } from './api-proxy.ts';
 
 export type ContextName = 'admin' | 'kubernetes' | 'openshift' | 'openshiftpods';
@@ -14,6 +22,7 @@ export class TestCluster {
   readonly server: string;
   readonly core: CoreV1Api;
   readonly rbac: RbacAuthorizationV1Api;
+  private readonly authentication: AuthenticationV1Api;
   private readonly config = new KubeConfig();
   private adminToken: Promise<string> | null = null;
 
@@ -26,6 +35,7 @@ export class TestCluster {
     this.config.setCurrentContext('admin');
     this.server = this.config.getCurrentCluster()!.server;
     this.core = this.config.makeApiClient(CoreV1Api);
+    this.authentication = this.config.makeApiClient(AuthenticationV1Api);
     this.rbac = this.config.makeApiClient(RbacAuthorizationV1Api);
   }
 
@@ -56,7 +66,47 @@ export class TestCluster {
     const document = JSON.parse(one.exportConfig().replaceAll(this.server, server)) as KubeconfigDocument;
     for (const entry of document.users) if (entry.name === 'admin') entry.user = { token: adminToken };
     await writeFile(path, JSON.stringify(document), { mode: 0o600 });
-    return { path, document, remove: () => rm(directory, { recursive: true, force: true }) };
+    return {
+      path,
+      edit: (change) => {
+        change(document);
+        return writeFile(path, JSON.stringify(document));
+      },
+      remove: () => rm(directory, { recursive: true, force: true }),
+    };
+  }
+
+  authority(): string {
+    return readFileSync(join(this.pki, 'ca.crt'), 'utf8');
+  }
+
+  /** One that has signed nothing that a client sees. */
+  frontAuthority(): string {
+    return readFileSync(join(this.pki, 'front-ca.crt'), 'utf8');
+  }
+
+  /** A token of its own for the account of a context. */
+  async accountToken(account: string): Promise<{ readonly token: string; revoke(): Promise<void> }> {
+    const [name, namespace] = [uniqueName('token'), 'nodepool-system'];
+    const annotations = { 'kubernetes.io/service-account.name': account };
+    const type = 'kubernetes.io/service-account-token';
+    await this.core.createNamespacedSecret({ namespace, body: { type, metadata: { name, annotations } } });
+    const token = await eventually(async () => {
+      const { data } = await this.core.readNamespacedSecret({ namespace, name });
+      if (!data?.['token']) throw new Error('no token yet');
+      return Buffer.from(data['token'], 'base64').toString();
+    });
+    return {
+      token,
+      revoke: async () => {
+        await this.core.deleteNamespacedSecret({ namespace, name });
+      },
+    };
+  }
+
+  async isAccepted(token: string): Promise<boolean> {
+    const { status } = await this.authentication.createTokenReview({ body: { spec: { token } } });
+    return status?.authenticated === true;
   }
 
   async namespaces(prefix: string): Promise<V1Namespace[]> {
@@ -121,7 +171,8 @@ interface KubeconfigDocument {
 
 export interface TemporaryFile {
   readonly path: string;
-  readonly document: KubeconfigDocument;
+  /** Writes it again. */
+  edit(change: (document: KubeconfigDocument) => void): Promise<void>;
   remove(): Promise<void>;
 }
 

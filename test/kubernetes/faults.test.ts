@@ -1,0 +1,235 @@
+/** An API server that fails in the ways they fail: said in words, survived without a restart, unnoticed by other providers. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Cluster } from '../../src/launcher/testing/cluster.ts';
+import { readHealth } from '../../src/store/health.ts';
+import { type ApiProxy, certificate, type SeenCall } from './support/api-proxy.ts';
+import { isPodCreation } from './support/beds.ts';
+import { eventually, TestCluster, type TemporaryFile, uniqueName } from './support/cluster.ts';
+import { containerAdapters, LogText, patience } from './support/launching.ts';
+
+const kube = new TestCluster();
+let cluster: Cluster;
+let proxy: ApiProxy;
+let kubeconfig: TemporaryFile;
+let log: LogText;
+let pool: string;
+
+beforeEach(async () => {
+  cluster = await Cluster.start();
+  proxy = await kube.proxy();
+  kubeconfig = await kube.configFor(proxy.url, await kube.administrator());
+  log = new LogText();
+  pool = uniqueName('pool');
+  await kube.podProject(pool, ['create', 'get', 'list', 'delete', 'watch']);
+});
+afterEach(async () => {
+  proxy.rules.clear();
+  proxy.releaseHanging();
+  await cluster.stop();
+  await proxy.close();
+  await kubeconfig.remove();
+  for (const { metadata } of await kube.namespaces(pool)) await kube.removeNamespace(metadata!.name!);
+});
+
+/** Pods, since they are quick; and another provider, which must not notice anything. */
+async function launch(): Promise<void> {
+  const text = `labels: [{name: small}, {name: other}]
+providers:
+  - name: ${pool}
+    driver: openshiftpods
+    context: openshiftpods
+    pools: [{name: ${pool}, labels: [{name: small, image: some/image}]}]
+  - name: neighbour
+    driver: fake
+    cloud: fake
+    cloud-images: [{name: image, image-id: fake-image-id}]
+    pools: [{name: main, labels: [{name: other, cloud-image: image, min-ram: 1}]}]`;
+  await cluster.launch(text, containerAdapters({ [pool]: kubeconfig.path }, log));
+}
+
+const request = () => cluster.submit({ nodeTypes: ['small'] });
+const untilFulfilled = (id: string) => expect.poll(() => cluster.request(id)?.state, patience).toBe('fulfilled');
+
+/** Before, requests for its label fail: nobody can serve them. */
+const untilOffered = () => expect.poll(() => cluster.pools().map(({ provider }) => provider), patience).toContain(pool);
+
+async function neighbourServes(): Promise<void> {
+  const id = await cluster.submit({ nodeTypes: ['other'] });
+  await cluster.untilState(id, 'fulfilled');
+  await cluster.giveBack(id);
+}
+
+/** What `nodepool doctor` would say. */
+async function troubles(): Promise<string> {
+  const seen = await readHealth(cluster.seen);
+  return seen
+    .flatMap(({ record }) => record?.troubles ?? [])
+    .map(({ what, why }) => `${what}: ${why}`)
+    .join('\n');
+}
+
+const untilSaid = (words: RegExp) => expect.poll(troubles, patience).toMatch(words);
+const untilNothingSaid = () => expect.poll(troubles, patience).not.toContain(`provider ${pool}`);
+
+test('watches that are cut are resumed where they broke off', async () => {
+  await launch();
+  await untilFulfilled(await request());
+  for (let i = 0; i < 5; i++) {
+    await expect.poll(() => proxy.watches, patience).toBe(1);
+    const asked = proxy.calls.length;
+    const id = await request();
+    await expect.poll(() => proxy.calls.slice(asked).some(isPodCreation), patience).toBe(true);
+    proxy.cutWatches();
+    await untilFulfilled(id);
+  }
+  const watches = proxy.calls.filter(({ method }) => method === 'WATCH').length;
+  expect(watches).toBeGreaterThanOrEqual(6);
+  // Once for the first look at the start, once for the watch.
+  const lists = proxy.calls.filter(({ method, path }) => method === 'GET' && path.endsWith('/pods')).length;
+  expect(lists).toBeLessThanOrEqual(4);
+});
+
+test.each([
+  ['in an answer', { answer: 410, message: 'too old resource version', reason: 'Expired' }],
+  [
+    'in an event',
+    { stream: '{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}\n' },
+  ],
+])('a place that the server has forgotten (410 %s): everything is read again', async (_where, fate) => {
+  await launch();
+  await untilFulfilled(await request());
+  await expect.poll(() => proxy.watches, patience).toBe(1);
+  const met = proxy.next(1, ({ method }) => method === 'WATCH', fate);
+  proxy.cutWatches();
+  await expect.poll(met, patience).toBe(true);
+  await expect.poll(() => proxy.watches, patience).toBe(1);
+  await untilFulfilled(await request());
+});
+
+test('a server that is overloaded says when to come back', async () => {
+  await launch();
+  await untilFulfilled(await request());
+  const busy = () => ({
+    answer: 429,
+    message: 'too many requests, please try again later',
+    headers: { 'retry-after': '2' },
+  });
+  proxy.rules.add(busy);
+  const id = await request();
+  await untilSaid(/too many calls.*too many requests, please try again later/);
+  await neighbourServes();
+  proxy.rules.delete(busy);
+  await untilFulfilled(id);
+});
+
+test('a server that stands still: its neighbours go on, and so does it when it moves again', async () => {
+  await launch();
+  const before = await request();
+  await untilFulfilled(before);
+  const stands = () => ({ hang: true }) as const;
+  proxy.rules.add(stands);
+  const id = await request();
+  await cluster.giveBack(before);
+  await neighbourServes();
+  await untilSaid(/no answer/);
+  await neighbourServes();
+  proxy.rules.delete(stands);
+  proxy.releaseHanging();
+  await untilFulfilled(id);
+  await expect.poll(() => cluster.nodes().length, patience).toBe(1);
+  await expect.poll(async () => (await kube.pods(pool)).length, patience).toBe(1);
+});
+
+test('a certificate that has expired: nothing is sent to such a server; a new one, and it goes on', async () => {
+  await launch();
+  await untilFulfilled(await request());
+  proxy.setCertificate(await certificate(kube.pki, -1));
+  const asked = proxy.calls.length;
+  const id = await request();
+  await untilSaid(/certificate has expired/);
+  expect(proxy.calls.length).toBe(asked);
+  await neighbourServes();
+  proxy.setCertificate(await certificate(kube.pki, 1));
+  await untilFulfilled(id);
+  await untilNothingSaid();
+});
+
+test('a token that is revoked, and another one in the file', async () => {
+  const token = await kube.accountToken('openshiftpods');
+  await kubeconfig.edit((document) => {
+    for (const { name, user } of document.users) if (name === 'openshiftpods') user['token'] = token.token;
+  });
+  await launch();
+  await untilFulfilled(await request());
+  await token.revoke();
+  // The server believes a token for a moment after its end.
+  await eventually(async () => expect(await kube.isAccepted(token.token)).toBe(false));
+  const id = await request();
+  await untilSaid(/401|Unauthorized/);
+  await neighbourServes();
+  await kubeconfig.edit((document) => {
+    for (const { name, user } of document.users)
+      if (name === 'openshiftpods') user['token'] = kube.token('openshiftpods');
+  });
+  await untilFulfilled(id);
+  await untilNothingSaid();
+});
+
+test('credentials that a command prints, and that expire', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'exec-credentials-'));
+  try {
+    const script = join(directory, 'print');
+    const count = join(directory, 'count');
+    await writeFile(
+      script,
+      `#!/bin/sh
+echo run >> ${count}
+cat <<END
+{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status":
+ {"token": "${kube.token('openshiftpods')}", "expirationTimestamp": "$(date -u -d '+3 seconds' +%Y-%m-%dT%H:%M:%SZ)"}}
+END
+`,
+      { mode: 0o700 },
+    );
+    await kubeconfig.edit((document) => {
+      const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: script, interactiveMode: 'Never' };
+      for (const one of document.users) if (one.name === 'openshiftpods') one.user = { exec };
+    });
+    await launch();
+    await untilFulfilled(await request());
+    expect(log.text).not.toContain(kube.token('openshiftpods'));
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+});
+
+test('an authority that did not sign for the server: the provider is not available, and says why', async () => {
+  const trust = (authority: string) =>
+    kubeconfig.edit((document) => {
+      for (const entry of document.clusters) {
+        entry.cluster['certificate-authority-data'] = Buffer.from(authority).toString('base64');
+      }
+    });
+  await trust(kube.frontAuthority());
+  await launch();
+  await untilSaid(/not available.*(unable to verify|self-signed|certificate)/);
+  expect(proxy.calls).toEqual([]);
+  await neighbourServes();
+  await trust(kube.authority());
+  await untilOffered();
+  await untilFulfilled(await request());
+});
+
+test('the server is away when the launcher starts, and comes later', async () => {
+  const away = ({ method }: SeenCall) => (method === 'GET' ? { answer: 503, message: 'starting' } : undefined);
+  proxy.rules.add(away);
+  await launch();
+  await untilSaid(/not available.*starting/);
+  await neighbourServes();
+  proxy.rules.delete(away);
+  await untilOffered();
+  await untilFulfilled(await request());
+});
