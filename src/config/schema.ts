@@ -12,8 +12,9 @@ import { YamlFloat } from './yaml-dialect.ts';
 /** How a schema that JSON Schema knows nothing of is told there. */
 export const jsonForms = new WeakMap<object, () => object>();
 
+/** `abort: false`, so that rules over several keys are judged too. */
 function custom<T>(test: (value: unknown) => boolean, what: string, json: object, remark?: Remark) {
-  const schema = z.custom<T>(test, { error: (issue) => mustBe(what, issue.input) });
+  const schema = z.custom<T>(test, { abort: false, error: (issue) => mustBe(what, issue.input) });
   jsonForms.set(schema, () => json);
   if (remark) remarks.set(schema, remark);
   return schema;
@@ -39,6 +40,7 @@ export const int = () =>
 /** Integers are none: `10` is refused, `10.0` is not. */
 export const float = () => {
   const schema = z.custom<YamlFloat>((v) => v instanceof YamlFloat, {
+    abort: false,
     error: ({ input }) => {
       const remedy = typeof input === 'number' ? `: write ${input}.0` : '';
       return `${mustBe('a number with a decimal point', input)}${remedy}`;
@@ -114,6 +116,7 @@ export const dict = () =>
 /** Keys such as 5 and yes are none. */
 function stringKeys<T>() {
   return z.custom<T>((v) => !isMapping(v) || hasOnlyStringKeys(v), {
+    abort: false,
     error: 'must have only strings as keys: put numbers and words such as yes in quotes',
   });
 }

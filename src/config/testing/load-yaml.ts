@@ -5,13 +5,15 @@ import { join } from 'node:path';
 import { type Loaded, loadConfig } from '../load.ts';
 import type { DriverConfigDefinition } from '../model.ts';
 
-/** Throws ConfigError; the file is called nodepool.yaml there. */
-export function loadYaml(text: string, drivers: readonly DriverConfigDefinition[]): Loaded {
+/** Throws ConfigError; the files are called nodepool.yaml and secure.yaml there. */
+export function loadYaml(text: string, drivers: readonly DriverConfigDefinition[], secure?: string): Loaded {
   const directory = mkdtempSync(join(tmpdir(), 'nodepool-config-'));
   try {
     const path = join(directory, 'nodepool.yaml');
     writeFileSync(path, text);
-    return loadConfig({ path, env: {}, drivers: new Map(drivers.map((d) => [d.name, d])) });
+    const securePath = secure === undefined ? undefined : join(directory, 'secure.yaml');
+    if (secure !== undefined && securePath !== undefined) writeFileSync(securePath, secure);
+    return loadConfig({ path, securePath, env: {}, drivers: new Map(drivers.map((d) => [d.name, d])) });
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
