@@ -1,6 +1,6 @@
 /** What a running launcher does when its configuration changes. */
 import { createServer } from 'node:net';
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import type { ProviderConfig } from '../config/model.ts';
 import { readHealth } from '../store/health.ts';
 import { adaptersWith, CloudClock, Cluster, createAdapter, fakeProvider } from './testing/cluster.ts';
@@ -246,4 +246,27 @@ test('launches of a pool that has left the configuration count for max-concurren
   clock.standsStill = false;
   await cluster.untilState(first, 'fulfilled');
   await cluster.untilState(second, 'fulfilled');
+});
+
+test('a launch that begins while its pool leaves the configuration is led to its end by the provider of its beginning', async () => {
+  const both = `[${pool('main', ['a'])}, ${pool('second', ['b'])}]`;
+  const launcher = await cluster.launch(file([fakeProvider('cloud', both, quick)]));
+  const { client } = cluster.storeOf(launcher);
+  const multi = client.multi.bind(client);
+  let goOn = () => {};
+  let begins = false;
+  const mayGoOn = new Promise<void>((resolve) => (goOn = resolve));
+  vi.spyOn(client, 'multi').mockImplementation(async (operations, ...rest) => {
+    if (operations.some(({ path }) => /^\/nodepool\/nodes\/.*\/lock/.test(path))) {
+      begins = true;
+      await mayGoOn;
+    }
+    return multi(operations, ...rest);
+  });
+  const id = await cluster.submit({ nodeTypes: ['b'] });
+  await expect.poll(() => begins, patience).toBe(true);
+  launcher.reload(cluster.config(file([fakeProvider('cloud', `[${pool('main', ['a'])}]`, quick)])));
+  await expect.poll(() => cluster.pools().map((p) => p.name), patience).toEqual(['main']);
+  goOn();
+  await cluster.untilState(id, 'fulfilled');
 });

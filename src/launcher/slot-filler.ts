@@ -14,6 +14,7 @@ import { killPoint } from './kill-points.ts';
 import type { LaunchContext, ResolvedImage } from './launch-context.ts';
 import { launchNode } from './node-launch.ts';
 import type { OwnPool } from './own-pool.ts';
+import type { ProviderPort } from './ports.ts';
 import type { Slot } from './slot.ts';
 import { type ResumableLaunch, resumableLaunch } from './stored-launch.ts';
 
@@ -31,6 +32,15 @@ export interface SlotFillerOptions {
   readonly isGone: () => boolean;
   /** There was no room for a launch after all: the slot is open again. */
   readonly onRefused: (waiting: Waiting) => void;
+}
+
+interface Begun {
+  readonly slot: Slot;
+  readonly node: HeldNode;
+  readonly provider: ProviderPort;
+  readonly label: PoolLabelConfig;
+  readonly image: ResolvedImage | null;
+  readonly resume: ResumableLaunch | null;
 }
 
 export class SlotFiller {
@@ -74,7 +84,18 @@ export class SlotFiller {
   }
 
   async launch(slot: Slot, entry: NodeEntry): Promise<void> {
+    // A pool that leaves the configuration meanwhile keeps its provider, which must not stop before it is used.
+    const release = this.o.pool.provider.hold();
+    try {
+      await this.begin(slot, entry);
+    } finally {
+      release();
+    }
+  }
+
+  private async begin(slot: Slot, entry: NodeEntry): Promise<void> {
     const { context, pool, operations } = this.o;
+    const { provider } = pool;
     // The node's document counts, for the pool and for the tenant.
     slot.releaseHolds();
     const label = pool.labelConfig(slot.label);
@@ -89,11 +110,21 @@ export class SlotFiller {
     killPoint('after-building');
     const waiting = await context.overdraft(pool, building.node, this.o.signal);
     if (waiting) return this.refused(slot, building.node, waiting);
-    await this.runLaunch(slot, building.node, label, image, null);
+    await this.runLaunch({ slot, node: building.node, provider, label, image, resume: null });
   }
 
   async takeBack(slot: Slot, nodeId: string): Promise<void> {
+    const release = this.o.pool.provider.hold();
+    try {
+      await this.goOn(slot, nodeId);
+    } finally {
+      release();
+    }
+  }
+
+  private async goOn(slot: Slot, nodeId: string): Promise<void> {
     const { context, pool, operations, log, requestId } = this.o;
+    const { provider } = pool;
     const label = pool.labelConfig(slot.label);
     const locked = await operations.lockNode(nodeId, {
       expect: (node) => node.allocatedTo === requestId && (node.state === 'ready' || resumableLaunch(node) !== null),
@@ -107,7 +138,8 @@ export class SlotFiller {
     if (launch && label) {
       log.info({ nodeId, requestId, externalId: launch.externalId }, 'Taking over a launch');
       // A later attempt fails without its image; this one needs it no more.
-      return this.runLaunch(slot, locked.node, label, context.imageIfReady(pool, label), launch);
+      const image = context.imageIfReady(pool, label);
+      return this.runLaunch({ slot, node: locked.node, provider, label, image, resume: launch });
     }
     slot.node = locked.node;
     slot.state = 'done';
@@ -167,19 +199,13 @@ export class SlotFiller {
     return zone;
   }
 
-  private async runLaunch(
-    slot: Slot,
-    node: HeldNode,
-    label: PoolLabelConfig,
-    image: ResolvedImage | null,
-    resume: ResumableLaunch | null,
-  ): Promise<void> {
+  private async runLaunch({ slot, node, provider, label, image, resume }: Begun): Promise<void> {
     const { context, pool, request } = this.o;
     slot.node = node;
     const outcome = await launchNode({
       node,
       resume,
-      provider: pool.provider,
+      provider,
       pool: pool.config,
       label,
       imageExternalId: image?.externalId ?? null,
