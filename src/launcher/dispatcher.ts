@@ -9,15 +9,16 @@ import { compareRequests, type RequestRecord } from '../records/request.ts';
 import type { Runtime, Timer } from '../runtime.ts';
 import type { Resources } from '../records/resources.ts';
 import type { Plan } from '../scheduling/plan.ts';
-import { candidates, type RegisteredPool, route, type Routing, stateAfterDecline } from '../scheduling/routing.ts';
+import { route, type Routing } from '../scheduling/routing.ts';
 import { requestNeed, type TenantShortage, tenantShortage } from '../scheduling/tenants.ts';
 import type { HeldRequest, Operations } from '../store/operations.ts';
 import type { NodeEntry, Store } from '../store/store.ts';
-import { KeyedQueue } from './keyed-queue.ts';
+import { Declines } from './declines.ts';
 import { killPoint } from './kill-points.ts';
 import type { LaunchContext } from './launch-context.ts';
 import type { Reservation } from './node-books.ts';
 import type { OwnPool, ServedRequest } from './own-pool.ts';
+import { type Choice, PoolChoice } from './pool-choice.ts';
 import type { Registry } from './registry.ts';
 import { isFull, minReadyRequestor, RequestHandler } from './request-handler.ts';
 import { compareOpen, type OpenRequest, RequestQueue, type Verdict } from './request-queue.ts';
@@ -39,11 +40,6 @@ export interface DispatcherOptions {
   readonly onEnded: (requestId: string) => void;
 }
 
-interface Choice {
-  readonly pool: OwnPool;
-  readonly plan: Plan;
-}
-
 /** What is counted as used from the decision on. */
 interface Holds {
   readonly capacity: readonly Reservation[];
@@ -51,8 +47,6 @@ interface Holds {
   readonly tenant: readonly Reservation[];
 }
 
-/** So long a request waits for enough hosts to be free by themselves; then those behind it leave it what becomes free. */
-const hostPatienceMs = 60_000;
 /** After a lock attempt that somebody else won, the request is looked at again at its next change or after this. */
 const lostRaceRetryMs = 1000;
 
@@ -64,9 +58,7 @@ export class Dispatcher {
   private readonly queue = new RequestQueue();
   private readonly overTenantLimit = new TenantQueue<OpenRequest>(compareOpen);
   private readonly dirty = new Set<string>();
-  /** Requests that have waited long for hosts, in this pass. They hold none meanwhile, but those behind them do not get any of theirs. */
-  private missingHosts: { readonly pool: OwnPool; readonly labels: readonly string[] }[] = [];
-  private readonly declines: KeyedQueue;
+  private readonly declines: Declines;
   private readonly accepting = new Set<Promise<void>>();
   private allDirty = true;
   private capacityChanged = false;
@@ -76,12 +68,10 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.o = options;
-    this.declines = new KeyedQueue({
-      name: 'declines',
-      runtime: options.runtime,
-      log: options.log,
-      concurrency: 50,
-      work: (id) => this.decline(id),
+    this.declines = new Declines({
+      ...options,
+      pools: this.pools,
+      isServed: (id) => this.handlers.has(id),
     });
     this.unfollow = [
       options.store.requests.onChange((id, _before, after) => {
@@ -202,7 +192,7 @@ export class Dispatcher {
     }
     const request = this.o.store.requests.get(id)?.request;
     if (!request || isBroken(request) || request.state !== 'requested' || this.handlers.has(id)) return;
-    const possible = this.candidates(request);
+    const possible = this.declines.candidates(request);
     const pools: OwnPool[] = [];
     let declines = false;
     for (const pool of this.pools.values()) {
@@ -211,20 +201,12 @@ export class Dispatcher {
       else if (routing.kind === 'decline') declines = true;
     }
     // Also when a pool that had not declined yet has gone: nobody else would bring the request to its end.
-    if (declines || this.isAbandoned(request)) this.declines.add(id);
+    if (declines || this.declines.isAbandoned(request)) this.declines.add(id);
     if (pools.length === 0) return;
     pools.sort((a, b) => a.priority - b.priority);
     const open = { request, pools, lane: laneOf(request, pools) };
     this.open.set(id, open);
     this.queue.insert(open);
-  }
-
-  /** Registered pools that could serve it, less own ones whose clouds have just refused such nodes. */
-  private candidates(request: RequestRecord): RegisteredPool[] {
-    return candidates(request, this.o.registry.pools()).filter((possible) => {
-      const own = this.pools.get(possible.id);
-      return !own?.launches || !request.nodeTypes.some((label) => own.refusedLately(label) !== null);
-    });
   }
 
   private refillWaiting(): void {
@@ -246,10 +228,10 @@ export class Dispatcher {
   private acceptFromFront(): void {
     const woken = new Set(this.overTenantLimit.takeNext());
     for (const open of woken) this.queue.insert(open);
-    this.missingHosts = [];
+    const choice = new PoolChoice(this.o.context, this.o.runtime.nowMs());
     if (this.queue.size > 0 && this.pools.size > 0) {
       this.queue.visit((open) => {
-        const verdict = this.decide(open);
+        const verdict = this.decide(open, choice);
         if (verdict === 'taken') woken.delete(open);
         return verdict;
       });
@@ -258,10 +240,14 @@ export class Dispatcher {
     for (const { request } of woken) if (request.tenantName !== null) this.tenantFreed(request.tenantName);
   }
 
-  private decide(open: OpenRequest): Verdict {
+  private decide(open: OpenRequest, among: PoolChoice): Verdict {
     const { request } = open;
-    const choice = this.choose(request, open.pools);
+    const choice = among.choose(request, open.pools);
     if (!choice) return 'blocked';
+    if (request.requestor === minReadyRequestor && isFull(choice.plan)) {
+      this.declines.add(request.id);
+      return 'blocked';
+    }
     const short = this.tenantShortage(request, choice.pool);
     if (short) {
       this.overTenantLimit.park(short.tenant, open, short.never);
@@ -287,43 +273,6 @@ export class Dispatcher {
     const limits = tenant === null ? undefined : this.o.tenantLimits(tenant);
     if (tenant === null || !limits) return null;
     return tenantShortage(tenant, limits, this.o.context.usedByTenant(tenant), requestNeed(request, pool));
-  }
-
-  /** The pool that can serve it whole, stock first; else the first one where it may wait. */
-  private choose(request: RequestRecord, pools: readonly OwnPool[]): Choice | null {
-    let best: (Choice & { stock: number }) | null = null;
-    let waiting: Choice | null = null;
-    const missingHosts: OwnPool[] = [];
-    for (const pool of pools) {
-      // Where nothing is launched, each request counts as one launch.
-      if (!pool.launches && pool.launchesLeft <= 0) continue;
-      const made = this.o.context.plan(pool, request.nodeTypes, request, undefined);
-      if (made.waiting?.kind === 'host') missingHosts.push(pool);
-      if (pool.isKeptBack(made) || this.takesHosts(pool, made)) continue;
-      if (made.waiting) {
-        if (mayWait(made)) waiting ??= { pool, plan: made };
-        continue;
-      }
-      const stock = made.slots.filter((slot) => slot.kind === 'stock').length;
-      if (!best || stock > best.stock) best = { pool, plan: made, stock };
-    }
-    const waitedMs = this.o.runtime.nowMs() - (request.createdTime ?? 0) * 1000;
-    if (!best && !waiting && waitedMs > hostPatienceMs) {
-      for (const pool of missingHosts) this.missingHosts.push({ pool, labels: request.nodeTypes });
-    }
-    if (best || !waiting || request.requestor !== minReadyRequestor || !isFull(waiting.plan)) return best ?? waiting;
-    this.declines.add(request.id);
-    return null;
-  }
-
-  /** Would it take a host that a request before it needs? */
-  private takesHosts(pool: OwnPool, { slots }: Plan): boolean {
-    if (pool.launches) return false;
-    const taken = new Set(slots.flatMap((slot) => (slot.kind === 'stock' ? [slot.nodeId] : [])));
-    return this.missingHosts.some(
-      (missing) =>
-        missing.pool === pool && missing.labels.some((label) => [...pool.stock(label)].some(({ id }) => taken.has(id))),
-    );
   }
 
   private hold(request: RequestRecord, { pool, plan }: Choice): Holds {
@@ -401,7 +350,7 @@ export class Dispatcher {
       runtime: this.o.runtime,
       log: this.o.log,
       onChange: (changed) => this.handlerChanged(changed),
-      declinedState: (declinedBy) => this.stateAfter(request, declinedBy),
+      declinedState: (declinedBy) => this.declines.stateAfter(request, declinedBy),
     });
     this.handlers.set(request.id, handler);
     return handler;
@@ -435,67 +384,10 @@ export class Dispatcher {
     this.o.onHandlerChange();
     this.touchCapacity();
   }
-
-  /** Every registered pool has declined it, and it waits all the same. */
-  private isAbandoned(request: RequestRecord): boolean {
-    return request.declinedBy.length > 0 && this.stateAfter(request, request.declinedBy) === 'failed';
-  }
-
-  /** Not failed yet while a pool that could serve it may come back. */
-  private stateAfter({ nodeTypes }: RequestRecord, declinedBy: readonly string[]): 'failed' | 'requested' {
-    const { registry } = this.o;
-    return registry.mayReturn(nodeTypes, declinedBy) ? 'requested' : stateAfterDecline(declinedBy, registry.pools());
-  }
-
-  /** All pools of this launcher that decline the request say so in one write. */
-  private async decline(id: string): Promise<number | undefined> {
-    const { store, registry, operations, log } = this.o;
-    const entry = store.requests.get(id);
-    if (!entry || isBroken(entry.request) || this.handlers.has(id) || !store.synced) return undefined;
-    // Declining before one's own pools are visible to all could fail a request that they can serve.
-    if (!registry.shows(this.pools.keys()) || this.o.startingUp()) return 100;
-    const request = entry.request;
-    const possible = this.candidates(request);
-    const reasons = new Map<string, string>();
-    for (const pool of this.pools.values()) {
-      const routing = route(request, pool, possible);
-      if (routing.kind === 'decline') reasons.set(pool.id, routing.reason);
-      else if (routing.kind === 'eligible' && request.requestor === minReadyRequestor && pool.launches) {
-        const made = this.o.context.plan(pool, request.nodeTypes, request, undefined);
-        if (made.waiting && isFull(made)) reasons.set(pool.id, made.waiting.reason);
-      }
-    }
-    if (reasons.size === 0 && !this.isAbandoned(request)) return undefined;
-    const declinedBy = [...new Set([...request.declinedBy, ...reasons.keys()])];
-    const state = this.stateAfter(request, declinedBy);
-    killPoint('before-decline');
-    const result = await operations.acceptRequest(entry, { state, declinedBy }, []);
-    if (!result.ok) return result.reason === 'gone' ? undefined : lostRaceRetryMs;
-    killPoint('after-decline');
-    await result.request.release();
-    log.info(
-      { requestId: id, eventId: request.eventId, state, reasons: Object.fromEntries(reasons) },
-      'Declined request',
-    );
-    return undefined;
-  }
 }
 
 /** Everything that makes one request's fate in a pass differ from another's, but for its tenant's limit. */
 function laneOf(request: RequestRecord, pools: readonly OwnPool[]): string {
   const isMinReady = request.requestor === minReadyRequestor;
   return JSON.stringify([request.nodeTypes, request.reuse, isMinReady, pools.map((pool) => pool.id)]);
-}
-
-/** Accepted although not everything is there: for capacity, or when max-concurrency lets it begin at least. */
-function mayWait({ waiting, slots }: Plan): boolean {
-  switch (waiting?.kind) {
-    case 'resource':
-    case 'quota':
-      return true;
-    case 'turn':
-      return slots.some((slot) => slot.kind !== 'wait');
-    default:
-      return false;
-  }
 }
