@@ -53,6 +53,10 @@ export function commonOfProvider(
   };
 }
 
+/** No pause between calls where the file says no sensible number of calls a second. */
+export const rateOf = (callsPerSecond: number): number =>
+  callsPerSecond > 0 && Number.isFinite(callsPerSecond) ? callsPerSecond : Number.POSITIVE_INFINITY;
+
 interface TimingKeys {
   readonly 'boot-timeout': number;
   readonly 'launch-timeout': number;

@@ -134,3 +134,10 @@ test('a provider is loaded, with substitution', () => {
 test('the JSON Schema closes its mappings', () => {
   expect(configJsonSchema(drivers)).toMatchObject({ type: 'object', additionalProperties: false });
 });
+
+test('limits of a tenant: known ones, those of drivers, and names that objects have anyway', () => {
+  const text =
+    'tenant-resource-limits:\n  - {tenant-name: one, max-servers: 2, max-volume-gb: 3, L-1: true, constructor: 4}\n';
+  const { config } = loadConfig({ path: file(text), env: {}, drivers });
+  expect(config.tenantLimits.get('one')).toEqual({ instances: 2, 'volume-gb': 3, 'L-1': 1, constructor: 4 });
+});

@@ -285,17 +285,17 @@ function labelConfig(l: GlobalConfig['labels'][number]): LabelConfig {
   };
 }
 
-const limitNames: Readonly<Record<string, string>> = {
-  'max-cores': 'cores',
-  'max-servers': 'instances',
-  'max-ram': 'ram',
-  'max-volumes': 'volumes',
-  'max-volume-gb': 'volume-gb',
-};
+const limitNames: ReadonlyMap<string, string> = new Map([
+  ['max-cores', 'cores'],
+  ['max-servers', 'instances'],
+  ['max-ram', 'ram'],
+  ['max-volumes', 'volumes'],
+  ['max-volume-gb', 'volume-gb'],
+]);
 
 function tenantLimit(limit: Record<string, unknown>): Resources {
-  const entries = Object.entries(limit).filter(([key]) => key !== 'tenant-name');
-  return Object.fromEntries(entries.map(([key, value]) => [limitNames[key] ?? key, Number(value)]));
+  const entries = Object.entries(limit).filter(([key, value]) => key !== 'tenant-name' && value !== undefined);
+  return Object.fromEntries(entries.map(([key, value]) => [limitNames.get(key) ?? key, Number(value)]));
 }
 
 function tlsFiles(tls: { [K in keyof TlsFiles]?: string | undefined } | null | undefined): TlsFiles | null {

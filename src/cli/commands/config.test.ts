@@ -38,3 +38,11 @@ test('a strict judge fails for what the daemons refuse, and for warnings', () =>
   expect([judge('zookeeper-server-without-host').status, judge('true-as-number').status]).toEqual([0, 0]);
   expect([judge('zookeeper-server-without-host', true).status, judge('true-as-number', true).status]).toEqual([1, 1]);
 });
+
+const examples = fileURLToPath(new URL('../../../examples/', import.meta.url));
+
+test.each(readdirSync(examples))('the example %s is beyond reproach', (name) => {
+  const { lines, status } = judgeConfig({ config: `${examples}${name}`, env: {}, strict: true });
+  expect(lines).toEqual([`${examples}${name}: the configuration is valid`]);
+  expect(status).toBe(0);
+});

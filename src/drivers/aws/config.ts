@@ -21,6 +21,7 @@ import {
   commonOfProvider,
   defineDriverConfig,
   limits,
+  rateOf,
   requireLabel,
   timingOf,
 } from '../../config/driver-parts.ts';
@@ -180,7 +181,7 @@ export const awsConfig = defineDriverConfig({
       ...commonOfProvider(p),
       ...timingOf(p),
       driver: 'aws',
-      ratePerSecond: p.rate,
+      ratePerSecond: rateOf(p.rate),
       pools: byName(p.pools.map((one, index) => loadPool(one, ['pools', index], p, context))),
       settings: p satisfies AwsProvider,
     };

@@ -20,6 +20,7 @@ import {
   commonOfProvider,
   defineDriverConfig,
   limits,
+  rateOf,
   requireLabel,
   timingOf,
 } from '../../config/driver-parts.ts';
@@ -154,7 +155,7 @@ export const azureConfig = defineDriverConfig({
       ...commonOfProvider(p),
       ...timingOf(p),
       driver: 'azure',
-      ratePerSecond: p.rate,
+      ratePerSecond: rateOf(p.rate),
       pools: byName(p.pools.map((one, index) => loadPool(one, ['pools', index], p, context))),
       settings: p,
     };

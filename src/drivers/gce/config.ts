@@ -15,6 +15,7 @@ import {
   commonOfProvider,
   defineDriverConfig,
   limits,
+  rateOf,
   requireLabel,
   timingOf,
 } from '../../config/driver-parts.ts';
@@ -75,7 +76,7 @@ export const gceConfig = defineDriverConfig({
       ...commonOfProvider(p),
       ...timingOf(p),
       driver: 'gce',
-      ratePerSecond: p.rate,
+      ratePerSecond: rateOf(p.rate),
       pools: byName(p.pools.map((one, index) => loadPool(one, ['pools', index], p, context))),
       settings: p,
     };

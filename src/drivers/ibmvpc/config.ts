@@ -17,6 +17,7 @@ import {
   commonOfProvider,
   defineDriverConfig,
   limits,
+  rateOf,
   requireLabel,
   timingOf,
 } from '../../config/driver-parts.ts';
@@ -137,7 +138,7 @@ export const ibmvpcConfig = defineDriverConfig({
       ...commonOfProvider(p),
       ...timingOf(p),
       driver: 'ibmvpc',
-      ratePerSecond: p.rate,
+      ratePerSecond: rateOf(p.rate),
       pools: byName(p.pools.map((one, index) => loadPool(one, ['pools', index], p, context))),
       settings: p,
     };

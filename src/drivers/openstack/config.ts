@@ -1,6 +1,13 @@
 /** Configuration of the openstack driver. */
 import { commonProviderKeys } from '../../config/common-keys.ts';
-import { commonOfProvider, defineDriverConfig, referTo, requireLabel, timingOf } from '../../config/driver-parts.ts';
+import {
+  commonOfProvider,
+  defineDriverConfig,
+  rateOf,
+  referTo,
+  requireLabel,
+  timingOf,
+} from '../../config/driver-parts.ts';
 import { closed } from '../../config/schema.ts';
 import { loadOpenStackPools, openstackKeys } from '../openstack-family/config.ts';
 
@@ -39,7 +46,7 @@ export const openstackConfig = defineDriverConfig({
     ...commonOfProvider(p),
     ...timingOf(p),
     driver: 'openstack',
-    ratePerSecond: p.rate > 0 ? 1 / p.rate : Number.POSITIVE_INFINITY,
+    ratePerSecond: rateOf(1 / p.rate),
     pools: loadOpenStackPools(p, context),
     settings: {
       cloud: p.cloud,
