@@ -249,12 +249,30 @@ describe('races', () => {
     expect(await bed.json(`/nodepool/nodes/${id}`)).toMatchObject({ state: 'used' });
   });
 
-  test('somebody who tries for the lock does not stop the removal', async () => {
+  test('somebody who tries for the lock for a moment does not stop the removal', async () => {
     const id = await put({ state: 'used' });
     const started = await side.operations.startDeleting(id, () => true);
     if (!started.ok) throw new Error(started.reason);
-    await contend(lockDir(id));
+    const { path } = await contend(lockDir(id));
+    const finished = side.operations.finishDeleting(started.node);
+    await expect.poll(async () => (await bed.zk.get(`/nodepool/nodes/${id}`)).data.toString()).toContain('"deleted"');
+    await bed.zk.delete(path);
+    await finished;
+    expect(await bed.children('/nodepool/nodes')).toEqual([]);
+  });
+
+  test('who stands in the lock of a node on its way out keeps his place; the next one removes it', async () => {
+    const id = await put({ state: 'used' });
+    const started = await side.operations.startDeleting(id, () => true);
+    if (!started.ok) throw new Error(started.reason);
+    const { path } = await contend(lockDir(id));
     await side.operations.finishDeleting(started.node);
+    expect(await bed.children(lockDir(id))).toEqual([path.slice(path.lastIndexOf('/') + 1)]);
+    await bed.zk.delete(path);
+    await expect.poll(() => side.store.nodes.get(id)?.locked).toBe(false);
+    const again = await side.operations.startDeleting(id, (node) => node.state === 'deleted');
+    if (!again.ok) throw new Error(again.reason);
+    await side.operations.finishDeleting(again.node);
     expect(await bed.children('/nodepool/nodes')).toEqual([]);
   });
 

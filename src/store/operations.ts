@@ -31,6 +31,7 @@ import {
   sortContenders,
   tryLock,
 } from '../zookeeper/recipes/lock.ts';
+import { sleep } from '../runtime.ts';
 import { findContender, isUncertain } from './certainty.ts';
 import { done, HeldNode, HeldRequest, mostAttempts, type Outcome, type Refused, refused } from './held.ts';
 import { lastName, paths } from './paths.ts';
@@ -44,6 +45,8 @@ export type LockedNode = { readonly ok: true; readonly node: HeldNode };
 export type LockedRequest = { readonly ok: true; readonly request: HeldRequest };
 
 const empty = Buffer.alloc(0);
+/** So long others have to leave a lock that they only tried. */
+const othersLeaveMs = 20;
 
 export class Operations {
   private readonly store: Store;
@@ -449,9 +452,13 @@ export class Operations {
     return refused('locked');
   }
 
-  /** Removes contender, lock directory and node together; with others in the lock, step by step until it is gone. */
+  /**
+   * Removes contender, lock directory and node together. With others in the lock it is tried again for a moment; then the
+   * node is left as `deleted`, unlocked, for whoever finds it next.
+   */
   async finishDeleting(held: HeldNode): Promise<void> {
     const path = paths.node(held.id);
+    let tries = 0;
     while (held.held) {
       try {
         await this.client.multi([
@@ -474,10 +481,14 @@ export class Operations {
         if (!(error instanceof MultiError)) throw error;
         if (error.index === 2 && error.error instanceof NoNodeError) return;
       }
-      const written = await held.write({ state: 'deleted' });
-      if (!written.ok && written.reason !== 'changed') return;
-      await this.removeTree(path);
-      held.lock.forget();
+      // Somebody else stands in the lock. Their contenders are theirs: without one its owner would believe to be alone with
+      // the node. Who only tries goes at once, who waits has to see what has become of the node.
+      if (held.node.state !== 'deleted') {
+        const written = await held.write({ state: 'deleted' });
+        if (!written.ok && written.reason !== 'changed') return;
+      }
+      if (++tries >= mostAttempts) return held.release();
+      await sleep(this.store.runtime, othersLeaveMs);
     }
   }
 

@@ -9,6 +9,8 @@ import type { Scenario } from './scenario.ts';
 
 /** Two passes of the search for leaks, and the calls to get there. */
 const strayBoundMs = 25_000;
+/** Where nothing goes wrong an instance's id is stored as soon as the cloud has told it. */
+const recordBoundMs = 2000;
 const answerBoundMs = 60_000;
 const otherProviderBoundMs = 15_000;
 /** Beside the session's time: noticing that a request is lost, locking it, locking the node. */
@@ -120,6 +122,9 @@ export class Vigil {
     const now = nowMs();
     for (const cloud of clouds.values()) {
       for (const instance of cloud.instances()) {
+        const isQuiet = scenario.theme === 'calm' || scenario.theme === 'reload';
+        if (isQuiet && now - instance.createdMs > recordBoundMs && !this.isRecorded(instance, true))
+          this.o.broken('P4', `the id of instance ${instance.id} is not stored`);
         if (this.isRecorded(instance, false)) this.strays.delete(instance.id);
         else if (!this.strays.has(instance.id)) this.strays.set(instance.id, now);
       }
