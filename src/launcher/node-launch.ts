@@ -196,6 +196,8 @@ async function logConsole(o: NodeLaunch, externalId: ExternalId): Promise<void> 
  */
 async function cleanUp(o: NodeLaunch, failure: ProviderError, attempt: number, notBeforeMs: number): Promise<boolean> {
   const left = (failure.externalId ?? o.node.node.externalId) as ExternalId | null | undefined;
+  // A process that has stood still may not know yet that its session has ended, and that others have gone on with it.
+  if (left !== null && left !== undefined && !(await o.node.confirm())) return false;
   if (o.provider.attemptsHaveOwnNames) removeBehind(o, left);
   else if (!(await removeLeft(o, left))) return false;
   return pause(o, attempt, Math.max(notBeforeMs, failure.retryAfterMs ?? 0));

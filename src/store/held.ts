@@ -11,7 +11,7 @@ import {
 import { BadVersionError, NoNodeError, SessionExpiredError } from '../zookeeper/client/errors.ts';
 import type { Stat } from '../zookeeper/client/types.ts';
 import { type HeldLock, removeLockDirectory } from '../zookeeper/recipes/lock.ts';
-import { isUncertain } from './certainty.ts';
+import { findContender, isUncertain } from './certainty.ts';
 import { paths } from './paths.ts';
 import type { Store } from './store.ts';
 import type { RequestEntry } from './views.ts';
@@ -75,6 +75,13 @@ export class HeldNode {
   /** What a multi that included our write has made of it. */
   wrote(node: NodeRecord, stat: Stat): void {
     this.current = { node, version: stat.version };
+  }
+
+  /** Asks ZooKeeper, until it answers, whether the lock is still there. */
+  async confirm(): Promise<boolean> {
+    if (!this.held) return false;
+    const found = await findContender(this.store.client, this.lock.directory, this.lock.contender);
+    return found !== 'session' && found.name !== null && this.held;
   }
 
   async release(): Promise<void> {
