@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { RequestOptions } from './commands/request.ts';
 import type { GlobalOptions } from './context.ts';
-import type { Format } from './output/table.ts';
+import type { Format } from '../api/listings/table.ts';
 import { statusOf } from './run.ts';
 import { version } from './version.ts';
 

@@ -5,8 +5,8 @@ import { paths } from '../../store/paths.ts';
 import { lock } from '../../zookeeper/recipes/lock.ts';
 import { withZooKeeper } from '../connection.ts';
 import type { GlobalOptions } from '../context.ts';
-import { nodeColumns } from '../output/columns.ts';
-import { type Format, render } from '../output/table.ts';
+import { nodeColumns } from '../../api/listings/columns.ts';
+import { type Format, render } from '../../api/listings/table.ts';
 import { UserError } from '../user-error.ts';
 import { readNode } from './listings.ts';
 

@@ -11,7 +11,7 @@ import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { withZooKeeper } from '../connection.ts';
 import { commandLog, type GlobalOptions, load } from '../context.ts';
 import { driverDefinitions } from '../drivers.ts';
-import type { Format } from '../output/table.ts';
+import type { Format } from '../../api/listings/table.ts';
 import { UserError } from '../user-error.ts';
 
 export function configValidate(o: GlobalOptions, strict: boolean): number {

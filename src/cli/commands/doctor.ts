@@ -11,7 +11,7 @@ import { type Picture, readPicture } from '../doctor/picture.ts';
 import { report } from '../doctor/report.ts';
 import { requestFindings, strayLockFindings } from '../doctor/requests.ts';
 import { unreachable, zookeeperFindings } from '../doctor/zookeeper.ts';
-import type { Format } from '../output/table.ts';
+import type { Format } from '../../api/listings/table.ts';
 
 export interface DoctorOptions {
   readonly format: Format;

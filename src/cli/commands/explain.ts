@@ -5,7 +5,7 @@ import { explainNode, explainRequest } from '../../scheduling/explain.ts';
 import { Store } from '../../store/store.ts';
 import { withZooKeeper } from '../connection.ts';
 import type { GlobalOptions } from '../context.ts';
-import type { Format } from '../output/table.ts';
+import type { Format } from '../../api/listings/table.ts';
 import { UserError } from '../user-error.ts';
 
 export async function explain(o: GlobalOptions, id: string, format: Format): Promise<void> {

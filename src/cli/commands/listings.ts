@@ -9,8 +9,8 @@ import { NoNodeError } from '../../zookeeper/client/errors.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { withZooKeeper } from '../connection.ts';
 import type { GlobalOptions } from '../context.ts';
-import { type ListedNode, nodeColumns, poolColumns, requestColumns } from '../output/columns.ts';
-import { type Format, render } from '../output/table.ts';
+import { type ListedNode, nodeColumns, poolColumns, requestColumns } from '../../api/listings/columns.ts';
+import { type Format, render } from '../../api/listings/table.ts';
 
 export async function childrenOf(client: ZooKeeper, path: string): Promise<readonly string[]> {
   try {

@@ -10,7 +10,7 @@ import { NoNodeError } from '../../zookeeper/client/errors.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { withZooKeeper } from '../connection.ts';
 import type { GlobalOptions } from '../context.ts';
-import type { Format } from '../output/table.ts';
+import type { Format } from '../../api/listings/table.ts';
 import { onStopSignal, signalStatus, type StopRequest } from '../process.ts';
 import { UserError } from '../user-error.ts';
 import { connectionOf, runWith } from './node-environment.ts';

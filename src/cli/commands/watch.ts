@@ -6,8 +6,8 @@ import { Store } from '../../store/store.ts';
 import type { NodeEntry, RequestEntry } from '../../store/views.ts';
 import { withZooKeeper } from '../connection.ts';
 import type { GlobalOptions } from '../context.ts';
-import { type ListedNode, nodeColumns, requestColumns } from '../output/columns.ts';
-import { render } from '../output/table.ts';
+import { type ListedNode, nodeColumns, requestColumns } from '../../api/listings/columns.ts';
+import { render } from '../../api/listings/table.ts';
 import { onStopSignal } from '../process.ts';
 
 /** Changes are drawn this often at most, and ages move this often at least. */

@@ -1,5 +1,5 @@
 /** The findings as text or JSON. Their words come from documents of anybody: none may steer a terminal or begin a line. */
-import { age, type Format } from '../output/table.ts';
+import { age, type Format } from '../../api/listings/table.ts';
 import { type Finding, isStuck, severities } from './finding.ts';
 
 const longest = 500;
