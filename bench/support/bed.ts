@@ -60,16 +60,12 @@ export class Bed {
     return (await this.zk.exists(path)) ? (await this.zk.children(path)).children : [];
   }
 
-  /** User and system time of the launcher's process, all threads. */
   cpuSeconds(): number {
-    const fields = this.proc('stat')
-      .replace(/^.*\) /, '')
-      .split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+    return cpuSecondsOf(this.launcher!.process.pid!);
   }
 
   residentMiB(): number {
-    return (Number(this.proc('statm').split(' ')[1]) * pageBytes) / 2 ** 20;
+    return residentMiBOf(this.launcher!.process.pid!);
   }
 
   /** CPU time stands still: what was started has been done. */
@@ -81,14 +77,22 @@ export class Bed {
     }
   }
 
-  private proc(file: string): string {
-    return readFileSync(`/proc/${this.launcher!.process.pid}/${file}`, 'utf8');
-  }
-
   async stop(): Promise<void> {
     await Promise.all(this.stores.map((store) => store.close()));
     await this.place.clear();
   }
+}
+
+/** User and system time of a process, all threads. */
+export function cpuSecondsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
+export function residentMiBOf(pid: number): number {
+  return (Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * pageBytes) / 2 ** 20;
 }
 
 export const load = () => readFileSync('/proc/loadavg', 'utf8').split(' ')[0]!;

@@ -33,8 +33,10 @@ const fullRules = [
 
 const podRules = [
   { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] },
+  { apiGroups: [''], resources: ['pods/exec'], verbs: allVerbs },
   // `pods/logs` is what operators know from the Python Nodepool; the real name is `pods/log`.
-  { apiGroups: [''], resources: ['pods/exec', 'pods/logs', 'pods/log', 'pods/portforward'], verbs: allVerbs },
+  { apiGroups: [''], resources: ['pods/logs', 'pods/log'], verbs: allVerbs },
+  { apiGroups: [''], resources: ['pods/portforward'], verbs: allVerbs },
 ];
 
 export function namespaceManifest(name: string, mark: NodeMark): object {
