@@ -1,6 +1,7 @@
 /** In words, why a request or a node is as it is, from what is in the tree and in the configuration. Pure. */
 import type { NodepoolConfig } from '../config/model.ts';
 import type { ComponentRecord } from '../records/component.ts';
+import type { HealthRecord } from '../records/health.ts';
 import type { NodeRecord } from '../records/node.ts';
 import type { RequestRecord } from '../records/request.ts';
 import { plus, type Resources, shortage } from '../records/resources.ts';
@@ -130,4 +131,24 @@ export function explainNode(node: NodeRecord, s: NodeSurroundings): string[] {
 
 function machineText(node: NodeRecord): string {
   return node.externalId === null ? '' : ', its instance exists in the cloud';
+}
+
+/** What launchers say is wrong with the providers that could serve these labels, or with the one that has the node. */
+export function explainProviders(
+  of: { readonly labels: readonly string[] } | { readonly provider: string | null },
+  config: NodepoolConfig,
+  health: readonly HealthRecord[],
+): string[] {
+  const concerned = [...config.providers.values()].filter((provider) =>
+    'provider' in of
+      ? provider.name === of.provider
+      : [...provider.pools.values()].some((pool) => of.labels.every((label) => pool.labels.has(label))),
+  );
+  return concerned.flatMap(({ name }) =>
+    health.flatMap(({ hostname, troubles }) =>
+      troubles
+        .filter(({ key }) => key.startsWith(`provider ${name}: `))
+        .map(({ what, why }) => `  ${hostname} says: ${what}${why ? `: ${why}` : ''}`),
+    ),
+  );
 }

@@ -3,7 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { NodepoolConfig } from '../../src/config/model.ts';
 import { Cluster } from '../../src/launcher/testing/cluster.ts';
+import { explainProviders } from '../../src/scheduling/explain.ts';
 import { readHealth } from '../../src/store/health.ts';
 import { type ApiProxy, certificate, type SeenCall } from './support/api-proxy.ts';
 import { isPodCreation } from './support/beds.ts';
@@ -16,6 +18,7 @@ let proxy: ApiProxy;
 let kubeconfig: TemporaryFile;
 let log: LogText;
 let pool: string;
+let config: NodepoolConfig;
 
 beforeEach(async () => {
   cluster = await Cluster.start();
@@ -47,6 +50,7 @@ providers:
     cloud: fake
     cloud-images: [{name: image, image-id: fake-image-id}]
     pools: [{name: main, labels: [{name: other, cloud-image: image, min-ram: 1}]}]`;
+  config = cluster.config(text);
   await cluster.launch(text, containerAdapters({ [pool]: kubeconfig.path }, log));
 }
 
@@ -150,6 +154,11 @@ test('a certificate that has expired: nothing is sent to such a server; a new on
   const asked = proxy.calls.length;
   const id = await request();
   await untilSaid(/certificate has expired/);
+  const health = (await readHealth(cluster.seen)).flatMap(({ record }) => (record ? [record] : []));
+  expect(explainProviders({ labels: ['small'] }, config, health).join()).toMatch(
+    /host.* says: .*certificate has expired/,
+  );
+  expect(explainProviders({ labels: ['other'] }, config, health)).toEqual([]);
   expect(proxy.calls.length).toBe(asked);
   await neighbourServes();
   proxy.setCertificate(await certificate(kube.pki, 1));

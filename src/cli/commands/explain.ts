@@ -1,7 +1,8 @@
 /** explain: why a request waits or a node is where it is, by the same rules that the launcher decides by. */
 import { isBroken } from '../../records/broken.ts';
 import { systemRuntime } from '../../runtime.ts';
-import { explainNode, explainRequest } from '../../scheduling/explain.ts';
+import { explainNode, explainProviders, explainRequest } from '../../scheduling/explain.ts';
+import { readHealth } from '../../store/health.ts';
 import { Store } from '../../store/store.ts';
 import { withZooKeeper } from '../connection.ts';
 import type { GlobalOptions } from '../context.ts';
@@ -19,19 +20,26 @@ export async function explain(o: GlobalOptions, id: string, format: Format): Pro
       const nodes = [...store.nodes.all()].flatMap((e) =>
         e.node && !isBroken(e.node) ? [{ node: e.node, locked: e.locked }] : [],
       );
+      const health = (await readHealth(store)).flatMap(({ record }) => (record ? [record] : []));
       let lines: string[];
       if (request) {
         lines = isBroken(request)
           ? [`the document of request ${id} cannot be read (${request.message}); launchers skip it`]
-          : explainRequest(request, { pools, nodes, config, locked: store.requestLocks.isLocked(id) });
+          : [
+              ...explainRequest(request, { pools, nodes, config, locked: store.requestLocks.isLocked(id) }),
+              ...(request.state === 'fulfilled' ? [] : explainProviders({ labels: request.nodeTypes }, config, health)),
+            ];
       } else if (entry && node) {
         lines = isBroken(node)
           ? [`the document of node ${id} cannot be read (${node.message}); launchers skip it`]
-          : explainNode(node, {
-              locked: entry.locked,
-              requestExists: node.allocatedTo !== null && store.requests.get(node.allocatedTo) !== undefined,
-              config,
-            });
+          : [
+              ...explainNode(node, {
+                locked: entry.locked,
+                requestExists: node.allocatedTo !== null && store.requests.get(node.allocatedTo) !== undefined,
+                config,
+              }),
+              ...explainProviders({ provider: node.provider }, config, health),
+            ];
       } else throw new UserError(`there is no request and no node ${id}`);
       console.log(format === 'json' ? JSON.stringify({ id, reasons: lines }, null, 2) : lines.join('\n'));
     } finally {
