@@ -121,17 +121,18 @@ export class ObjectWatch {
       const beganMs = this.o.runtime.monotonicMs();
       try {
         if (version === '') version = await this.list();
-        version = await this.follow(version);
+        try {
+          version = await this.follow(version);
+        } catch (error) {
+          // Gone: the place is forgotten, all of it has to be read again, at once.
+          if (!hasStatus(error, 410)) throw error;
+          version = '';
+        }
         // A server that ends each watch at once must not be asked all the time.
         if (this.o.runtime.monotonicMs() - beganMs < hastyMs)
           await sleep(this.o.runtime, this.backoff.nextMs(), signal);
       } catch (error) {
         if (signal.aborted) return;
-        // Gone: the place is forgotten, all of it has to be read again, at once.
-        if (hasStatus(error, 410) && version !== '') {
-          version = '';
-          continue;
-        }
         if (this.o.runtime.monotonicMs() - beganMs > longMs) this.backoff.reset();
         // While it is being resumed nothing is missed: the server goes on from that place.
         if (!(error instanceof ApiError) || error.code !== 'network') version = '';
