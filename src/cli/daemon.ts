@@ -1,11 +1,15 @@
 /** Runs coordinator and launcher as one process until a signal ends it. */
 import { hostname } from 'node:os';
+import { StatusSite } from '../api/status-site.ts';
 import { configDifference, describeDifference } from '../config/difference.ts';
 import type { NodepoolConfig } from '../config/model.ts';
 import { Launcher } from '../launcher/launcher.ts';
 import { systemRuntime } from '../runtime.ts';
 import { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { processMetrics } from '../telemetry/process-metrics.ts';
+import { withoutSecrets } from '../telemetry/redact.ts';
 import { statsdFromEnvironment } from '../telemetry/statsd.ts';
 import type { Coordinator } from '../zookeeper/server/coordinator.ts';
 import { ConfigSource } from './config-source.ts';
@@ -25,13 +29,18 @@ import {
 } from './process.ts';
 import { version } from './version.ts';
 
+export interface DaemonOptions extends GlobalOptions {
+  /** false: no status pages and metrics over HTTP. */
+  readonly webapp?: boolean;
+}
+
 /** `nodepool up`: with the embedded coordinator where no zookeeper-servers are configured. */
-export async function up(o: GlobalOptions): Promise<void> {
+export async function up(o: DaemonOptions): Promise<void> {
   await daemon(o, async (source, log, stop) => {
-    if (source.current.zookeeper.servers.length > 0) return runLauncher(source, log, stop, null);
+    if (source.current.zookeeper.servers.length > 0) return runLauncher(o, source, log, stop, null);
     const coordinator = await openCoordinator(source.current, log);
     try {
-      await runLauncher(source, log, stop, coordinator);
+      await runLauncher(o, source, log, stop, coordinator);
     } finally {
       await coordinator.close();
     }
@@ -39,8 +48,8 @@ export async function up(o: GlobalOptions): Promise<void> {
 }
 
 /** `nodepool launcher` and `nodepool-launcher`. */
-export async function launcher(o: GlobalOptions): Promise<void> {
-  await daemon(o, (source, log, stop) => runLauncher(source, log, stop, null));
+export async function launcher(o: DaemonOptions): Promise<void> {
+  await daemon(o, (source, log, stop) => runLauncher(o, source, log, stop, null));
 }
 
 /** `nodepool coordinator` */
@@ -92,6 +101,7 @@ async function openCoordinator(config: NodepoolConfig, log: Log): Promise<Coordi
 }
 
 async function runLauncher(
+  o: DaemonOptions,
   source: ConfigSource,
   log: Log,
   stop: StopRequest,
@@ -111,6 +121,8 @@ async function runLauncher(
   if (typeof store === 'string') return client.close();
   const fqdn = hostname();
   const statsd = statsdFromEnvironment(process.env, systemRuntime);
+  const metrics = new Metrics();
+  processMetrics(metrics, version);
   const running = new Launcher({
     config,
     store,
@@ -126,6 +138,11 @@ async function runLauncher(
   });
   const undump = dumpOnSignal(systemRuntime, log, () => summary(store, running));
   running.watchdog.addSource(source);
+  const site = o.webapp === false ? null : statusSite(config, store, running, metrics, log);
+  if (site) {
+    running.watchdog.addSource(site);
+    site.start();
+  }
   await Promise.race([running.start(), stop.received]);
   let applied = config;
   const apply = (next: NodepoolConfig) => {
@@ -144,12 +161,32 @@ async function runLauncher(
     const inTime = await bounded(systemRuntime, stopTimeoutMs[signal], () => running.stop());
     if (!inTime) log.warn({ signal }, 'Stopping takes too long, leaving what is under way to the next launcher');
   } finally {
+    await site?.close();
     // Ends the session, whatever still waits for an answer: others need not wait for its time to be over.
     await client.close();
     await store.close();
   }
   statsd?.close();
   undump();
+}
+
+/** Address and port are taken at the start; other ones take a restart. */
+function statusSite(config: NodepoolConfig, store: Store, running: Launcher, metrics: Metrics, log: Log): StatusSite {
+  return new StatusSite({
+    host: config.webapp.listenAddress,
+    port: config.webapp.port,
+    store,
+    metrics,
+    health: () => ({
+      ready: running.ready,
+      session: store.client.state,
+      synced: store.synced,
+      // Reasons are the words of clouds and their libraries.
+      troubles: running.watchdog.snapshot().map((fact) => ({ ...fact, why: withoutSecrets(fact.why) })),
+    }),
+    runtime: systemRuntime,
+    log,
+  });
 }
 
 function summary(store: Store, running: Launcher): object {

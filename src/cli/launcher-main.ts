@@ -1,6 +1,6 @@
 /** Entry of the `nodepool-launcher` command, with the Python program's options. It stays in the foreground. */
 import { Command, Option } from 'commander';
-import type { GlobalOptions } from './context.ts';
+import type { DaemonOptions } from './daemon.ts';
 import { run } from './run.ts';
 import { version } from './version.ts';
 
@@ -19,6 +19,6 @@ const program = new Command('nodepool-launcher')
 
 await run('nodepool-launcher', async () => {
   program.parse();
-  await (await import('./daemon.ts')).launcher(program.opts<GlobalOptions>());
+  await (await import('./daemon.ts')).launcher(program.opts<DaemonOptions>());
   return 0;
 });

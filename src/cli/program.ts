@@ -69,17 +69,21 @@ function priority(text: string): string {
   return text;
 }
 
+const noWebapp = () => new Option('--no-webapp', 'no status pages and metrics over HTTP');
+
 function addDaemons(program: Command, globals: () => GlobalOptions): void {
   program
     .command('up')
     .description(
       'run everything in one process, with the embedded coordinator where no zookeeper-servers are configured',
     )
-    .action(async () => (await import('./daemon.ts')).up(globals()));
+    .addOption(noWebapp())
+    .action(async (o: { webapp: boolean }) => (await import('./daemon.ts')).up({ ...globals(), ...o }));
   program
     .command('launcher')
     .description('run a launcher against the configured ZooKeeper or the running coordinator')
-    .action(async () => (await import('./daemon.ts')).launcher(globals()));
+    .addOption(noWebapp())
+    .action(async (o: { webapp: boolean }) => (await import('./daemon.ts')).launcher({ ...globals(), ...o }));
   program
     .command('coordinator')
     .description('run the embedded coordinator alone')

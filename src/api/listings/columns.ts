@@ -9,8 +9,11 @@ export interface ListedNode {
   readonly locked: boolean;
 }
 
-const asText = (value: unknown): string | null =>
-  value === null || value === undefined ? null : typeof value === 'string' ? value : JSON.stringify(value);
+/** The Kubernetes family keeps credentials where others have a port. */
+function portOrRedacted(port: unknown): string | number {
+  if (typeof port === 'number') return port;
+  return typeof port === 'string' && /^\s*[+-]?\d{1,10}\s*$/.test(port) ? port : 'redacted';
+}
 
 export function nodeColumns(detail: boolean, nowMs: number): Column<ListedNode>[] {
   const column = (
@@ -26,7 +29,7 @@ export function nodeColumns(detail: boolean, nowMs: number): Column<ListedNode>[
     column('id', 'ID', (n) => n.id),
     column('provider', 'Provider', (n) => n.provider),
     column('label', 'Label', (n) => n.labels),
-    column('server_id', 'Server ID', (n) => asText(n.externalId)),
+    column('server_id', 'Server ID', (n) => n.externalId),
     column('public_ipv4', 'Public IPv4', (n) => n.publicIpv4),
     column('ipv6', 'IPv6', (n) => n.publicIpv6),
     column('state', 'State', (n) => n.state),
@@ -41,14 +44,13 @@ export function nodeColumns(detail: boolean, nowMs: number): Column<ListedNode>[
     column('private_ipv4', 'Private IPv4', (n) => n.privateIpv4),
     column('AZ', 'AZ', (n) => n.az),
     column('username', 'Username', (n) => n.username),
-    // The Kubernetes family keeps credentials there.
-    column('connection_port', 'Port', (n) => (typeof n.connectionPort === 'number' ? n.connectionPort : 'redacted')),
+    column('connection_port', 'Port', (n) => portOrRedacted(n.connectionPort)),
     column('launcher', 'Launcher', (n) => n.launcher),
     column('allocated_to', 'Allocated To', (n) => n.allocatedTo),
     column('hold_job', 'Hold Job', (n) => n.holdJob),
     column('comment', 'Comment', (n) => n.comment),
-    column('user_data', 'User Data', (n) => asText(n.userData)),
-    column('driver_data', 'Driver Data', (n) => asText(n.driverData)),
+    column('user_data', 'User Data', (n) => n.userData),
+    column('driver_data', 'Driver Data', (n) => n.driverData),
   ];
 }
 
@@ -73,3 +75,6 @@ export const poolColumns: readonly Column<ComponentRecord>[] = [
   { key: 'paused', header: 'Paused', cell: (c) => c.paused },
   { key: 'state', header: 'State', cell: (c) => c.state },
 ];
+
+/** All labels that some registered pool supports. */
+export const labelColumns: readonly Column<string>[] = [{ key: 'label', header: 'Label', cell: (label) => label }];

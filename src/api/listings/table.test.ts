@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseNode } from '../../records/node.ts';
 import { nodeColumns } from './columns.ts';
+import { pythonJson } from './python-text.ts';
 import { age, type Column, render } from './table.ts';
 
 interface Row {
@@ -93,10 +94,27 @@ describe('the columns of nodes', () => {
     expect(JSON.parse(text)).toMatchObject([{ connection_port: 'redacted', locked: 'locked' }]);
   });
 
-  it('show an external id of several parts as JSON', () => {
-    const [cell] = JSON.parse(render(nodeColumns(false, 0), [row({ external_id: { vm: 'x' } })], 'json')) as [
-      { server_id: string },
-    ];
-    expect(cell.server_id).toBe('{"vm":"x"}');
+  it.each(['22', ' -7 '])('show the port %j, a number written as text, as it is', (port) => {
+    expect(JSON.parse(render(nodeColumns(true, 0), [row({ connection_port: port })], 'json'))).toMatchObject([
+      { connection_port: port },
+    ]);
   });
+
+  it('show values of several parts as Python does, and to programs as they are', () => {
+    const vm = { external_id: { vm: "o'x", ids: [1, true, null] }, user_data: ['a', 2] };
+    const table = render(nodeColumns(true, 0), [row(vm)], 'table');
+    expect(table).toContain(`| {'vm': "o'x", 'ids': [1, True, None]} |`);
+    expect(table).toContain('| a,2 ');
+    expect(JSON.parse(render(nodeColumns(true, 0), [row(vm)], 'json'))).toMatchObject([
+      { server_id: vm.external_id, user_data: ['a', 2] },
+    ]);
+  });
+});
+
+it.each([
+  [{ a: [1, 'b', null], c: true }, '{"a": [1, "b", null], "c": true}'],
+  ['ä\u007f"\\\n😀', '"\\u00e4\\u007f\\"\\\\\\n\\ud83d\\ude00"'],
+  [1.5, '1.5'],
+])('JSON as Python writes it: %j', (value, text) => {
+  expect(pythonJson(value)).toBe(text);
 });

@@ -1,39 +1,60 @@
-/** Tables as the Python commands draw them, and the same rows as JSON. */
-export type Cell = string | number | boolean | null | readonly string[];
+/** Tables as the Python commands and status pages draw them, and the same rows as JSON. */
+import { pythonText } from './python-text.ts';
+
+/** What a document holds there, whatever it is: JSON gives it as it is, a table as text. */
+export type Cell = unknown;
 
 export interface Column<T> {
   readonly key: string;
   readonly header: string;
   readonly cell: (row: T) => Cell;
+  /** Where the table shows it differently. */
+  readonly shown?: (row: T) => Cell;
 }
 
 export type Format = 'table' | 'json';
 
 export function render<T>(columns: readonly Column<T>[], rows: readonly T[], format: Format): string {
-  if (format === 'json') {
-    return JSON.stringify(
-      rows.map((row) => Object.fromEntries(columns.map((column) => [column.key, column.cell(row)]))),
-      null,
-      2,
-    );
-  }
-  const cells = rows.map((row) => columns.map((column) => cellText(column.cell(row))));
-  const widths = columns.map((column, index) =>
-    cells.reduce((widest, line) => Math.max(widest, line[index]!.length), column.header.length),
+  return format === 'json'
+    ? JSON.stringify(
+        rows.map((row) => objectOf(columns, row)),
+        null,
+        2,
+      )
+    : renderTable(
+        columns,
+        rows.map((row) => textsOf(columns, row)),
+      );
+}
+
+export function objectOf<T>(columns: readonly Column<T>[], row: T): Record<string, Cell> {
+  return Object.fromEntries(columns.map((column) => [column.key, column.cell(row)]));
+}
+
+export function textsOf<T>(columns: readonly Column<T>[], row: T): string[] {
+  return columns.map((column) => cellText((column.shown ?? column.cell)(row)));
+}
+
+/** `lines`: what `textsOf` has given for each row. */
+export function renderTable(
+  columns: readonly Pick<Column<never>, 'header'>[],
+  lines: readonly (readonly string[])[],
+): string {
+  const widths = columns.map(({ header }, index) =>
+    lines.reduce((widest, line) => Math.max(widest, line[index]!.length), header.length),
   );
   const rule = `+${widths.map((width) => '-'.repeat(width + 2)).join('+')}+`;
   const line = (texts: readonly string[]) =>
     `|${texts.map((text, index) => ` ${text.padEnd(widths[index]!)} `).join('|')}|`;
-  const body = cells.map(line);
+  const body = lines.map(line);
   return [rule, line(columns.map((column) => column.header)), rule, ...(body.length > 0 ? [...body, rule] : [])].join(
     '\n',
   );
 }
 
 function cellText(cell: Cell): string {
-  if (cell === null) return '';
-  if (typeof cell === 'boolean') return cell ? 'True' : 'False';
-  const text = typeof cell === 'object' ? cell.join(',') : String(cell);
+  if (cell === null || cell === undefined) return '';
+  const text = Array.isArray(cell) ? cell.map(pythonText).join(',') : pythonText(cell);
   // Anybody may have written it to ZooKeeper: it must not draw lines of its own or steer the terminal.
   return text.replace(/\p{Cc}/gu, ' ');
 }

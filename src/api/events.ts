@@ -1,0 +1,163 @@
+/**
+ * `/events`: every change of a request or a node, as server-sent events. Whoever connects reads the lists afterwards; from then
+ * on nothing is missing until the connection ends. Who reads too slowly is disconnected: others and the launcher go on.
+ */
+import type { ServerResponse } from 'node:http';
+import { isBroken } from '../records/broken.ts';
+import type { Runtime, Timer } from '../runtime.ts';
+import type { Store } from '../store/store.ts';
+import type { NodeEntry, RequestEntry } from '../store/views.ts';
+import { refuse } from './respond.ts';
+import type { ApiRequest } from './server.ts';
+
+const mostClients = 32;
+/** Of one client, not yet taken by the network. */
+const mostBufferedBytes = 1_048_576;
+/** Changes come in bursts: so long they are gathered. */
+const gatherMs = 50;
+const mostGatheredCharacters = 262_144;
+/** A word now and then, so that neither end nor a proxy takes the connection for dead. */
+const heartbeatMs = 15_000;
+
+type Shown = Readonly<Record<string, unknown>>;
+
+export class EventStream {
+  private readonly store: Store;
+  private readonly runtime: Runtime;
+  private readonly clients = new Set<ServerResponse>();
+  private gathered: string[] = [];
+  private gatheredCharacters = 0;
+  private lastId = 0;
+  private flushTimer: Timer | null = null;
+  private heartbeat: Timer | null = null;
+  private unfollow: (() => void) | null = null;
+  /** Clients that were disconnected because they read too slowly. */
+  dropped = 0;
+
+  constructor(store: Store, runtime: Runtime) {
+    this.store = store;
+    this.runtime = runtime;
+  }
+
+  get size(): number {
+    return this.clients.size;
+  }
+
+  /** A route of the server. */
+  readonly route = ({ http }: ApiRequest, response: ServerResponse): void => {
+    if (this.clients.size >= mostClients) return refuse(http, response, 503, { 'Retry-After': '10' });
+    response.writeHead(200, {
+      'Content-Type': 'text/event-stream',
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+      // Proxies that gather answers would keep the events back.
+      'X-Accel-Buffering': 'no',
+    });
+    if (http.method === 'HEAD') {
+      response.end();
+      return;
+    }
+    // What is gathered already is older than what it will read.
+    this.flush();
+    response.write('retry: 3000\nevent: hello\ndata: {}\n\n');
+    this.clients.add(response);
+    response.on('close', () => {
+      this.clients.delete(response);
+      if (this.clients.size === 0) this.rest();
+    });
+    this.follow();
+  };
+
+  close(): void {
+    this.flush();
+    for (const client of this.clients) client.end();
+    this.rest();
+  }
+
+  private follow(): void {
+    if (this.unfollow) return;
+    const offs = [
+      this.store.nodes.onChange((id, before, after) => this.changed('node', id, shownNode(before), shownNode(after))),
+      this.store.requests.onChange((id, before, after) =>
+        this.changed('request', id, shownRequest(before), shownRequest(after)),
+      ),
+    ];
+    this.unfollow = () => offs.forEach((off) => off());
+    this.beat();
+  }
+
+  /** Nobody listens: it costs nothing any more. */
+  private rest(): void {
+    this.unfollow?.();
+    this.unfollow = null;
+    this.heartbeat?.cancel();
+    this.flushTimer?.cancel();
+    this.flushTimer = null;
+    this.gathered = [];
+    this.gatheredCharacters = 0;
+  }
+
+  private changed(kind: 'node' | 'request', id: string, before: Shown | null, after: Shown | null): void {
+    const data = after ? JSON.stringify({ id, ...after }) : JSON.stringify({ id, state: null });
+    if (before === null ? after === null : after !== null && data === JSON.stringify({ id, ...before })) return;
+    const change = before === null ? 'created' : after === null ? 'removed' : 'changed';
+    const event = `id: ${++this.lastId}\nevent: ${kind}-${change}\ndata: ${data}\n\n`;
+    this.gathered.push(event);
+    this.gatheredCharacters += event.length;
+    if (this.gatheredCharacters > mostGatheredCharacters) this.flush();
+    else this.flushTimer ??= this.runtime.setBackgroundTimer(gatherMs, () => this.flush());
+  }
+
+  private flush(): void {
+    this.flushTimer?.cancel();
+    this.flushTimer = null;
+    if (this.gathered.length === 0) return;
+    const chunk = Buffer.from(this.gathered.join(''));
+    this.gathered = [];
+    this.gatheredCharacters = 0;
+    this.write(chunk);
+  }
+
+  private write(chunk: Buffer): void {
+    for (const client of this.clients) {
+      client.write(chunk);
+      if (client.writableLength <= mostBufferedBytes) continue;
+      this.dropped++;
+      this.clients.delete(client);
+      client.destroy();
+    }
+  }
+
+  private beat(): void {
+    this.heartbeat = this.runtime.setBackgroundTimer(heartbeatMs, () => {
+      this.write(Buffer.from(': still here\n\n'));
+      if (this.clients.size > 0) this.beat();
+    });
+  }
+}
+
+function shownNode(entry: NodeEntry | undefined): Shown | null {
+  const node = entry?.node;
+  if (!node || isBroken(node)) return null;
+  return {
+    state: node.state,
+    provider: node.provider,
+    pool: node.pool,
+    label: node.labels,
+    allocated_to: node.allocatedTo,
+    locked: entry.locked,
+  };
+}
+
+function shownRequest(entry: RequestEntry | undefined): Shown | null {
+  if (!entry || isBroken(entry.request)) return null;
+  const { state, provider, nodeTypes, nodes, relativePriority, declinedBy } = entry.request;
+  return {
+    state,
+    provider,
+    node_types: nodeTypes,
+    nodes,
+    relative_priority: relativePriority,
+    declined_by: declinedBy,
+  };
+}

@@ -1,0 +1,53 @@
+/** A page that lists something: its rows as they are now, as a table or as a JSON document. */
+import type { PageFormat } from '../accept.ts';
+import { pythonJson } from '../listings/python-text.ts';
+import { type Column, objectOf, renderTable, textsOf } from '../listings/table.ts';
+
+/** The parameters that pages know; an empty one counts as absent. */
+export interface PageQuery {
+  readonly nodeId: string | null;
+  readonly fields: readonly string[] | null;
+}
+
+export interface Listing<T> {
+  readonly columns: readonly Column<T>[];
+  readonly rows: readonly T[];
+}
+
+export interface Page {
+  readonly path: string;
+  make(query: PageQuery, format: PageFormat): Promise<Buffer>;
+}
+
+export function page<T>(path: string, list: (query: PageQuery) => Listing<T> | Promise<Listing<T>>): Page {
+  return {
+    path,
+    make: async (query, format) => {
+      const listing = await list(query);
+      return format === 'json' ? jsonOf(listing) : tableOf(listing, query.fields);
+    },
+  };
+}
+
+async function jsonOf<T>({ columns, rows }: Listing<T>): Promise<Buffer> {
+  const objects = await inSlices(rows, (row) => pythonJson(objectOf(columns, row)));
+  return Buffer.from(`[${objects.join(', ')}]`);
+}
+
+/** `fields` are keys of columns; unknown ones do not matter. */
+async function tableOf<T>({ columns, rows }: Listing<T>, fields: readonly string[] | null): Promise<Buffer> {
+  const wanted = fields ? columns.filter(({ key }) => fields.includes(key)) : columns;
+  return Buffer.from(renderTable(wanted, await inSlices(rows, (row) => textsOf(wanted, row))));
+}
+
+const rowsPerSlice = 500;
+
+/** Thousands of rows take a tenth of a second: everything else goes on in between. */
+async function inSlices<T, R>(rows: readonly T[], write: (row: T) => R): Promise<R[]> {
+  const written: R[] = [];
+  for (let start = 0; start < rows.length; start += rowsPerSlice) {
+    if (start > 0) await new Promise<void>((resolve) => void setImmediate(resolve));
+    for (const row of rows.slice(start, start + rowsPerSlice)) written.push(write(row));
+  }
+  return written;
+}

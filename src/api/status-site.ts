@@ -1,0 +1,82 @@
+/** All that a launcher shows over HTTP, put together: status pages, probes, metrics, events. */
+import type { Runtime } from '../runtime.ts';
+import type { Store } from '../store/store.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { EventStream } from './events.ts';
+import { PageCache } from './page-cache.ts';
+import { listingPages } from './pages/listings.ts';
+import { pageLifeMs, pageRoute } from './pages/serve.ts';
+import { type HealthReport, healthRoute, readyRoute } from './probes.ts';
+import { send } from './respond.ts';
+import { type ApiLog, ApiServer, type ApiTrouble, type Route } from './server.ts';
+import { treeMetrics } from './tree-metrics.ts';
+
+export interface StatusSiteOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly store: Store;
+  readonly metrics: Metrics;
+  readonly health: () => HealthReport;
+  readonly runtime: Runtime;
+  readonly log: ApiLog;
+}
+
+const mostCachedBytes = 32 * 1024 * 1024;
+
+export class StatusSite {
+  private readonly server: ApiServer;
+  private readonly cache: PageCache;
+  private readonly events: EventStream;
+
+  constructor({ host, port, store, metrics, health, runtime, log }: StatusSiteOptions) {
+    const cache = new PageCache(runtime, { lifeMs: pageLifeMs, mostBytes: mostCachedBytes });
+    const events = new EventStream(store, runtime);
+    const routes = new Map<string, Route>([
+      ['/ready', readyRoute(() => health().ready)],
+      ['/health', healthRoute(health)],
+      ['/metrics', metricsRoute(metrics, cache)],
+      ['/events', events.route],
+    ]);
+    for (const page of listingPages(store, runtime)) routes.set(page.path, pageRoute(page, { cache }));
+    treeMetrics(metrics, store, runtime);
+    metrics.read('nodepool_event_stream_clients', 'Connections to /events.', { samples: () => [[{}, events.size]] });
+    metrics.read('nodepool_event_stream_dropped_total', 'Connections to /events ended because their client was slow.', {
+      kind: 'counter',
+      samples: () => [[{}, events.dropped]],
+    });
+    this.cache = cache;
+    this.events = events;
+    this.server = new ApiServer({ host, port, routes, runtime, log });
+  }
+
+  start(): void {
+    this.server.start();
+  }
+
+  /** null while it does not listen. */
+  get port(): number | null {
+    return this.server.port;
+  }
+
+  troubles(): Iterable<ApiTrouble> {
+    return this.server.troubles();
+  }
+
+  async close(): Promise<void> {
+    this.events.close();
+    await this.server.close();
+    this.cache.close();
+  }
+}
+
+function metricsRoute(metrics: Metrics, cache: PageCache): Route {
+  return async (_request, response) => {
+    const { body } = await cache.get('/metrics', async () => Buffer.from(metrics.text()));
+    send(
+      response,
+      200,
+      { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8', 'Cache-Control': 'no-store' },
+      body,
+    );
+  };
+}
