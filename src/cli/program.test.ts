@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { examples } from './examples.ts';
+import { build } from './program.ts';
 import { run } from './testing/command-line.ts';
 
 describe('the command line', () => {
@@ -28,9 +30,11 @@ describe('the command line', () => {
     [['no-such-command'], 'unknown command'],
     [['list', '--no-such-option'], 'unknown option'],
     [['list', '-c', 'x'], "unknown option '-c'"],
-    [['list', '--format', 'xml'], 'Allowed choices are table, json'],
+    [['list', '--format', 'xml'], 'Allowed choices are table, json, yaml'],
     [['delete'], "missing required argument 'id'"],
     [['info'], "missing required argument 'provider'"],
+    [['image-delete', '--provider', 'p'], "required option '--image <name>'"],
+    [['completion', 'fish'], 'Allowed choices are bash, zsh'],
     [['request'], "required option '-l, --label <label>' not specified"],
     [['request', '-l', 'a', '--priority', '7'], 'three digits'],
     [['request', '-l', 'a', '--timeout', 'soon'], 'a number of seconds'],
@@ -41,6 +45,24 @@ describe('the command line', () => {
     expect(stdout).toBe('');
     expect(stderr).toContain(message);
     expect(stderr).not.toContain('    at ');
+  });
+
+  it('has examples for every command, and each names one with options that it has', () => {
+    const program = build({ status: 0 });
+    expect(Object.keys(examples).sort()).toEqual(program.commands.map((command) => command.name()).sort());
+    for (const [name, lines] of Object.entries(examples)) {
+      for (const line of lines) {
+        const [, ...words] = line.split(' ');
+        const { operands, unknown } = program.parseOptions(words);
+        expect(operands[0], line).toBe(name);
+        const command = program.commands.find((one) => one.name() === name)!;
+        expect(command.parseOptions([...operands.slice(1), ...unknown]).unknown, line).toEqual([]);
+      }
+    }
+  });
+
+  it('shows them in the help of the command', async () => {
+    expect((await run('erase', '--help')).stdout).toContain('Examples:\n  nodepool erase cloud1\n');
   });
 
   it('prints the JSON Schema of the configuration', async () => {

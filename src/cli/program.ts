@@ -1,8 +1,12 @@
 /** The `nodepool` command: options and what they lead to; a command's code is loaded when it is called. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { completionScript, type Shell, shells } from './commands/completion.ts';
 import type { RequestOptions } from './commands/request.ts';
 import type { GlobalOptions } from './context.ts';
-import type { Format } from '../api/listings/table.ts';
+import { examples } from './examples.ts';
+import { addImageCommands } from './image-commands.ts';
+import { formatOption } from './output/format-option.ts';
+import type { OutputFormat } from './output/format.ts';
 import { statusOf } from './run.ts';
 import { version } from './version.ts';
 
@@ -21,7 +25,8 @@ export function nodepool(argv: readonly string[]): Promise<number> {
   });
 }
 
-function build(result: { status: number }): Command {
+/** The program and its commands; `result` gets the status of what is run. */
+export function build(result: { status: number }): Command {
   const program = new Command('nodepool')
     .description('Launches, keeps and hands out single-use test nodes')
     .option('-c, --config <file>', 'configuration', '/etc/nodepool/nodepool.yaml')
@@ -36,13 +41,16 @@ function build(result: { status: number }): Command {
   const globals = () => program.opts<GlobalOptions>();
   addDaemons(program, globals);
   addListings(program, globals);
+  addImageCommands(program, globals);
   addNodeCommands(program, globals, result);
   addConfigCommands(program, globals, result);
+  addCompletion(program);
+  for (const command of program.commands) {
+    const lines = (examples[command.name()] ?? []).map((example) => `  ${example}`);
+    command.addHelpText('after', ['', 'Examples:', ...lines].join('\n'));
+  }
   return program;
 }
-
-const format = () =>
-  new Option('--format <format>', 'for people or for programs').choices(['table', 'json']).default('table');
 
 const collect = (value: string, all: string[]) => [...all, value];
 
@@ -110,25 +118,27 @@ function addListings(program: Command, globals: () => GlobalOptions): void {
     .command('list')
     .description('list nodes')
     .option('--detail', 'more columns')
-    .addOption(format())
-    .action(async (o: { detail?: boolean; format: Format }) =>
+    .addOption(formatOption())
+    .action(async (o: { detail?: boolean; format: OutputFormat }) =>
       (await listings()).list(globals(), o.detail ?? false, o.format),
     );
   program
     .command('request-list')
     .description('list node requests')
-    .addOption(format())
-    .action(async (o: { format: Format }) => (await listings()).requestList(globals(), o.format));
+    .addOption(formatOption())
+    .action(async (o: { format: OutputFormat }) => (await listings()).requestList(globals(), o.format));
   program
     .command('launcher-list')
     .description('list the pools of all running launchers')
-    .addOption(format())
-    .action(async (o: { format: Format }) => (await listings()).launcherList(globals(), o.format));
+    .addOption(formatOption())
+    .action(async (o: { format: OutputFormat }) => (await listings()).launcherList(globals(), o.format));
   program
     .command('info <provider>')
     .description("show a provider's images and nodes")
-    .addOption(format())
-    .action(async (provider: string, o: { format: Format }) => (await listings()).info(globals(), provider, o.format));
+    .addOption(formatOption())
+    .action(async (provider: string, o: { format: OutputFormat }) =>
+      (await listings()).info(globals(), provider, o.format),
+    );
   program
     .command('watch')
     .description('show requests and nodes live')
@@ -140,31 +150,38 @@ function addNodeCommands(program: Command, globals: () => GlobalOptions, result:
     .command('delete <id>')
     .description('have a node deleted by its launcher')
     .option('--now', 'delete it here and now, without a launcher')
-    .addOption(format())
-    .action(async (id: string, o: { now?: boolean; format: Format }) => {
-      if (o.now) await (await import('./commands/delete-now.ts')).deleteNow(globals(), id);
+    .addOption(formatOption())
+    .action(async (id: string, o: { now?: boolean; format: OutputFormat }) => {
+      if (o.now) await (await import('./commands/delete-now.ts')).deleteNow(globals(), id, o.format);
       else await (await import('./commands/change-node.ts')).changeNode(globals(), id, 'deleting', o.format);
     });
   program
     .command('hold <id>')
     .description('keep a node for a person')
-    .addOption(format())
-    .action(async (id: string, o: { format: Format }) =>
+    .addOption(formatOption())
+    .action(async (id: string, o: { format: OutputFormat }) =>
       (await import('./commands/change-node.ts')).changeNode(globals(), id, 'hold', o.format),
+    );
+  program
+    .command('erase <provider>')
+    .description('forget all nodes and uploads of a provider; what is in its cloud stays there')
+    .option('--force', 'do not ask')
+    .action(async (provider: string, o: { force?: boolean }) =>
+      (await import('./commands/erase.ts')).erase(globals(), provider, o.force ?? false),
     );
   program
     .command('explain <id>')
     .description('say why a request waits or a node is as it is')
-    .addOption(format())
-    .action(async (id: string, o: { format: Format }) =>
+    .addOption(formatOption())
+    .action(async (id: string, o: { format: OutputFormat }) =>
       (await import('./commands/explain.ts')).explain(globals(), id, o.format),
     );
   program
     .command('doctor')
     .description('say what is stuck, since when, why, and what to do; status 1 when something is')
     .option('--older-than <minutes>', 'what has waited for less is left out', positiveMinutes, 5)
-    .addOption(format())
-    .action(async (o: { olderThan: number; format: Format }) => {
+    .addOption(formatOption())
+    .action(async (o: { olderThan: number; format: OutputFormat }) => {
       const { doctor } = await import('./commands/doctor.ts');
       result.status = await doctor(globals(), { format: o.format, patienceMs: o.olderThan * 60_000 });
     });
@@ -180,7 +197,7 @@ function addNodeCommands(program: Command, globals: () => GlobalOptions, result:
     .option('--provider <name>', 'the only provider to take them from')
     .option('--no-reuse', 'launch new nodes even if there are some in stock')
     .option('--timeout <seconds>', 'give up waiting for the nodes after this time', positiveSeconds)
-    .addOption(format())
+    .addOption(formatOption())
     .action(async (o: RequestOptions) => {
       result.status = await (await import('./commands/request.ts')).request(globals(), o);
     });
@@ -199,12 +216,22 @@ function addConfigCommands(program: Command, globals: () => GlobalOptions, resul
     .description(
       'show what a reload would change if <file> were the configuration; status 1 when there is a difference',
     )
-    .addOption(format())
-    .action(async (file: string, o: { format: Format }) => {
+    .addOption(formatOption())
+    .action(async (file: string, o: { format: OutputFormat }) => {
       result.status = await (await import('./commands/config.ts')).configDiff(globals(), file, o.format);
     });
   program
     .command('config-schema')
     .description('print the JSON Schema of the configuration, for editors')
     .action(async () => (await import('./commands/config.ts')).configSchema());
+}
+
+function addCompletion(program: Command): void {
+  program
+    .command('completion')
+    .description(
+      'print a script that completes commands and options; bash: source it, zsh: save it in $fpath as _nodepool',
+    )
+    .addArgument(new Argument('<shell>', 'which one runs it').choices(shells))
+    .action((shell: Shell) => console.log(completionScript(program, shell)));
 }

@@ -24,7 +24,6 @@ import {
 import type { MultiOperation, MultiResult, Stat } from '../zookeeper/client/types.ts';
 import {
   HeldLock,
-  isContender,
   newContenderPrefix,
   removeContender,
   removeLockDirectory,
@@ -36,6 +35,7 @@ import { findContender, isUncertain } from './certainty.ts';
 import { done, HeldNode, HeldRequest, mostAttempts, type Outcome, type Refused, refused } from './held.ts';
 import { lastName, paths } from './paths.ts';
 import type { Store } from './store.ts';
+import { deleteTree } from './tree.ts';
 import type { NodeEntry, RequestEntry } from './views.ts';
 
 export { HeldNode, HeldRequest, type Outcome, type Refused } from './held.ts';
@@ -501,7 +501,7 @@ export class Operations {
   async removeBrokenNode(id: string): Promise<void> {
     const { data } = await this.client.get(paths.node(id)).catch(() => ({ data: null }));
     if (data && data.length > 0) return;
-    await this.removeTree(paths.node(id));
+    await deleteTree(this.client, paths.node(id));
   }
 
   /** Lock directories of requests that are no more, untouched for `olderThanMs`. */
@@ -513,23 +513,6 @@ export class Operations {
       // A contender goes with its session: whoever stands there is still at work.
       if (!stat || stat.numChildren > 0 || Number(stat.mtime) > this.now() - olderThanMs) continue;
       if (!(await this.requestExists(id))) await removeLockDirectory(this.client, paths.requestLock(id));
-    }
-  }
-
-  private async removeTree(path: string): Promise<void> {
-    for (;;) {
-      try {
-        const { children } = await this.client.children(path);
-        for (const name of children) {
-          if (isContender(name)) await this.client.delete(`${path}/${name}`).catch(ignore(NoNodeError));
-          else await this.removeTree(`${path}/${name}`);
-        }
-        await this.client.delete(path);
-        return;
-      } catch (error) {
-        if (error instanceof NoNodeError) return;
-        if (!(error instanceof NotEmptyError)) throw error;
-      }
     }
   }
 }

@@ -16,6 +16,17 @@ export const paths = {
   /** Ours alone: guards the registration of a host that several launchers may have in their configuration. */
   hostLock: (provider: string, host: string) =>
     `/nodepool/inventory-lock/${encodeURIComponent(provider)}/${encodeURIComponent(host)}`,
+  image: (image: string) => `/nodepool/images/${image}`,
+  /** Its existence is the flag. */
+  imagePause: (image: string) => `/nodepool/images/${image}/pause`,
+  /** Its existence is the flag. */
+  buildRequest: (image: string) => `/nodepool/images/${image}/request-build`,
+  builds: (image: string) => `/nodepool/images/${image}/builds`,
+  build: (image: string, build: string) => `/nodepool/images/${image}/builds/${build}`,
+  buildLock: (image: string) => `/nodepool/images/${image}/builds/lock`,
+  buildProviders: (image: string, build: string) => `/nodepool/images/${image}/builds/${build}/providers`,
+  uploads: (image: string, build: string, provider: string) =>
+    `/nodepool/images/${image}/builds/${build}/providers/${provider}/images`,
   component: (kind: string) => `/nodepool/components/${kind}`,
 } as const;
 

@@ -6,7 +6,7 @@ import { lock } from '../../zookeeper/recipes/lock.ts';
 import { withZooKeeper } from '../connection.ts';
 import type { GlobalOptions } from '../context.ts';
 import { nodeColumns } from '../../api/listings/columns.ts';
-import { type Format, render } from '../../api/listings/table.ts';
+import { type OutputFormat, rendered } from '../output/format.ts';
 import { UserError } from '../user-error.ts';
 import { readNode } from './listings.ts';
 
@@ -16,7 +16,7 @@ export async function changeNode(
   o: GlobalOptions,
   id: string,
   state: Extract<NodeState, 'hold' | 'deleting'>,
-  format: Format,
+  format: OutputFormat,
 ): Promise<void> {
   await withZooKeeper(o, async (client) => {
     if (!/^[\w.-]+$/.test(id) || !(await readNode(client, id))) {
@@ -40,6 +40,6 @@ export async function changeNode(
       await held.lock.release();
     }
     const changed = await readNode(client, id);
-    console.log(render(nodeColumns(false, systemRuntime.nowMs()), changed ? [changed] : [], format));
+    console.log(rendered(nodeColumns(false, systemRuntime.nowMs()), changed ? [changed] : [], format));
   });
 }

@@ -11,7 +11,7 @@ import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { withZooKeeper } from '../connection.ts';
 import { commandLog, type GlobalOptions, load } from '../context.ts';
 import { driverDefinitions } from '../drivers.ts';
-import type { Format } from '../../api/listings/table.ts';
+import { type OutputFormat, structured } from '../output/format.ts';
 import { UserError } from '../user-error.ts';
 
 export function configValidate(o: GlobalOptions, strict: boolean): number {
@@ -62,13 +62,13 @@ export function configSchema(): void {
 }
 
 /** Exit status as of diff(1): 0 without a difference, 1 with one. */
-export async function configDiff(o: GlobalOptions, other: string, format: Format): Promise<number> {
+export async function configDiff(o: GlobalOptions, other: string, format: OutputFormat): Promise<number> {
   const log = commandLog(o);
   const before = load(o, log);
   const difference = configDifference(before, load({ ...o, config: other }, log));
   const affected = await affectedNodes(o, difference);
   const lines = describeDifference(difference);
-  if (format === 'json') console.log(JSON.stringify({ ...difference, affectedNodes: affected }, null, 2));
+  if (format !== 'table') console.log(structured({ ...difference, affectedNodes: affected }, format));
   else if (lines.length === 0) console.log('A reload would change nothing.');
   else {
     for (const line of lines) console.log(line);

@@ -1,4 +1,5 @@
 /** delete --now: an operator removes a node and its instance in this process, with or without a launcher. */
+import { nodeColumns } from '../../api/listings/columns.ts';
 import type { ProviderConfig } from '../../config/model.ts';
 import type { ExternalId } from '../../provider/adapter.ts';
 import { Provider } from '../../provider/provider.ts';
@@ -11,6 +12,7 @@ import type { Log } from '../../telemetry/log.ts';
 import { withZooKeeper } from '../connection.ts';
 import type { GlobalOptions } from '../context.ts';
 import { createAdapter } from '../drivers.ts';
+import { type OutputFormat, rendered } from '../output/format.ts';
 import { onStopSignal } from '../process.ts';
 import { UserError } from '../user-error.ts';
 
@@ -19,7 +21,7 @@ const lockRetryMs = 200;
 const providerPatienceMs = 60_000;
 const removalTimeoutMs = 600_000;
 
-export async function deleteNow(o: GlobalOptions, id: string): Promise<void> {
+export async function deleteNow(o: GlobalOptions, id: string, format: OutputFormat): Promise<void> {
   await withZooKeeper(o, async (client, config, log) => {
     const store = await Store.open({ client, runtime: systemRuntime, log });
     try {
@@ -35,6 +37,7 @@ export async function deleteNow(o: GlobalOptions, id: string): Promise<void> {
       try {
         await removeInstance(provider, store, held, log);
         await operations.finishDeleting(held);
+        console.log(rendered(nodeColumns(false, systemRuntime.nowMs()), [], format));
       } finally {
         // After a failure the node stays `deleting`, and a launcher goes on with it.
         await held.release();

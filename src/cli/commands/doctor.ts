@@ -11,10 +11,10 @@ import { type Picture, readPicture } from '../doctor/picture.ts';
 import { report } from '../doctor/report.ts';
 import { requestFindings, strayLockFindings } from '../doctor/requests.ts';
 import { unreachable, zookeeperFindings } from '../doctor/zookeeper.ts';
-import type { Format } from '../../api/listings/table.ts';
+import type { OutputFormat } from '../output/format.ts';
 
 export interface DoctorOptions {
-  readonly format: Format;
+  readonly format: OutputFormat;
   /** What is younger than this waits as it should. */
   readonly patienceMs: number;
 }

@@ -6,10 +6,10 @@ import { readHealth } from '../../store/health.ts';
 import { Store } from '../../store/store.ts';
 import { withZooKeeper } from '../connection.ts';
 import type { GlobalOptions } from '../context.ts';
-import type { Format } from '../../api/listings/table.ts';
+import { type OutputFormat, structured } from '../output/format.ts';
 import { UserError } from '../user-error.ts';
 
-export async function explain(o: GlobalOptions, id: string, format: Format): Promise<void> {
+export async function explain(o: GlobalOptions, id: string, format: OutputFormat): Promise<void> {
   await withZooKeeper(o, async (client, config, log) => {
     const store = await Store.open({ client, runtime: systemRuntime, log });
     try {
@@ -41,7 +41,7 @@ export async function explain(o: GlobalOptions, id: string, format: Format): Pro
               ...explainProviders({ provider: node.provider }, config, health),
             ];
       } else throw new UserError(`there is no request and no node ${id}`);
-      console.log(format === 'json' ? JSON.stringify({ id, reasons: lines }, null, 2) : lines.join('\n'));
+      console.log(format === 'table' ? lines.join('\n') : structured({ id, reasons: lines }, format));
     } finally {
       await store.close();
     }

@@ -10,7 +10,7 @@ import { NoNodeError } from '../../zookeeper/client/errors.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { withZooKeeper } from '../connection.ts';
 import type { GlobalOptions } from '../context.ts';
-import type { Format } from '../../api/listings/table.ts';
+import { type OutputFormat, structured } from '../output/format.ts';
 import { onStopSignal, signalStatus, type StopRequest } from '../process.ts';
 import { UserError } from '../user-error.ts';
 import { connectionOf, runWith } from './node-environment.ts';
@@ -25,7 +25,7 @@ export interface RequestOptions {
   readonly reuse: boolean;
   /** Seconds. */
   readonly timeout?: number;
-  readonly format: Format;
+  readonly format: OutputFormat;
 }
 
 /** A read that failed while the connection is up is repeated after this. */
@@ -156,7 +156,7 @@ async function use(
   stop: StopRequest,
 ): Promise<number> {
   if (r.exec !== undefined) return runWith(nodes, r.exec, stop);
-  if (r.format === 'json') console.log(JSON.stringify(nodes.map(connectionOf), null, 2));
+  if (r.format !== 'table') console.log(structured(nodes.map(connectionOf), r.format));
   else for (const node of nodes) console.log(lineOf(node));
   console.error(`${nodes.length === 1 ? 'the node is' : 'the nodes are'} yours until this command ends (Ctrl-C)`);
   await Promise.race([stop.received, endOfInput(), sessionLost(client)]);

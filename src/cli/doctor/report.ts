@@ -1,5 +1,6 @@
 /** The findings as text or JSON. Their words come from documents of anybody: none may steer a terminal or begin a line. */
-import { age, type Format } from '../../api/listings/table.ts';
+import { age } from '../../api/listings/table.ts';
+import { type OutputFormat, structured } from '../output/format.ts';
 import { type Finding, isStuck, severities } from './finding.ts';
 
 const longest = 500;
@@ -25,17 +26,16 @@ function cleaned(finding: Finding): Finding {
 }
 
 /** `sorted`: as sortFindings does. `seen`: in words, what was looked at. */
-export function report(sorted: readonly Finding[], format: Format, o: { nowMs: number; seen: string }): string {
+export function report(sorted: readonly Finding[], format: OutputFormat, o: { nowMs: number; seen: string }): string {
   const findings = sorted.map(cleaned);
-  if (format === 'json') {
-    return JSON.stringify(
+  if (format !== 'table') {
+    return structured(
       {
         checked: new Date(o.nowMs).toISOString(),
         stuck: isStuck(findings),
         findings: findings.map(({ sinceMs, ...rest }) => ({ ...rest, since: iso(sinceMs) })),
       },
-      null,
-      2,
+      format,
     );
   }
   const counts = severities.flatMap((severity) => {

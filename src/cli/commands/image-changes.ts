@@ -1,0 +1,54 @@
+/** image-build, image-pause, image-unpause, dib-image-delete, image-delete: an operator's word to the builders. */
+import { systemRuntime } from '../../runtime.ts';
+import { Images, type UploadId } from '../../store/images.ts';
+import { NoNodeError } from '../../zookeeper/client/errors.ts';
+import { withZooKeeper } from '../connection.ts';
+import type { GlobalOptions } from '../context.ts';
+import { nameInTree } from '../names.ts';
+import { UserError } from '../user-error.ts';
+
+export async function imageBuild(o: GlobalOptions, image: string): Promise<void> {
+  await withZooKeeper(o, async (client, config) => {
+    const configured = config.diskimages.get(image);
+    if (!configured) {
+      throw new UserError(`${image} is not among the diskimages of ${o.config} that can be built`);
+    }
+    if (configured.pause) throw new UserError(`${image} is paused in ${o.config}, so it is not built`);
+    await new Images(client, systemRuntime).requestBuild(image);
+  });
+}
+
+export async function imagePause(o: GlobalOptions, image: string): Promise<void> {
+  await withZooKeeper(o, async (client) => {
+    try {
+      await new Images(client, systemRuntime).pause(nameInTree(image));
+    } catch (error) {
+      if (!(error instanceof NoNodeError)) throw error;
+      throw new UserError(`no builder has seen an image ${image} yet, so there is nothing to pause`, 1, error);
+    }
+  });
+}
+
+export async function imageUnpause(o: GlobalOptions, image: string): Promise<void> {
+  await withZooKeeper(o, async (client) => new Images(client, systemRuntime).unpause(nameInTree(image)));
+}
+
+export async function dibImageDelete(o: GlobalOptions, id: string): Promise<void> {
+  const dash = id.lastIndexOf('-');
+  if (dash < 1) throw new UserError(`${id} is no ID of a build: those of dib-image-list are <image>-<build>`);
+  await withZooKeeper(o, async (client) => {
+    const build = { image: nameInTree(id.slice(0, dash)), build: nameInTree(id.slice(dash + 1)) };
+    const result = await new Images(client, systemRuntime).deleteBuild(build);
+    if (result === 'gone') console.log(`Build ${id} not found`);
+    if (result === 'busy') console.log('Cannot delete a build in progress');
+  });
+}
+
+export async function imageDelete(o: GlobalOptions, id: UploadId): Promise<void> {
+  await withZooKeeper(o, async (client) => {
+    for (const part of Object.values(id)) nameInTree(part as string);
+    const result = await new Images(client, systemRuntime).deleteUpload(id);
+    if (result === 'gone') console.log('Image upload not found');
+    if (result === 'busy') console.log('Cannot delete because image upload in progress');
+  });
+}

@@ -1,0 +1,27 @@
+/** export-image-data, import-image-data: builds, uploads and pause flags in a file. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { systemRuntime } from '../../runtime.ts';
+import { exportImageData, importImageData } from '../../store/image-data.ts';
+import { Images } from '../../store/images.ts';
+import { withZooKeeper } from '../connection.ts';
+import type { GlobalOptions } from '../context.ts';
+import { UserError } from '../user-error.ts';
+
+export async function exportImages(o: GlobalOptions, file: string): Promise<void> {
+  await withZooKeeper(o, async (client) => {
+    const data = await exportImageData(client, new Images(client, systemRuntime));
+    writeFileSync(file, JSON.stringify(data), { mode: 0o600 });
+  });
+}
+
+export async function importImages(o: GlobalOptions, file: string): Promise<void> {
+  await withZooKeeper(o, async (client) => importImageData(client, parsed(file, readFileSync(file, 'utf8'))));
+}
+
+function parsed(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`${file} is no JSON: ${(error as Error).message}`, 1, error);
+  }
+}
