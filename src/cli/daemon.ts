@@ -4,6 +4,7 @@ import { StatusSite } from '../api/status-site.ts';
 import { configDifference, describeDifference } from '../config/difference.ts';
 import type { NodepoolConfig } from '../config/model.ts';
 import { Launcher } from '../launcher/launcher.ts';
+import { measured } from '../provider/measured-adapter.ts';
 import { systemRuntime } from '../runtime.ts';
 import { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -123,10 +124,20 @@ async function runLauncher(
   const statsd = statsdFromEnvironment(process.env, systemRuntime);
   const metrics = new Metrics();
   processMetrics(metrics, version);
+  const calls = metrics.histogram(
+    'nodepool_cloud_call_duration_seconds',
+    'Calls to clouds by operation and outcome: ok, or the kind of failure.',
+    [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  );
   const running = new Launcher({
     config,
     store,
-    createAdapter: (provider, backing) => createAdapter(provider, systemRuntime, log, backing),
+    createAdapter: async (provider, backing) =>
+      measured(
+        await createAdapter(provider, systemRuntime, log, backing),
+        systemRuntime,
+        (operation, outcome, tookMs) => calls.observe({ provider: provider.name, operation, outcome }, tookMs / 1000),
+      ),
     runtime: systemRuntime,
     log,
     env: process.env,
@@ -134,6 +145,7 @@ async function runLauncher(
     fqdn,
     version,
     stats: statsd,
+    metrics,
     processId: process.pid,
   });
   const undump = dumpOnSignal(systemRuntime, log, () => summary(store, running));

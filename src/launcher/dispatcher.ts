@@ -114,6 +114,11 @@ export class Dispatcher {
     this.schedule();
   }
 
+  /** Requests that no pool of this launcher has accepted yet. */
+  get queued(): number {
+    return this.queue.size;
+  }
+
   /** Nodes have come or gone: waiting requests and the front of the queue are looked at again. */
   touchCapacity(): void {
     this.capacityChanged = true;

@@ -30,7 +30,9 @@ export class LaunchContext {
   private readonly books: NodeBooks;
   private readonly runtime: Runtime;
   private readonly log: Logger;
-  private readonly statistics: Pick<Statistics, 'attempted'> | null;
+  private readonly attempts: Pick<Statistics, 'attempted'>;
+  /** Told of each request that was fulfilled. */
+  readonly onFulfilled: (request: RequestRecord) => void;
   private readonly memory: CapacityMemory;
   private readonly overdrafts: Overdrafts;
   /** Something that was refused may be asked for again after that many milliseconds. */
@@ -43,7 +45,8 @@ export class LaunchContext {
     books: NodeBooks;
     runtime: Runtime;
     log: Logger;
-    statistics: Pick<Statistics, 'attempted'> | null;
+    attempts: Pick<Statistics, 'attempted'>;
+    onFulfilled: (request: RequestRecord) => void;
     memory: CapacityMemory;
     overdrafts: Overdrafts;
     onRefusal: (againInMs: number) => void;
@@ -53,7 +56,8 @@ export class LaunchContext {
     this.books = o.books;
     this.runtime = o.runtime;
     this.log = o.log;
-    this.statistics = o.statistics;
+    this.attempts = o.attempts;
+    this.onFulfilled = o.onFulfilled;
     this.memory = o.memory;
     this.overdrafts = o.overdrafts;
     this.onRefusal = o.onRefusal;
@@ -90,7 +94,8 @@ export class LaunchContext {
   attempted(pool: OwnPool, label: PoolLabelConfig, request: RequestRecord, end: AttemptEnd): number {
     const { result, zone } = end;
     const provider = pool.providerName;
-    this.statistics?.attempted(result, { provider, az: zone, requestor: request.requestor }, end.tookMs);
+    const { requestor } = request;
+    this.attempts.attempted(result, { provider, label: label.name, az: zone, requestor }, end.tookMs);
     const place: Place = { provider, zone, label: label.name, instanceType: label.instanceType };
     if (result === 'ready') this.memory.worked(place);
     if (result !== 'quota' && result !== 'capacity') return 0;

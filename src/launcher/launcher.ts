@@ -12,6 +12,7 @@ import { CapacityMemory } from '../scheduling/capacity-memory.ts';
 import { Operations } from '../store/operations.ts';
 import type { Store } from '../store/store.ts';
 import { BackingBrokers } from './backing-brokers.ts';
+import { Metrics } from '../telemetry/metrics.ts';
 import type { StatsSink } from '../telemetry/statsd.ts';
 import { DeletionReconciler } from './deletion.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -20,6 +21,7 @@ import { HealthPublisher } from './health-publisher.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { InventoryReconciler } from './inventory.ts';
 import { LaunchContext } from './launch-context.ts';
+import { LauncherMetrics } from './launcher-metrics.ts';
 import { LostRequestReconciler, type Successor } from './lost-requests.ts';
 import { MinReadyReconciler } from './min-ready.ts';
 import { NodeBooks } from './node-books.ts';
@@ -46,6 +48,8 @@ export interface LauncherOptions {
   readonly version: string;
   /** Where to report figures; null: nowhere. */
   readonly stats: StatsSink | null;
+  /** Where to keep the figures that are asked for; default: nowhere. */
+  readonly metrics?: Metrics;
   readonly processId: number;
 }
 
@@ -71,6 +75,7 @@ export class Launcher {
   private readonly standoffs: Standoffs;
   private readonly backing: BackingBrokers;
   private readonly statistics: Statistics | null;
+  private readonly metrics: LauncherMetrics;
   readonly watchdog: Watchdog;
   private readonly storeTroubles: StoreTroubles;
   private readonly health: HealthPublisher;
@@ -163,7 +168,13 @@ export class Launcher {
       books: this.books,
       runtime,
       log,
-      statistics: this.statistics,
+      attempts: {
+        attempted: (result, of, ms) => {
+          this.statistics?.attempted(result, of, ms);
+          this.metrics.attempted(result, of, ms);
+        },
+      },
+      onFulfilled: (request) => this.metrics.fulfilled(request, runtime.nowMs()),
       memory: this.memory,
       overdrafts: new Overdrafts(store, this.books, runtime),
       onRefusal: (againInMs) => this.refused(againInMs),
@@ -225,7 +236,10 @@ export class Launcher {
       log,
       config: () => this.config,
       providers: () => this.providers.running(),
-      onLeak: (provider, type) => this.statistics?.leaked(provider, type),
+      onLeak: (provider, type) => {
+        this.statistics?.leaked(provider, type);
+        this.metrics.leaked(provider, type);
+      },
       evict,
       intervalMs: this.seconds('NODEPOOL_TEST_CLEANUP_INTERVAL', 60),
       requestLockAgeMs: this.seconds('NODEPOOL_TEST_LOCK_CLEANUP', 28_800),
@@ -249,6 +263,14 @@ export class Launcher {
         ...(this.statistics ? [this.statistics] : []),
       ],
       onLook: (facts) => this.health.publish(facts),
+      onTick: (lateMs) => this.metrics.late(lateMs),
+    });
+    this.metrics = new LauncherMetrics(options.metrics ?? new Metrics(), {
+      pools: () => this.pools.all(),
+      providers: () => this.config.providers.values(),
+      isRunning: (name) => this.providers.serving(name)?.state === 'running',
+      queued: () => this.dispatcher.queued,
+      troubles: () => this.watchdog.snapshot(),
     });
   }
 

@@ -432,6 +432,7 @@ export class RequestHandler implements ServedRequest {
     );
     if (result.ok) {
       killPoint('after-fulfil');
+      this.o.context.onFulfilled(this.request);
       this.o.log.info(
         { requestId: this.id, eventId: this.request.eventId, nodes: this.slots.map((slot) => slot.node!.id) },
         'Fulfilled request',

@@ -27,6 +27,7 @@ export type AttemptResult = 'ready' | 'session' | ProviderErrorCode;
 
 export interface AttemptOf {
   readonly provider: string;
+  readonly label: string;
   readonly az: string | null;
   readonly requestor: string | null;
 }

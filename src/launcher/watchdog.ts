@@ -28,6 +28,8 @@ export interface WatchdogOptions {
   readonly sources: readonly TroubleSource[];
   /** Told after each look. */
   readonly onLook?: (facts: readonly HealthFact[]) => void;
+  /** Told once a second how late that was. */
+  readonly onTick?: (lateMs: number) => void;
 }
 
 interface Known {
@@ -81,7 +83,9 @@ export class Watchdog {
     const { runtime } = this.o;
     const dueMs = runtime.monotonicMs() + tickMs;
     this.timer = runtime.setBackgroundTimer(tickMs, () => {
-      this.noteLateness(runtime.monotonicMs() - dueMs);
+      const lateMs = runtime.monotonicMs() - dueMs;
+      this.noteLateness(lateMs);
+      this.o.onTick?.(lateMs);
       if (++this.ticks % ticksPerLook === 0) this.look();
       if (!this.stopped) this.arm();
     });
