@@ -71,7 +71,12 @@ describe('a status page', () => {
         event_id: 'e1',
       },
     ]);
-    expect((await test.get('/label-list')).body.split('\n')).toEqual(['+-------+', '| Label |', '+-------+']);
+    expect((await test.get('/label-list')).body.split('\n')).toEqual([
+      '+-------+',
+      '| Label |',
+      '+-------+',
+      '+-------+',
+    ]);
   });
 
   it('is made once a second, and need not be sent again to who has it', async () => {

@@ -4,6 +4,7 @@ import type { Store } from '../store/store.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { EventStream } from './events.ts';
 import { PageCache } from './page-cache.ts';
+import { imagePages } from './pages/images.ts';
 import { listingPages } from './pages/listings.ts';
 import { pageLifeMs, pageRoute } from './pages/serve.ts';
 import { type HealthReport, healthRoute, readyRoute } from './probes.ts';
@@ -37,7 +38,8 @@ export class StatusSite {
       ['/metrics', metricsRoute(metrics, cache)],
       ['/events', events.route],
     ]);
-    for (const page of listingPages(store, runtime)) routes.set(page.path, pageRoute(page, { cache }));
+    for (const page of [...listingPages(store, runtime), ...imagePages(store, runtime)])
+      routes.set(page.path, pageRoute(page, { cache }));
     treeMetrics(metrics, store, runtime);
     metrics.read('nodepool_event_stream_clients', 'Connections to /events.', { samples: () => [[{}, events.size]] });
     metrics.read('nodepool_event_stream_dropped_total', 'Connections to /events ended because their client was slow.', {

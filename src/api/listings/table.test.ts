@@ -34,10 +34,11 @@ describe('render', () => {
     );
   });
 
-  it('ends after the header where there are no rows', () => {
+  it('draws the last rule where there are no rows, too', () => {
     expect(render(columns, [], 'table').split('\n')).toEqual([
       '+------+--------+------+',
       '| Name | A List | Flag |',
+      '+------+--------+------+',
       '+------+--------+------+',
     ]);
   });

@@ -47,9 +47,7 @@ export function renderTable(
   const line = (texts: readonly string[]) =>
     `|${texts.map((text, index) => ` ${text.padEnd(widths[index]!)} `).join('|')}|`;
   const body = lines.map(line);
-  return [rule, line(columns.map((column) => column.header)), rule, ...(body.length > 0 ? [...body, rule] : [])].join(
-    '\n',
-  );
+  return [rule, line(columns.map((column) => column.header)), rule, ...body, rule].join('\n');
 }
 
 function cellText(cell: Cell): string {

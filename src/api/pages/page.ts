@@ -51,3 +51,13 @@ async function inSlices<T, R>(rows: readonly T[], write: (row: T) => R): Promise
   }
   return written;
 }
+
+/** What the page shows can't be read just now. */
+export class PageUnavailable extends Error {
+  readonly code = 'page-unavailable';
+
+  constructor(message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'PageUnavailable';
+  }
+}

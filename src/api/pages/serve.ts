@@ -3,7 +3,7 @@ import { negotiate } from '../accept.ts';
 import type { PageCache } from '../page-cache.ts';
 import { refuse, send, sendText } from '../respond.ts';
 import type { Route } from '../server.ts';
-import type { Page, PageQuery } from './page.ts';
+import { type Page, type PageQuery, PageUnavailable } from './page.ts';
 
 export const pageLifeMs = 1000;
 
@@ -15,7 +15,7 @@ export function pageRoute(page: Page, { cache }: PageHost): Route {
   return async ({ http, path, parameters }, response) => {
     const format = negotiate(http.headers.accept);
     // What the Python launcher answers to those who admit none of its formats.
-    if (!format) return sendText(response, 500, 'Internal Server Error');
+    if (!format) return sendText(response, 500, 'Internal Server Error', { 'Content-Type': 'text/plain' });
     const query = queryOf(parameters);
     const key = JSON.stringify([path, format, query.nodeId, format === 'json' ? null : query.fields]);
     let made;
@@ -50,14 +50,4 @@ function queryOf(parameters: URLSearchParams): PageQuery {
   // Of one that comes twice the last counts, as it does for the Python launcher.
   const last = (name: string) => parameters.getAll(name).at(-1) || null;
   return { nodeId: last('node_id'), fields: last('fields')?.split(',') ?? null };
-}
-
-/** What the page shows can't be read just now. */
-export class PageUnavailable extends Error {
-  readonly code = 'page-unavailable';
-
-  constructor(message: string, cause: unknown) {
-    super(message, { cause });
-    this.name = 'PageUnavailable';
-  }
 }
