@@ -1,6 +1,7 @@
 /** Writes the pages of the documentation that are made from the source. */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { commandsReference } from './commands-reference.ts';
 import { configurationReference } from './configuration-reference.ts';
 
 const directory = fileURLToPath(new URL('../../docs/reference/configuration/', import.meta.url));
@@ -9,3 +10,4 @@ mkdirSync(directory, { recursive: true });
 const pages = configurationReference();
 for (const name of readdirSync(directory)) if (!pages.has(name)) rmSync(`${directory}${name}`);
 for (const [name, text] of pages) writeFileSync(`${directory}${name}`, text);
+writeFileSync(fileURLToPath(new URL('../../docs/reference/commands.md', import.meta.url)), commandsReference());
