@@ -116,7 +116,7 @@ describe('a status page', () => {
     done = true;
     expect(rows).toHaveLength(10_000);
     // One for each slice of the page, at least.
-    expect(turns).toBeGreaterThan(19);
+    expect(turns).toBeGreaterThan(49);
     expect((await test.get('/node-list')).body.split('\n')).toHaveLength(10_004);
   });
 });

@@ -42,9 +42,12 @@ function numberText(value: number): string {
   return String(value);
 }
 
+/** By far the most: nothing in it is to be escaped. */
+const plain = /^[ !#-[\]-~]*$/;
 const beyondAscii = /[\u007f-\uffff]/;
 
 function quoted(text: string): string {
+  if (plain.test(text)) return `"${text}"`;
   const json = JSON.stringify(text);
   if (!beyondAscii.test(json)) return json;
   return json.replace(/[\u007f-\uffff]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
