@@ -1,6 +1,6 @@
 /**
  * Our commands beside the Python ones: the same table from the same tree, and of two equal trees each changes one, so that
- * they must be equal again. An Apache ZooKeeper over TLS; the trees are below two chroots.
+ * they must be equal again. Over TLS, in an Apache ZooKeeper and in the embedded server; the trees are below two chroots.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,8 +11,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { deleteTree } from '../../../src/store/tree.ts';
 import { systemRuntime } from '../../../src/runtime.ts';
 import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
-import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';
-import { type Apache, startApache } from '../../../src/zookeeper/testing/apache.ts';
+import type { ServerAddress, ZooKeeper } from '../../../src/zookeeper/client/types.ts';
+import { makeCertificates } from '../../../src/zookeeper/server/certificates.ts';
+import { startCoordinator } from '../../../src/zookeeper/server/coordinator.ts';
+import { startApache } from '../../../src/zookeeper/testing/apache.ts';
 import { buildIds, buildStates, dumpTree, fillTree, newBuild, uploadIds, uploadStates } from './tree.ts';
 
 const python = process.env['NODEPOOL_TEST_PEER_PYTHON'] ?? join(homedir(), '.cache/nodepool-ci/peer/bin/python');
@@ -25,23 +27,54 @@ type Side = (typeof sides)[number];
 const ageMs = ((3 * 24 + 4) * 60 + 30) * 60_000;
 
 let directory: string;
-let apache: Apache;
+let server: Server;
 let trees: Record<Side, ZooKeeper>;
 let startMs: number;
 
-beforeAll(async () => {
+interface Server {
+  readonly plain: ServerAddress;
+  readonly securePort: number;
+  close(): Promise<void>;
+}
+
+/** They leave `ca.pem`, `client.pem` and `client.key` in the directory. */
+const servers = {
+  async Apache(): Promise<Server> {
+    const apache = await startApache(1);
+    const files = { ca: 'ca.pem', cert: 'client.pem', key: 'client.key' } as const;
+    for (const name of ['ca', 'cert', 'key'] as const) {
+      writeFileSync(join(directory, files[name]), String(apache.tls[name]), { mode: 0o600 });
+    }
+    const { plain, secure } = apache.servers[0]!;
+    return { plain, securePort: secure.port, close: () => apache.close() };
+  },
+  async embedded(): Promise<Server> {
+    await makeCertificates(directory);
+    const file = (name: string) => join(directory, name);
+    const coordinator = await startCoordinator({
+      dataDir: file('data'),
+      tlsPort: 0,
+      tls: { cert: file('server.pem'), key: file('server.key'), ca: file('ca.pem') },
+      runtime: systemRuntime,
+      log: () => undefined,
+    });
+    const { port, tlsPort } = coordinator.address;
+    return { plain: { host: '127.0.0.1', port: port! }, securePort: tlsPort!, close: () => coordinator.close() };
+  },
+};
+
+async function start(kind: keyof typeof servers): Promise<void> {
   for (const needed of [python, peer]) expect(existsSync(needed), `${needed} is needed`).toBe(true);
   directory = mkdtempSync(join(tmpdir(), 'nodepool-commands-'));
-  apache = await startApache(1);
-  const { plain, secure } = apache.servers[0]!;
-  for (const name of ['ca', 'cert', 'key'] as const) writeFileSync(join(directory, name), String(apache.tls[name]));
+  server = await servers[kind]();
+  const { plain, securePort } = server;
   const root = createZooKeeper({ servers: [plain], runtime: systemRuntime });
   for (const side of sides) {
     await root.ensurePath(`/${side}`);
     writeFileSync(
       configOf(side),
-      `zookeeper-servers: [{host: localhost, port: ${secure.port}, chroot: /${side}}]
-zookeeper-tls: {ca: ${directory}/ca, cert: ${directory}/cert, key: ${directory}/key}
+      `zookeeper-servers: [{host: localhost, port: ${securePort}, chroot: /${side}}]
+zookeeper-tls: {ca: ${directory}/ca.pem, cert: ${directory}/client.pem, key: ${directory}/client.key}
 elements-dir: /elements
 images-dir: ${directory}
 labels: [{name: debian}]
@@ -60,12 +93,13 @@ providers:
   await root.close();
   const tree = (chroot: string) => createZooKeeper({ servers: [plain], chroot, runtime: systemRuntime });
   trees = { python: tree('/python'), ours: tree('/ours') };
-});
-afterAll(async () => {
+}
+
+async function stop(): Promise<void> {
   for (const side of sides) await trees[side].close();
-  await apache.close();
+  await server.close();
   rmSync(directory, { recursive: true, force: true });
-});
+}
 
 const configOf = (side: Side) => join(directory, `${side}.yaml`);
 
@@ -109,118 +143,123 @@ function comparable({ status, stdout }: Answer) {
   return { status, rest: lines.filter((line) => !rows.includes(line)), rows };
 }
 
-describe('on the same tree', () => {
-  beforeAll(refill);
+describe.each(['Apache', 'embedded'] as const)('%s:', (kind) => {
+  beforeAll(() => start(kind));
+  afterAll(stop);
 
-  test.each([
-    [['list'], 11],
-    [['list', '--detail'], 11],
-    [['request-list'], 4],
-    [['image-list'], 8],
-    [['dib-image-list'], 5],
-    [['image-status'], 3],
-    [['info', 'cloud1'], 7],
-    [['info', 'nobody'], 0],
-    [['alien-image-list', 'nobody'], 0],
-  ])('%j gives the same table', async (argv, rows) => {
-    const [theirs, ours] = await Promise.all(sides.map((side) => run(side, 'python', ...argv)));
-    expect(comparable(ours!)).toEqual(comparable(theirs!));
-    expect(theirs!.status).toBe(0);
-    expect(comparable(ours!).rows).toHaveLength(rows);
-  });
-});
+  describe('on the same tree', () => {
+    beforeAll(refill);
 
-describe('on two equal trees', () => {
-  beforeEach(refill);
-
-  const everyBuild = buildStates.map((state) => ['dib-image-delete', `debian-${buildIds[state]}`]);
-  const everyUpload = uploadStates.map((state) => [
-    ...['image-delete', '--provider', 'cloud1', '--image', 'debian'],
-    ...['--build-id', newBuild, '--upload-id', uploadIds[state]],
-  ]);
-
-  test.each([
-    [
-      0,
-      [
-        ['hold', '0000000002'],
-        ['hold', '0000000099'],
-      ],
-    ],
-    [
-      0,
-      [
-        ['delete', '0000000002'],
-        ['delete', '0000000005'],
-        ['delete', '0000000099'],
-      ],
-    ],
-    [1, [['hold', '0000000003']]],
-    [
-      0,
-      [
-        ['image-build', 'debian'],
-        ['image-build', 'bare'],
-      ],
-    ],
-    [
-      1,
-      [
-        ['image-build', 'base'],
-        ['image-build', 'asleep'],
-        ['image-build', 'nothing'],
-        ['image-pause', 'nothing'],
-      ],
-    ],
-    [
-      0,
-      [
-        ['image-pause', 'debian'],
-        ['image-pause', 'paused'],
-        ['image-unpause', 'paused'],
-        ['image-unpause', 'bare'],
-      ],
-    ],
-    [0, [...everyBuild, ['dib-image-delete', 'debian-ffff']]],
-    [1, [['dib-image-delete', 'nodash']]],
-    [0, [...everyUpload, [...everyUpload[0]!.slice(0, -1), '0000000099']]],
-    [0, [['erase', 'cloud1', '--force']]],
-    [1, [['erase', 'cloud1']]],
-    [1, [[]]],
-    [2, [['no-such-command'], ['image-delete', '--image', 'debian'], ['hold']]],
-  ] as [number, string[][]][])('status %i and the same effect: %j', async (status, commands) => {
-    for (const argv of commands) {
-      const [theirs, ours] = await Promise.all(sides.map((side) => run(side, side, ...argv)));
-      expect([theirs!.status, ours!.status], argv.join(' ')).toEqual([status, status]);
-      if (status === 0) expect(comparable(ours!), argv.join(' ')).toEqual(comparable(theirs!));
-    }
-    const dumps = await Promise.all(sides.map((side) => dumpTree(trees[side], startMs)));
-    expect(dumps[1]).toEqual(dumps[0]);
-  });
-
-  test('image data goes out and in the same way, and crosswise', async () => {
-    const file = (side: Side) => join(directory, `${side}.json`);
-    for (const side of sides)
-      expect(await run(side, side, 'export-image-data', file(side))).toEqual({ status: 0, stdout: '' });
-    const [theirs, ours] = sides.map((side) => JSON.parse(readFileSync(file(side), 'utf8')) as unknown);
-    expect(ours).toEqual(theirs);
-    const before = await dumpTree(trees.ours, startMs);
-    expect(Object.keys(ours as object).length).toBe(14);
-    for (const side of sides) {
-      await deleteTree(trees[side], '/nodepool/images');
-      const from = side === 'ours' ? 'python' : 'ours';
-      expect(await run(side, side, 'import-image-data', file(from))).toEqual({ status: 0, stdout: '' });
-    }
-    const [theirTree, ourTree] = await Promise.all(sides.map((side) => dumpTree(trees[side], startMs)));
-    expect(ourTree).toEqual(theirTree);
-    for (const path of Object.keys(ours as object)) expect(ourTree![path]).toEqual(before[path]);
-    const next = sides.map(async (side) => {
-      const path = `/nodepool/images/debian/builds/${newBuild}/providers/cloud1/images/`;
-      return (await trees[side].create(path, Buffer.alloc(0), { mode: 'persistent-sequential' })).path;
+    test.each([
+      [['list'], 11],
+      [['list', '--detail'], 11],
+      [['request-list'], 4],
+      [['image-list'], 8],
+      [['dib-image-list'], 5],
+      [['image-status'], 3],
+      [['info', 'cloud1'], 7],
+      [['info', 'nobody'], 0],
+      [['alien-image-list', 'nobody'], 0],
+    ])('%j gives the same table', async (argv, rows) => {
+      const [theirs, ours] = await Promise.all(sides.map((side) => run(side, 'python', ...argv)));
+      expect(comparable(ours!)).toEqual(comparable(theirs!));
+      expect(theirs!.status).toBe(0);
+      expect(comparable(ours!).rows).toHaveLength(rows);
     });
-    const [theirNext, ourNext] = await Promise.all(next);
-    expect(ourNext).toBe(theirNext);
-    rmSync(file('ours'));
-    rmSync(file('python'));
+  });
+
+  describe('on two equal trees', () => {
+    beforeEach(refill);
+
+    const everyBuild = buildStates.map((state) => ['dib-image-delete', `debian-${buildIds[state]}`]);
+    const everyUpload = uploadStates.map((state) => [
+      ...['image-delete', '--provider', 'cloud1', '--image', 'debian'],
+      ...['--build-id', newBuild, '--upload-id', uploadIds[state]],
+    ]);
+
+    test.each([
+      [
+        0,
+        [
+          ['hold', '0000000002'],
+          ['hold', '0000000099'],
+        ],
+      ],
+      [
+        0,
+        [
+          ['delete', '0000000002'],
+          ['delete', '0000000005'],
+          ['delete', '0000000099'],
+        ],
+      ],
+      [1, [['hold', '0000000003']]],
+      [
+        0,
+        [
+          ['image-build', 'debian'],
+          ['image-build', 'bare'],
+        ],
+      ],
+      [
+        1,
+        [
+          ['image-build', 'base'],
+          ['image-build', 'asleep'],
+          ['image-build', 'nothing'],
+          ['image-pause', 'nothing'],
+        ],
+      ],
+      [
+        0,
+        [
+          ['image-pause', 'debian'],
+          ['image-pause', 'paused'],
+          ['image-unpause', 'paused'],
+          ['image-unpause', 'bare'],
+        ],
+      ],
+      [0, [...everyBuild, ['dib-image-delete', 'debian-ffff']]],
+      [1, [['dib-image-delete', 'nodash']]],
+      [0, [...everyUpload, [...everyUpload[0]!.slice(0, -1), '0000000099']]],
+      [0, [['erase', 'cloud1', '--force']]],
+      [1, [['erase', 'cloud1']]],
+      [1, [[]]],
+      [2, [['no-such-command'], ['image-delete', '--image', 'debian'], ['hold']]],
+    ] as [number, string[][]][])('status %i and the same effect: %j', async (status, commands) => {
+      for (const argv of commands) {
+        const [theirs, ours] = await Promise.all(sides.map((side) => run(side, side, ...argv)));
+        expect([theirs!.status, ours!.status], argv.join(' ')).toEqual([status, status]);
+        if (status === 0) expect(comparable(ours!), argv.join(' ')).toEqual(comparable(theirs!));
+      }
+      const dumps = await Promise.all(sides.map((side) => dumpTree(trees[side], startMs)));
+      expect(dumps[1]).toEqual(dumps[0]);
+    });
+
+    test('image data goes out and in the same way, and crosswise', async () => {
+      const file = (side: Side) => join(directory, `${side}.json`);
+      for (const side of sides)
+        expect(await run(side, side, 'export-image-data', file(side))).toEqual({ status: 0, stdout: '' });
+      const [theirs, ours] = sides.map((side) => JSON.parse(readFileSync(file(side), 'utf8')) as unknown);
+      expect(ours).toEqual(theirs);
+      const before = await dumpTree(trees.ours, startMs);
+      expect(Object.keys(ours as object).length).toBe(14);
+      for (const side of sides) {
+        await deleteTree(trees[side], '/nodepool/images');
+        const from = side === 'ours' ? 'python' : 'ours';
+        expect(await run(side, side, 'import-image-data', file(from))).toEqual({ status: 0, stdout: '' });
+      }
+      const [theirTree, ourTree] = await Promise.all(sides.map((side) => dumpTree(trees[side], startMs)));
+      expect(ourTree).toEqual(theirTree);
+      for (const path of Object.keys(ours as object)) expect(ourTree![path]).toEqual(before[path]);
+      const next = sides.map(async (side) => {
+        const path = `/nodepool/images/debian/builds/${newBuild}/providers/cloud1/images/`;
+        return (await trees[side].create(path, Buffer.alloc(0), { mode: 'persistent-sequential' })).path;
+      });
+      const [theirNext, ourNext] = await Promise.all(next);
+      expect(ourNext).toBe(theirNext);
+      rmSync(file('ours'));
+      rmSync(file('python'));
+    });
   });
 });
