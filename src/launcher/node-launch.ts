@@ -203,17 +203,10 @@ async function cleanUp(o: NodeLaunch, failure: ProviderError, attempt: number, n
   return pause(o, attempt, Math.max(notBeforeMs, failure.retryAfterMs ?? 0));
 }
 
-/** The next attempt need not wait for it. What is not removed here is found as a leak. */
+/** The next attempt need not wait for it. What is not removed here, for the launcher has died, is found as a leak. */
 function removeBehind(o: NodeLaunch, left: ExternalId | null | undefined): void {
-  if (left === null || left === undefined) return;
   const release = o.provider.hold();
-  void o.provider
-    .remove(left, { timeoutMs: removalTimeoutMs, signal: o.signal })
-    .catch((error: unknown) => {
-      if (o.signal.aborted) return;
-      o.log.warn({ nodeId: o.node.id, externalId: left, err: error }, 'Removing a failed attempt failed');
-    })
-    .finally(release);
+  void removeLeft(o, left).finally(release);
 }
 
 async function removeLeft(o: NodeLaunch, left: ExternalId | null | undefined): Promise<boolean> {

@@ -181,7 +181,8 @@ export class MachineRunner {
     for (;;) {
       try {
         const done = await machine.step(this.o.stepTimeoutMs, work);
-        this.failing = null;
+        // Not any step that passes: some ask the cloud nothing.
+        if (backoff) this.failing = null;
         return done;
       } catch (error) {
         machine.check();

@@ -8,6 +8,3 @@ const cluster = new TestCluster();
 driverConformance('kubernetes, with the rights that the Python launcher needs', (runtime) =>
   kubernetesBed(cluster, kubernetes('kubernetes'), runtime),
 );
-driverConformance('kubernetes, with the right to watch', (runtime) =>
-  kubernetesBed(cluster, kubernetes('admin'), runtime),
-);

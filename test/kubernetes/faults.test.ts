@@ -76,7 +76,7 @@ async function troubles(): Promise<string> {
 }
 
 const untilSaid = (words: RegExp) => expect.poll(troubles, patience).toMatch(words);
-const untilNothingSaid = () => expect.poll(troubles, patience).not.toContain(`provider ${pool}`);
+const untilNothingSaid = () => expect.poll(troubles, patience).not.toContain(pool);
 
 test('watches that are cut are resumed where they broke off', async () => {
   await launch();
@@ -91,9 +91,9 @@ test('watches that are cut are resumed where they broke off', async () => {
   }
   const watches = proxy.calls.filter(({ method }) => method === 'WATCH').length;
   expect(watches).toBeGreaterThanOrEqual(6);
-  // Once for the first look at the start, once for the watch.
+  // Once for the first look at the start, once for the watch; housekeeping may look, too.
   const lists = proxy.calls.filter(({ method, path }) => method === 'GET' && path.endsWith('/pods')).length;
-  expect(lists).toBeLessThanOrEqual(4);
+  expect(lists).toBeLessThan(watches);
 });
 
 test.each([

@@ -61,7 +61,7 @@ test.each(drivers)('$name', async (driver) => {
       nodepool_provider_name: one.config.name,
     },
   });
-  let deepest = 0;
+  let deepest = -1;
   for (let lastCall = 0; lastCall <= mostCalls; lastCall++) {
     const attempt = lastCall + 1;
     const first = await start(one);

@@ -32,6 +32,7 @@ export interface AccessOptions {
 const callsAtOnce = 32;
 /** Tokens and certificates are looked at again this often; sooner when the server refuses them. */
 const refreshMs = 10_000;
+const patienceMs = 60_000;
 const reloadSpacingMs = 1000;
 const defaultServiceAccountDir = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -71,10 +72,17 @@ export class ClusterAccess {
     const now = this.o.runtime.monotonicMs();
     if (!this.cached || now >= this.cached.untilMs) {
       const credentials = this.read();
-      this.cached = { credentials, untilMs: now + refreshMs };
-      credentials.catch(() => {
-        if (this.cached?.credentials === credentials) this.cached = null;
-      });
+      // One that takes long is not asked for a second time meanwhile, nor waited for as long as this process lives.
+      this.cached = { credentials, untilMs: now + patienceMs };
+      credentials.then(
+        () => {
+          if (this.cached?.credentials !== credentials) return;
+          this.cached = { credentials, untilMs: this.o.runtime.monotonicMs() + refreshMs };
+        },
+        () => {
+          if (this.cached?.credentials === credentials) this.cached = null;
+        },
+      );
     }
     return this.cached.credentials;
   }

@@ -2,9 +2,10 @@
 import http from 'node:http';
 import https from 'node:https';
 import { createInterface } from 'node:readline';
-import { asError, ProviderError } from '../../provider/errors.ts';
+import { withDeadline } from '../../provider/deadline.ts';
+import { asError, ProviderError, TimeoutError } from '../../provider/errors.ts';
 import { onAbort } from '../../provider/signals.ts';
-import type { Runtime } from '../../runtime.ts';
+import type { Runtime, Timer } from '../../runtime.ts';
 import type { ClusterAccess, Credentials } from './access.ts';
 import { ApiError, hasStatus, refusal } from './api-error.ts';
 import { type KubeObject, readObject, text } from './objects.ts';
@@ -90,14 +91,15 @@ export class KubeApi {
     signal: AbortSignal,
     onOpen: () => void,
   ): AsyncGenerator<WatchEvent> {
-    const answer = await this.renewing((credentials) =>
+    const answer = await this.renewing(signal, (credentials) =>
       this.send({ method: 'GET', path, query: { ...query, watch: '1' } }, credentials, credentials.watchAgent, signal),
     );
-    onOpen();
+    if (!signal.aborted) onOpen();
     const lines = createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY });
     const cut = new Promise<never>((_, reject) => answer.once('error', reject));
     cut.catch(() => {});
     const unfollow = onAbort(signal, () => answer.destroy(signal.reason as Error));
+    if (signal.aborted) answer.destroy(signal.reason as Error);
     try {
       const iterator = lines[Symbol.asyncIterator]();
       for (;;) {
@@ -115,7 +117,7 @@ export class KubeApi {
   }
 
   private async call(call: Call, signal: AbortSignal): Promise<unknown> {
-    const answered = await this.renewing(async (credentials) => {
+    const answered = await this.renewing(signal, async (credentials) => {
       const answer = await this.send(call, credentials, credentials.agent, signal);
       return readAll(answer, signal, this.runtime);
     });
@@ -132,13 +134,23 @@ export class KubeApi {
   }
 
   /** Credentials that are refused may have been renewed in the meantime, and so may what proves the server. */
-  private async renewing<T>(work: (credentials: Credentials) => Promise<T>): Promise<T> {
+  private async renewing<T>(signal: AbortSignal, work: (credentials: Credentials) => Promise<T>): Promise<T> {
     try {
-      return await work(await this.access.credentials());
+      return await work(await this.credentials(signal));
     } catch (error) {
       const refused = hasStatus(error, 401) || (error instanceof ApiError && error.reason === 'TLS');
       if (!refused || !this.access.renew()) throw error;
-      return work(await this.access.credentials());
+      return work(await this.credentials(signal));
+    }
+  }
+
+  /** A command that prints them may take its time, or never end. */
+  private async credentials(signal: AbortSignal): Promise<Credentials> {
+    const what = 'reading the credentials';
+    try {
+      return await withDeadline(this.runtime, callTimeoutMs, what, signal, () => this.access.credentials());
+    } catch (error) {
+      throw error instanceof TimeoutError ? noAnswer(what, error.message, 'Timeout') : error;
     }
   }
 
@@ -168,14 +180,19 @@ export class KubeApi {
         },
       });
       const unfollow = onAbort(signal, () => request.destroy(signal.reason as Error));
-      const timer = this.runtime.setTimer(callTimeoutMs, () =>
-        request.destroy(noAnswer(what, `no answer within ${callTimeoutMs / 1000} s`, 'Timeout')),
-      );
+      let timer: Timer | null = null;
       const end = () => {
-        timer.cancel();
+        timer?.cancel();
         unfollow();
       };
-      request.once('error', (error) => {
+      // Waiting for one of the connections is not the server's fault.
+      request.once('socket', (socket) => {
+        socket.setKeepAlive(true, 15_000);
+        timer = this.runtime.setTimer(callTimeoutMs, () =>
+          request.destroy(noAnswer(what, `no answer within ${callTimeoutMs / 1000} s`, 'Timeout')),
+        );
+      });
+      request.on('error', (error) => {
         end();
         reject(error instanceof ProviderError || error === signal.reason ? error : lost(what, error));
       });
@@ -188,7 +205,6 @@ export class KubeApi {
           reject,
         );
       });
-      request.once('socket', (socket) => socket.setKeepAlive(true, 15_000));
       request.end(body ?? undefined);
     });
   }

@@ -13,7 +13,7 @@ import type {
 } from '../../provider/adapter.ts';
 import type { PoolLabelConfig, Resources } from '../../config/model.ts';
 import { Unlimited } from '../../provider/cloudless.ts';
-import { CapacityError, ProviderError, TimeoutError } from '../../provider/errors.ts';
+import { CapacityError, PermanentError, ProviderError, TimeoutError } from '../../provider/errors.ts';
 import type { Trouble } from '../../provider/trouble.ts';
 import { ClusterAccess } from './access.ts';
 import { hasStatus } from './api-error.ts';
@@ -22,7 +22,7 @@ import { ownMetadata } from './metadata.ts';
 import type { KubeObject } from './objects.ts';
 import { ObjectWatch } from './object-watch.ts';
 import { podCondition } from './pod-status.ts';
-import type { FamilySettings, FamilyLabelSettings } from './config.ts';
+import type { FamilyLabelSettings, FamilyPoolSettings, FamilySettings } from './config.ts';
 
 /** A deletion under way; `uid` as soon as it is known which object was told to go. */
 export type DeleteState = {
@@ -77,20 +77,27 @@ export abstract class ClusterAdapter extends Unlimited {
   }
 
   async quotaForLabel(label: PoolLabelConfig): Promise<Resources> {
-    return settingsOf(label).resources;
+    const { nameProblem, resources } = settingsOf(label);
+    if (nameProblem !== null) throw new PermanentError(`label ${label.name}: the name ${nameProblem}`);
+    for (const pool of this.context.provider.pools.values()) {
+      const problem = (pool.settings as FamilyPoolSettings).nameProblem;
+      if (pool.labels.get(label.name) !== label || problem === null) continue;
+      throw new PermanentError(`pool ${pool.name}: the name ${problem}`);
+    }
+    return resources;
   }
 
   async listInstances(signal: AbortSignal): Promise<readonly ListedInstance[]> {
     const objects = await this.listOwn(signal);
     return objects.map(({ id, object }) => {
-      const metadata = ownMetadata(object);
+      const metadata = this.marksOf(object);
       return { externalId: id, metadata, resources: this.needOf(metadata), native: object };
     });
   }
 
   async listResources(signal: AbortSignal): Promise<readonly CloudResource[]> {
     const objects = await this.listOwn(signal);
-    return objects.map(({ id, object }) => ({ type: 'node', id, metadata: ownMetadata(object) }));
+    return objects.map(({ id, object }) => ({ type: 'node', id, metadata: this.marksOf(object) }));
   }
 
   /** First look at the cluster: is it there, does it know us? */
@@ -173,12 +180,9 @@ export abstract class ClusterAdapter extends Unlimited {
     if (state.uid !== null && place.watch?.live && place.watch.sawEndOf(state.uid)) return { done: true };
     const object = seen ?? (await this.find(place, signal));
     if (!object || (state.uid !== null && object.uid !== state.uid)) return { done: true };
-    const owner = ownMetadata(object)['nodepool_provider_name'];
-    if (owner !== this.context.provider.name) {
-      log.warn(
-        { provider: this.context.provider.name, name: place.name, owner: owner ?? null },
-        'An object is left alone: it is not of this provider',
-      );
+    if (!this.isOurs(object)) {
+      const { name: provider } = this.context.provider;
+      log.warn({ provider, name: place.name }, 'An object is left alone: it is not of this provider');
       return { done: true };
     }
     if (!object.terminating) {
@@ -209,13 +213,32 @@ export abstract class ClusterAdapter extends Unlimited {
     try {
       return await this.look(place, signal);
     } catch (error) {
-      if (this.isGone(error)) return null;
+      if (await this.isGone(error, place, signal)) return null;
       throw error;
     }
   }
 
-  protected isGone(error: unknown): boolean {
-    return hasStatus(error, 404);
+  /** Does this answer to a look at it mean that it is there no more? */
+  protected abstract isGone(error: unknown, place: Place, signal: AbortSignal): Promise<boolean>;
+
+  /** What says whose it is. */
+  protected marksOf(object: KubeObject): Readonly<Record<string, string>> {
+    return ownMetadata(object);
+  }
+
+  protected isOurs(object: KubeObject): boolean {
+    return this.marksOf(object)['nodepool_provider_name'] === this.context.provider.name;
+  }
+
+  /** Of a leak that was found by its marks; it may have gone, or be another one by now. */
+  protected async deleteLeaked(place: Place, signal: AbortSignal): Promise<void> {
+    const object = await this.find(place, signal);
+    if (!object || object.terminating || !this.isOurs(object)) return;
+    try {
+      await this.api.delete(place.path, object.uid, signal);
+    } catch (error) {
+      if (!hasStatus(error, 404, 409)) throw error;
+    }
   }
 
   private needOf(metadata: Readonly<Record<string, string>>): Resources {

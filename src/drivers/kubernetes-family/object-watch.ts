@@ -40,6 +40,8 @@ export class ObjectWatch {
   private readonly stopping = new AbortController();
   private readonly objects = new Map<string, KubeObject>();
   private readonly deleted = new Set<string>();
+  /** Nothing was heard of them for long: a watch can stand still without breaking off. */
+  private readonly doubted = new Set<string>();
   private readonly waiters = new Map<string, Set<() => void>>();
   private readonly backoff: Backoff;
   private following = false;
@@ -64,8 +66,10 @@ export class ObjectWatch {
     return this.following;
   }
 
+  /** undefined: it has to be asked for. */
   get(name: string, namespace: string | null = null): KubeObject | undefined {
-    return this.objects.get(keyOf(name, namespace));
+    const key = keyOf(name, namespace);
+    return this.doubted.delete(key) ? undefined : this.objects.get(key);
   }
 
   /** Has the object with this uid ended before our eyes? */
@@ -88,7 +92,10 @@ export class ObjectWatch {
       };
       const set = this.waiters.get(key) ?? new Set();
       this.waiters.set(key, set.add(wake));
-      const timer = this.o.runtime.setBackgroundTimer(limitMs, wake);
+      const timer = this.o.runtime.setBackgroundTimer(limitMs, () => {
+        this.doubted.add(key);
+        wake();
+      });
       const unfollow = onAbort(signal, wake);
       const there = this.objects.get(key);
       const other = there ? there.resourceVersion !== seen.resourceVersion : this.deleted.has(seen.uid);
@@ -135,10 +142,11 @@ export class ObjectWatch {
         if (signal.aborted) return;
         if (this.o.runtime.monotonicMs() - beganMs > longMs) this.backoff.reset();
         // While it is being resumed nothing is missed: the server goes on from that place.
-        if (!(error instanceof ApiError) || error.code !== 'network') version = '';
+        const { code, retryAfterMs = 0 } = asProviderError(error);
+        if (code !== 'network' && code !== 'throttled') version = '';
         this.setFollowing(false);
         this.failed(error);
-        const pauseMs = hasStatus(error, 403) ? refusedPauseMs : this.backoff.nextMs();
+        const pauseMs = hasStatus(error, 403) ? refusedPauseMs : Math.max(retryAfterMs, this.backoff.nextMs());
         await sleep(this.o.runtime, pauseMs, signal).catch(() => {});
       }
     }

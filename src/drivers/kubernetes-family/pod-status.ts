@@ -8,8 +8,8 @@ export type PodCondition =
   | { readonly kind: 'pending'; readonly why: string; readonly unschedulable: boolean }
   | { readonly kind: 'failed'; readonly why: string };
 
-/** Reasons for waiting that time does not heal. A missing image (ImagePullBackOff) may still be pushed. */
-const hopeless = new Set(['ErrImageNeverPull', 'InvalidImageName', 'CreateContainerConfigError']);
+/** Reasons for waiting that time does not heal. A missing image or secret may still come. */
+const hopeless = new Set(['ErrImageNeverPull', 'InvalidImageName']);
 
 export function podCondition(pod: KubeObject): PodCondition {
   const status = fields(pod.body['status']);

@@ -68,14 +68,14 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
         return furnished === null ? this.again(state) : this.next(state, kind === 'pod' ? 'container' : 'token');
       }
       case 'container': {
-        const place = this.podPlace(state.name, spec.label.name);
+        const place = this.podPlace(state.name, spec.label.name, signal);
         const pod = await this.settled(state, () => this.createPod(place, state, spec, context));
         if (pod === null) return this.again(state);
         const wait = this.podNews(place, pod, 0, signal);
         return { done: false, state: { ...state, step: 'pod', sinceMs: this.context.runtime.nowMs() }, wait };
       }
       case 'pod': {
-        const end = await this.awaitPod(this.podPlace(state.name, spec.label.name), state.sinceMs, signal);
+        const end = await this.awaitPod(this.podPlace(state.name, spec.label.name, signal), state.sinceMs, signal);
         if ('wait' in end) return { done: false, state, wait: end.wait };
         this.podRuns(state.name);
         return this.next({ ...state, machine: end.machine }, 'token');
@@ -104,9 +104,8 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
     return this.advanceDeleteOf(this.spacePlace(state.id), state, context);
   }
 
-  async deleteResource({ id }: CloudResource, signal: AbortSignal): Promise<void> {
-    const object = await this.api.get(this.spacePlace(id).path, signal);
-    await this.api.delete(this.spacePlace(id).path, object.uid, signal);
+  deleteResource({ id }: CloudResource, signal: AbortSignal): Promise<void> {
+    return this.deleteLeaked(this.spacePlace(id), signal);
   }
 
   protected abstract spacePlace(name: string): Place;
@@ -115,7 +114,7 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
   protected abstract createAccount(name: string, kind: LabelKind, signal: AbortSignal): Promise<void>;
   /** null: not yet. */
   protected abstract workerToken(name: string, signal: AbortSignal): Promise<WorkerToken | null>;
-  protected abstract podPlace(space: string, label: string): Place;
+  protected abstract podPlace(space: string, label: string, signal: AbortSignal): Place;
   /** Nothing is awaited in this space any more. */
   protected abstract podRuns(space: string): void;
   /** Members of the connection document that are not alike for all. */
@@ -131,8 +130,11 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
   }
 
   protected async tokenIn(secretPath: string, signal: AbortSignal): Promise<WorkerToken | null> {
-    const { body } = await this.api.get(secretPath, signal);
-    const data = fields(body['data']);
+    const secret = await this.api.get(secretPath, signal).catch((error: unknown) => {
+      if (hasStatus(error, 404)) return null;
+      throw error;
+    });
+    const data = fields(secret?.body['data']);
     const token = Buffer.from(text(data['token']), 'base64').toString('utf8');
     const caCrt = text(data['ca.crt']);
     return token && caCrt ? { token, caCrt } : null;

@@ -1,4 +1,5 @@
 /** The kubernetes driver: each node is a namespace, empty or with a pod in it. */
+import { hasStatus } from '../kubernetes-family/api-error.ts';
 import type { KubeApi } from '../kubernetes-family/api.ts';
 import type { Place } from '../kubernetes-family/cluster-adapter.ts';
 import {
@@ -40,6 +41,10 @@ export class KubernetesAdapter extends SpaceAdapter {
   }
 
   protected podRuns(): void {}
+
+  protected isGone(error: unknown): Promise<boolean> {
+    return Promise.resolve(hasStatus(error, 404));
+  }
 
   protected async createSpace(name: string, mark: NodeMark, signal: AbortSignal): Promise<void> {
     await this.api.create(namespaces, namespaceManifest(name, mark), signal);

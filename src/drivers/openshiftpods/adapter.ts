@@ -101,20 +101,33 @@ export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<Stat
 
   async deleteResource({ id }: CloudResource, signal: AbortSignal): Promise<void> {
     const found = await this.locate(id, signal);
-    if (!found) return;
-    await this.api.delete(this.place(found.project, found.pod).path, found.object.uid, signal);
+    if (found) await this.deleteLeaked(this.place(found.project, found.pod), signal);
   }
 
   protected async listOwn(signal: AbortSignal) {
     const lists = await Promise.all(
       this.pools.map(async (project) => {
-        const { items } = await this.api.list(podsOf(project), this.ownSelector, signal);
+        const items = await this.listProject(project, signal);
         return items
           .filter(({ terminating }) => !terminating)
           .map((object) => ({ id: `${project}-${object.name}`, object }));
       }),
     );
     return lists.flat();
+  }
+
+  protected isGone(error: unknown): Promise<boolean> {
+    return Promise.resolve(hasStatus(error, 404));
+  }
+
+  /** A project whose pods may not be listed hides those of no other. */
+  private async listProject(project: string, signal: AbortSignal): Promise<readonly KubeObject[]> {
+    try {
+      return (await this.api.list(podsOf(project), this.ownSelector, signal)).items;
+    } catch (error) {
+      if (hasStatus(error, 403)) return [];
+      throw error;
+    }
   }
 
   private get pools(): string[] {

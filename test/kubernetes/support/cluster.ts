@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import {
   AuthenticationV1Api,
   CoreV1Api,
+  CustomObjectsApi,
   KubeConfig,
   RbacAuthorizationV1Api,
   type V1Namespace,
@@ -74,6 +75,14 @@ export class TestCluster {
       },
       remove: () => rm(directory, { recursive: true, force: true }),
     };
+  }
+
+  /** Calls in the name of a context's account. */
+  as(context: ContextName): CustomObjectsApi {
+    const config = new KubeConfig();
+    config.loadFromFile(this.kubeconfig);
+    config.setCurrentContext(context);
+    return config.makeApiClient(CustomObjectsApi);
   }
 
   authority(): string {
