@@ -16,6 +16,8 @@ import { minReadyRequestor } from './request-handler.ts';
 
 const firstRetryMs = 1000;
 const longestRetryMs = 60_000;
+/** Nobody tells when a label can be had again, after a lost session for instance. */
+const unavailableRetryMs = 5000;
 
 export interface MinReadyOptions {
   readonly store: Store;
@@ -53,9 +55,10 @@ export class MinReadyReconciler {
         for (const label of labelsOf(before)) this.wake(label);
         for (const label of labelsOf(after)) this.wake(label);
       }),
-      store.requests.onChange((id, _before, after) => {
+      store.requests.onChange((id, before, after) => {
         this.adopt(id, after);
-        const label = this.mine.get(id);
+        // Also those of other launchers: one that has gone with its launcher leaves its stock to be asked for.
+        const label = this.mine.get(id) ?? stockLabelOf(before) ?? stockLabelOf(after);
         if (label !== undefined) this.queue.add(label);
       }),
       store.onSync(() => this.resync()),
@@ -91,7 +94,8 @@ export class MinReadyReconciler {
     const pauseMs = (this.failing.get(label)?.untilMs ?? 0) - this.o.runtime.monotonicMs();
     if (pauseMs > 0) return pauseMs;
     const need = wanted - this.stock(label) - this.outstanding(label);
-    if (need <= 0 || !this.o.available(label)) return undefined;
+    if (need <= 0) return undefined;
+    if (!this.o.available(label)) return unavailableRetryMs;
     log.info({ label, minReady: wanted, need }, 'Asking for nodes to keep in stock');
     await Promise.all(Array.from({ length: need }, () => this.ask(label)));
     return undefined;
@@ -174,6 +178,11 @@ export class MinReadyReconciler {
     }
     return count;
   }
+}
+
+function stockLabelOf(entry: RequestEntry | undefined): string | undefined {
+  if (!entry || isBroken(entry.request) || entry.request.requestor !== minReadyRequestor) return undefined;
+  return entry.request.nodeTypes[0];
 }
 
 function labelsOf(entry: ReturnType<Store['nodes']['get']>): readonly string[] {
