@@ -198,6 +198,10 @@ export class Consumer {
       const { data, stat } = await this.again(() => this.client.get(`/nodepool/nodes/${id}`));
       const node = parseNode(id, data);
       if (isBroken(node)) throw new Error(node.message);
+      if (!isOwner() && got.lock.held) {
+        await got.lock.release();
+        throw new Lost();
+      }
       if (isOwner() && got.lock.held && (node.state !== 'ready' || node.allocatedTo !== request.id)) {
         const still = await this.client.exists(`/nodepool/requests/${request.id}`);
         if (still && isOwner() && got.lock.held)
