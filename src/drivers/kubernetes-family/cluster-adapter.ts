@@ -18,7 +18,7 @@ import type { Trouble } from '../../provider/trouble.ts';
 import { ClusterAccess } from './access.ts';
 import { hasStatus } from './api-error.ts';
 import { KubeApi } from './api.ts';
-import { ownMetadata } from './metadata.ts';
+import { launchAnnotation, ownMetadata } from './metadata.ts';
 import type { KubeObject } from './objects.ts';
 import { ObjectWatch } from './object-watch.ts';
 import { podCondition } from './pod-status.ts';
@@ -228,6 +228,23 @@ export abstract class ClusterAdapter extends Unlimited {
 
   protected isOurs(object: KubeObject): boolean {
     return this.marksOf(object)['nodepool_provider_name'] === this.context.provider.name;
+  }
+
+  /** Makes the object at the place; one that is there already is taken only if an earlier try of this launch made it. */
+  protected async makeOnce(
+    place: Place,
+    launch: string,
+    signal: AbortSignal,
+    create: () => Promise<KubeObject>,
+  ): Promise<KubeObject> {
+    try {
+      return await create();
+    } catch (error) {
+      if (!hasStatus(error, 409)) throw error;
+      const there = await this.api.get(place.path, signal);
+      if (there.terminating || ownMetadata(there)[launchAnnotation] !== launch) throw error;
+      return there;
+    }
   }
 
   /** Of a leak that was found by its marks; it may have gone, or be another one by now. */

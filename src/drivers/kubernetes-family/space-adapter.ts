@@ -10,12 +10,13 @@ import type {
   StepContext,
 } from '../../provider/adapter.ts';
 import { TimeoutError } from '../../provider/errors.ts';
+import { idText } from '../../provider/listing.ts';
 import { ApiError, hasStatus } from './api-error.ts';
 import { ClusterAdapter, type DeleteState, type Place, settingsOf } from './cluster-adapter.ts';
 import { podManifest, workerName } from './manifests.ts';
-import { launchAnnotation, type NodeMark, nodeMark, ownMetadata } from './metadata.ts';
+import { type NodeMark, nodeMark } from './metadata.ts';
 import { attemptName } from './attempt-names.ts';
-import { fields, text } from './objects.ts';
+import { fields, type KubeObject, text } from './objects.ts';
 import type { LabelKind } from './config.ts';
 
 /** Steps, in this order; `container` and `pod` only where there is one. */
@@ -58,9 +59,12 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
       case 'name':
         // Stored before anything is made: whatever happens, it is known what to delete.
         return this.next(state, 'space');
-      case 'space':
-        await this.make(state, nodeMark(spec, settingsOf(spec.label), state.launch, context.log), signal);
+      case 'space': {
+        const mark = nodeMark(spec, settingsOf(spec.label), state.launch, context.log);
+        const place = this.spacePlace(state.name);
+        await this.makeOnce(place, state.launch, signal, () => this.createSpace(state.name, mark, signal));
         return this.next(state, 'account');
+      }
       case 'account': {
         const furnished = await this.settled(state, () =>
           this.createAccount(state.name, kind, signal).then(() => true),
@@ -94,8 +98,7 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
   }
 
   beginDelete(externalId: ExternalId): State {
-    const id = typeof externalId === 'string' ? externalId : JSON.stringify(externalId);
-    return { id, uid: null, looks: 0 };
+    return { id: idText(externalId), uid: null, looks: 0 };
   }
 
   async advanceDelete(state: State, context: StepContext): Promise<DeleteStep<State>> {
@@ -109,7 +112,7 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
   }
 
   protected abstract spacePlace(name: string): Place;
-  protected abstract createSpace(name: string, mark: NodeMark, signal: AbortSignal): Promise<void>;
+  protected abstract createSpace(name: string, mark: NodeMark, signal: AbortSignal): Promise<KubeObject>;
   /** Everything that the job's account needs, besides the pod; may be called again. */
   protected abstract createAccount(name: string, kind: LabelKind, signal: AbortSignal): Promise<void>;
   /** null: not yet. */
@@ -143,17 +146,6 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
   private next(state: CreateState, step: CreateState['step']): CreateStep<State> {
     const sinceMs = this.context.runtime.nowMs();
     return { done: false, state: { ...state, step, sinceMs }, externalId: state.name, wait: { kind: 'turn' } };
-  }
-
-  private async make({ name, launch }: CreateState, mark: NodeMark, signal: AbortSignal): Promise<void> {
-    try {
-      await this.createSpace(name, mark, signal);
-    } catch (error) {
-      if (!hasStatus(error, 409)) throw error;
-      // Ours, if the answer to an earlier try was lost.
-      const there = await this.api.get(this.spacePlace(name).path, signal);
-      if (there.terminating || ownMetadata(there)[launchAnnotation] !== launch) throw error;
-    }
   }
 
   private async createPod(place: Place, { launch }: CreateState, spec: LaunchSpec, { signal, log }: StepContext) {

@@ -12,6 +12,7 @@ import {
 } from '../kubernetes-family/manifests.ts';
 import type { NodeMark } from '../kubernetes-family/metadata.ts';
 import type { ObjectWatch } from '../kubernetes-family/object-watch.ts';
+import type { KubeObject } from '../kubernetes-family/objects.ts';
 import type { LabelKind } from '../kubernetes-family/config.ts';
 import { SpaceAdapter, type WorkerToken } from '../kubernetes-family/space-adapter.ts';
 
@@ -46,8 +47,8 @@ export class KubernetesAdapter extends SpaceAdapter {
     return Promise.resolve(hasStatus(error, 404));
   }
 
-  protected async createSpace(name: string, mark: NodeMark, signal: AbortSignal): Promise<void> {
-    await this.api.create(namespaces, namespaceManifest(name, mark), signal);
+  protected createSpace(name: string, mark: NodeMark, signal: AbortSignal): Promise<KubeObject> {
+    return this.api.create(namespaces, namespaceManifest(name, mark), signal);
   }
 
   protected async createAccount(name: string, kind: LabelKind, signal: AbortSignal): Promise<void> {

@@ -79,10 +79,10 @@ export class OpenShiftAdapter extends SpaceAdapter {
     this.dropWatch(watch);
   }
 
-  protected async createSpace(name: string, mark: NodeMark, signal: AbortSignal): Promise<void> {
+  protected createSpace(name: string, mark: NodeMark, signal: AbortSignal): Promise<KubeObject> {
     const metadata = { name, labels: mark.labels };
     const request = { apiVersion: 'project.openshift.io/v1', kind: 'ProjectRequest', metadata };
-    await this.api.create(projectRequests, { ...request, description: descriptionOf(mark) }, signal);
+    return this.api.create(projectRequests, { ...request, description: descriptionOf(mark) }, signal);
   }
 
   protected async createAccount(name: string, _kind: LabelKind, signal: AbortSignal): Promise<void> {

@@ -10,11 +10,12 @@ import type {
   StepContext,
 } from '../../provider/adapter.ts';
 import { ProviderError } from '../../provider/errors.ts';
+import { idText } from '../../provider/listing.ts';
 import { hasStatus } from '../kubernetes-family/api-error.ts';
 import type { KubeApi } from '../kubernetes-family/api.ts';
 import { ClusterAdapter, type DeleteState, type Place, settingsOf } from '../kubernetes-family/cluster-adapter.ts';
 import { podManifest, workerName } from '../kubernetes-family/manifests.ts';
-import { launchAnnotation, nodeMark, ownMetadata } from '../kubernetes-family/metadata.ts';
+import { nodeMark } from '../kubernetes-family/metadata.ts';
 import { attemptName, podPlaces } from '../kubernetes-family/attempt-names.ts';
 import type { ObjectWatch } from '../kubernetes-family/object-watch.ts';
 import type { KubeObject } from '../kubernetes-family/objects.ts';
@@ -68,11 +69,9 @@ export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<Stat
       case 'create': {
         const settings = settingsOf(spec.label);
         const mark = nodeMark(spec, settings, state.launch, log);
-        const made = await this.make(
-          place,
-          podManifest(state.pod, spec.label.name, mark, settings),
-          state.launch,
-          signal,
+        const manifest = podManifest(state.pod, spec.label.name, mark, settings);
+        const made = await this.makeOnce(place, state.launch, signal, () =>
+          this.api.create(podsOf(spec.poolName), manifest, signal),
         );
         const wait = this.podNews(place, made, 0, signal);
         return { done: false, state: { ...state, step: 'pod', sinceMs }, externalId, wait };
@@ -86,8 +85,7 @@ export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<Stat
   }
 
   beginDelete(externalId: ExternalId): State {
-    const id = typeof externalId === 'string' ? externalId : JSON.stringify(externalId);
-    return { id, uid: null, looks: 0, project: '', pod: '' };
+    return { id: idText(externalId), uid: null, looks: 0, project: '', pod: '' };
   }
 
   async advanceDelete(state: State, context: StepContext): Promise<DeleteStep<State>> {
@@ -143,25 +141,12 @@ export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<Stat
     };
   }
 
-  private async make(place: Place, manifest: object, launch: string, signal: AbortSignal): Promise<KubeObject> {
-    try {
-      return await this.api.create(podsOf(place.namespace ?? ''), manifest, signal);
-    } catch (error) {
-      if (!hasStatus(error, 409)) throw error;
-      // Ours, if the answer to an earlier try was lost.
-      const there = await this.api.get(place.path, signal);
-      if (there.terminating || ownMetadata(there)[launchAnnotation] !== launch) throw error;
-      return there;
-    }
-  }
-
   /** Where the pod is; null: nowhere. The project may have left the configuration. */
   private async locate(externalId: string, signal: AbortSignal) {
     for (const { project, pod } of podPlaces(externalId, this.pools)) {
       try {
         const object = await this.look(this.place(project, pod), signal);
-        if (ownMetadata(object)['nodepool_provider_name'] === this.context.provider.name)
-          return { project, pod, object };
+        if (this.isOurs(object)) return { project, pod, object };
       } catch (error) {
         const ours = this.pools.includes(project);
         if (!hasStatus(error, 404) && (ours || !hasStatus(error, 403))) throw error;
