@@ -55,7 +55,10 @@ const removalTimeoutMs = 600_000;
 /** A creation whose answer nobody waits for is an instance that only leak detection finds. */
 const creationGraceMs = 1500;
 
-class LockLostError extends Error {}
+/** The session or a lock is lost: what was locked belongs to nobody now. As the reason of the signal or as an error. */
+export class LockLostError extends Error {
+  readonly code = 'lock-lost';
+}
 
 export async function launchNode(o: NodeLaunch): Promise<LaunchOutcome> {
   const release = o.provider.hold();
@@ -80,7 +83,8 @@ async function launch(o: NodeLaunch): Promise<LaunchOutcome> {
       return { kind: 'launched', fields };
     } catch (error) {
       if (error instanceof LockLostError || o.signal.aborted || !o.node.held) {
-        if (!o.signal.aborted) report('session');
+        // Stopping in order is no failure.
+        if (!o.signal.aborted || o.signal.reason instanceof LockLostError) report('session');
         return { kind: 'lost', reason: 'the lock on the node is lost or the launcher stops' };
       }
       const failure = asProviderError(error);

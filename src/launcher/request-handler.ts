@@ -14,6 +14,7 @@ import type { NodeEntry } from '../store/store.ts';
 import { killPoint } from './kill-points.ts';
 import type { LaunchContext } from './launch-context.ts';
 import type { Reservation } from './node-books.ts';
+import { LockLostError } from './node-launch.ts';
 import type { OwnPool, ServedRequest } from './own-pool.ts';
 import { Slot } from './slot.ts';
 import { SlotFiller } from './slot-filler.ts';
@@ -264,7 +265,7 @@ export class RequestHandler implements ServedRequest {
     if (this.dropped) return;
     this.dropped = true;
     this.ending = true;
-    this.abort.abort(new Error(reason));
+    this.abort.abort(new LockLostError(reason));
     this.end();
   }
 

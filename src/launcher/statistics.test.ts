@@ -1,7 +1,9 @@
 /** What a launcher reports of a request's life, of its limits and of the tree. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import type { LaunchSpec } from '../provider/adapter.ts';
+import { ProviderError, type ProviderErrorCode } from '../provider/errors.ts';
 import type { StatsSink } from '../telemetry/statsd.ts';
-import { Cluster, fakeProvider } from './testing/cluster.ts';
+import { adaptersWith, Cluster, fakeProvider, hastened } from './testing/cluster.ts';
 
 let cluster: Cluster;
 let seen: Map<string, number[]>;
@@ -47,6 +49,7 @@ providers: ${provider('fake-cloud: {boot-delay: 0.01}')}
   expect(last('gauge nodepool.provider.cloud.max_servers')).toBe(5);
   expect(last('gauge nodepool.tenant_limits.a_b.instances')).toBe(7);
   expect(last('gauge nodepool.tenant_limits.a_b.volumes')).toBe(2);
+  expect(last('gauge nodepool.tenant_limits.a_b.ram')).toBe(Infinity);
   for (const prefix of ['', 'label.a.', 'provider.cloud.']) {
     await expect.poll(() => last(`gauge nodepool.${prefix}nodes.ready`), patience).toBe(2);
     expect(last(`gauge nodepool.${prefix}nodes.testing`)).toBe(0);
@@ -66,6 +69,46 @@ providers: ${provider('fake-cloud: {boot-delay: 0.01, failure-rate: 1}').replace
   await cluster.untilState(id, 'failed');
   expect(seen.get('count nodepool.launch.error.unknown')).toEqual([1, 1]);
   expect(seen.has('count nodepool.launch.ready')).toBe(false);
+});
+
+test('every kind of failure by the name that the Python launcher has for it', async () => {
+  const names = {
+    capacity: 'capacity',
+    network: 'network',
+    keyscan: 'keyscan',
+    status: 'status',
+    'not-found': 'status',
+    timeout: 'servercreatetimeout',
+    image: 'imagetimeout',
+    throttled: 'nodepool',
+    conflict: 'nodepool',
+    permanent: 'nodepool',
+    unknown: 'unknown',
+    quota: 'quota',
+  } as const satisfies Partial<Record<ProviderErrorCode, string>>;
+  const codes = Object.keys(names) as (keyof typeof names)[];
+  // Calls that come too fast or get lost are repeated for up to a minute.
+  const fast = await Cluster.start(hastened(100));
+  onTestFinished(() => fast.stop());
+  fast.stats = cluster.stats;
+  const providers = codes.map((code) =>
+    fakeProvider(`p-${code}`, `[{name: main, labels: [{name: ${code}, cloud-image: image, min-ram: 1}]}]`),
+  );
+  const create = adaptersWith(hastened(100));
+  await fast.launch(
+    `labels: [${codes.map((name) => `{name: ${name}}`).join(', ')}]\nproviders: ${providers.join('')}`,
+    async (provider, backing) =>
+      Object.assign(await create(provider, backing), {
+        advanceCreate: (_state: unknown, { label }: LaunchSpec) =>
+          Promise.reject(new ProviderError(label.name as ProviderErrorCode, 'refused')),
+      }),
+  );
+  for (const code of codes) await fast.submit({ nodeTypes: [code] });
+  for (const code of codes) {
+    const key = `nodepool.launch.provider.p-${code}.error.${names[code]}`;
+    await expect.poll(() => seen.get(`count ${key}`)?.[0], { ...patience, message: key }).toBe(1);
+    expect(seen.get(`timing ${key}`)?.[0]).toBeGreaterThanOrEqual(0);
+  }
 });
 
 test('one of several launchers reports on the tree, and another one goes on for it', async () => {

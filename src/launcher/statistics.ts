@@ -50,7 +50,10 @@ const resultNames: Readonly<Record<AttemptResult, string>> = {
 };
 
 const leaderPauseMs = 1000;
-const repeatMs = 10_000;
+const limitsMs = 1000;
+const queuesMs = 10_000;
+/** What is reported of every tenant that has a limit at all. */
+const unlimitedTenant = { cores: Infinity, instances: Infinity, ram: Infinity };
 
 export class Statistics {
   private readonly o: StatisticsOptions;
@@ -70,7 +73,8 @@ export class Statistics {
     ];
     this.unfollow = () => offs.forEach((off) => off());
     this.election = this.standForElection();
-    this.repeat();
+    this.repeat(limitsMs, () => this.limits());
+    this.repeat(queuesMs, () => this.queues());
   }
 
   async stop(): Promise<void> {
@@ -107,27 +111,25 @@ export class Statistics {
     this.o.sink.count(`nodepool.provider.${provider}.leaked.${type}s`);
   }
 
-  /** Limits by the configuration. An unlimited amount is not a number that statsd knows: nothing is sent. */
+  /** Limits by the configuration, the unlimited ones too. */
   limits(): void {
     const { providers, tenantLimits } = this.o.config();
     for (const provider of providers.values()) {
       let most = 0;
       for (const pool of provider.pools.values()) most += Math.max(0, pool.maxServers);
-      if (Number.isFinite(most)) this.o.sink.gauge(`nodepool.provider.${provider.name}.max_servers`, most);
+      this.o.sink.gauge(`nodepool.provider.${provider.name}.max_servers`, most);
     }
     for (const [tenant, limits] of tenantLimits) {
-      for (const [resource, limit] of Object.entries(limits)) {
-        if (!Number.isFinite(limit)) continue;
+      for (const [resource, limit] of Object.entries({ ...unlimitedTenant, ...limits })) {
         this.o.sink.gauge(`nodepool.tenant_limits.${statsName(tenant)}.${statsName(resource)}`, limit);
       }
     }
   }
 
-  private repeat(): void {
+  private repeat(everyMs: number, report: () => void): void {
     if (this.abort.signal.aborted) return;
-    this.limits();
-    this.queues();
-    this.o.runtime.setBackgroundTimer(repeatMs, () => this.repeat());
+    report();
+    this.o.runtime.setBackgroundTimer(everyMs, () => this.repeat(everyMs, report));
   }
 
   /** The mirrors have no queues: a change is taken in as it arrives. */
@@ -178,7 +180,10 @@ export class Statistics {
     };
     const { store } = this.o;
     const pools = [...store.components.pools()];
-    for (const pool of pools) for (const label of pool.supportedLabels) prefixes.add(`nodepool.label.${label}`);
+    for (const pool of pools) {
+      for (const label of pool.supportedLabels) prefixes.add(`nodepool.label.${label}`);
+      if (pool.providerName !== null) prefixes.add(`nodepool.provider.${pool.providerName}`);
+    }
     for (const provider of this.o.config().providers.keys()) prefixes.add(`nodepool.provider.${provider}`);
     for (const { node } of store.nodes.all()) {
       if (!node || isBroken(node)) continue;

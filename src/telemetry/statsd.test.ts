@@ -17,11 +17,12 @@ it('sends gauges, counters and timers, several in a datagram of bounded size', a
   const statsd = statsdFromEnvironment({ STATSD_HOST: '127.0.0.1', STATSD_PORT: port }, systemRuntime)!;
   onTestFinished(() => statsd.close());
   statsd.gauge('a', 3);
+  statsd.gauge('unlimited', Number.POSITIVE_INFINITY);
   statsd.count('b');
   statsd.timing('c', 12.6);
   for (let i = 0; i < 200; i++) statsd.gauge(`name-${i}`, i);
-  await expect.poll(() => datagrams.join('\n').split('\n').length).toBe(203);
-  expect(datagrams[0]).toMatch(/^a:3\|g\nb:1\|c\nc:13\|ms\n/);
+  await expect.poll(() => datagrams.join('\n').split('\n').length).toBe(204);
+  expect(datagrams[0]).toMatch(/^a:3\|g\nunlimited:inf\|g\nb:1\|c\nc:13\|ms\n/);
   expect(Math.max(...datagrams.map((d) => d.length))).toBeLessThanOrEqual(1000);
 });
 

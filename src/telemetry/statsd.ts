@@ -22,6 +22,12 @@ const gatherMs = 20;
 /** A part of a name that comes from outside must not look like several. */
 export const statsName = (text: string): string => text.replaceAll(/[.:|@\s]/g, '_');
 
+/**
+ * "No limit" is `inf`, as the Python clients write it: statsd_exporter and Telegraf read it so, and StatsD itself leaves out
+ * that one line.
+ */
+const amount = (value: number): string => (value === Number.POSITIVE_INFINITY ? 'inf' : String(value));
+
 /** null unless STATSD_HOST or STATSD_PORT is set. */
 export function statsdFromEnvironment(env: NodeJS.ProcessEnv, runtime: Runtime): Statsd | null {
   const { STATSD_HOST: host, STATSD_PORT: port } = env;
@@ -55,7 +61,7 @@ export function createStatsd(host: string, port: number, runtime: Runtime): Stat
     timer ??= runtime.setBackgroundTimer(gatherMs, flush);
   };
   return {
-    gauge: (name, value) => send(`${name}:${value}|g`),
+    gauge: (name, value) => send(`${name}:${amount(value)}|g`),
     count: (name, value = 1) => send(`${name}:${value}|c`),
     timing: (name, ms) => send(`${name}:${Math.round(ms)}|ms`),
     close: () => {
