@@ -98,6 +98,23 @@ export function limits(values: Readonly<Record<string, number | undefined>>): Re
   );
 }
 
+interface ResourceLimits {
+  readonly 'max-cores'?: number | undefined;
+  readonly 'max-ram'?: number | undefined;
+  readonly 'max-resources'?: Readonly<Record<string, number>> | undefined;
+}
+
+/** Those of a pool; where it has none, those of its provider, each resource by itself. */
+export function limitsOfPool(instances: number | undefined, pool: ResourceLimits, provider: ResourceLimits): Resources {
+  return limits({
+    instances,
+    cores: pool['max-cores'] ?? provider['max-cores'],
+    ram: pool['max-ram'] ?? provider['max-ram'],
+    ...provider['max-resources'],
+    ...pool['max-resources'],
+  });
+}
+
 export const byName = <T extends { readonly name: string }>(all: readonly T[]): ReadonlyMap<string, T> =>
   new Map(all.map((one) => [one.name, one]));
 

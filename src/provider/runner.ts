@@ -5,6 +5,7 @@
 import { type Runtime, sleep } from '../runtime.ts';
 import type { Adapter, ExternalId, Instance, Json, LaunchSpec, StepContext, Wait } from './adapter.ts';
 import { Backoff } from './backoff.ts';
+import { Complaint, type Said } from './complaint.ts';
 import { NotFoundError, ProviderError } from './errors.ts';
 import { idText, type SharedListing } from './listing.ts';
 import type { Logger } from './logger.ts';
@@ -50,11 +51,13 @@ export class MachineRunner {
   private readonly o: RunnerOptions;
   private readonly active = new Set<Machine>();
   private idleListeners: (() => void)[] = [];
-  private failing: { readonly message: string; readonly sinceMs: number; readonly lastMs: number } | null = null;
-  private throttled: { readonly message: string; readonly sinceMs: number; readonly lastMs: number } | null = null;
+  private readonly failing: Complaint;
+  private readonly throttled: Complaint;
 
   constructor(options: RunnerOptions) {
     this.o = options;
+    this.failing = new Complaint(options.runtime, failureMemoryMs);
+    this.throttled = new Complaint(options.runtime, throttleMemoryMs);
   }
 
   get launching(): number {
@@ -66,16 +69,13 @@ export class MachineRunner {
   }
 
   /** Says the cloud that it gets too many calls? Since when, and in which words. */
-  get throttle(): { readonly message: string; readonly sinceMs: number } | null {
-    const { throttled } = this;
-    const lasts = throttled && this.o.runtime.monotonicMs() - throttled.lastMs <= throttleMemoryMs;
-    return lasts || this.o.limiter.pausedForMs > 0 ? throttled : null;
+  get throttle(): Said | null {
+    return this.o.limiter.pausedForMs > 0 ? this.throttled.last : this.throttled.recent;
   }
 
   /** Steps are repeated since the network or the cloud fails? Since when, and in which words. */
-  get unanswered(): { readonly message: string; readonly sinceMs: number } | null {
-    const { failing } = this;
-    return failing && this.o.runtime.monotonicMs() - failing.lastMs <= failureMemoryMs ? failing : null;
+  get unanswered(): Said | null {
+    return this.failing.recent;
   }
 
   /** What each machine waits for, and since when. */
@@ -182,13 +182,13 @@ export class MachineRunner {
       try {
         const done = await machine.step(this.o.stepTimeoutMs, work);
         // Not any step that passes: some ask the cloud nothing.
-        if (backoff) this.failing = null;
+        if (backoff) this.failing.forget();
         return done;
       } catch (error) {
         machine.check();
         if (!(error instanceof ProviderError)) throw error;
-        if (error.code === 'throttled') this.noteThrottle(error);
-        if (error.code === 'network') this.noteFailure(error);
+        if (error.code === 'throttled') this.throttled.note(error.message, this.throttle);
+        if (error.code === 'network') this.failing.note(error.message);
         const passing = error.code === 'throttled' || (error.code === 'network' && networkToo());
         backoff ??= new Backoff({ runtime: this.o.runtime, firstMs: 250, mostMs: 15_000 });
         if (!passing || backoff.failures >= mostRepeats) throw error;
@@ -201,16 +201,6 @@ export class MachineRunner {
         await this.turn(machine);
       }
     }
-  }
-
-  private noteThrottle({ message }: ProviderError): void {
-    const now = this.o.runtime.monotonicMs();
-    this.throttled = { message, sinceMs: this.throttle?.sinceMs ?? now, lastMs: now };
-  }
-
-  private noteFailure({ message }: ProviderError): void {
-    const now = this.o.runtime.monotonicMs();
-    this.failing = { message, sinceMs: this.unanswered?.sinceMs ?? now, lastMs: now };
   }
 
   private turn(machine: Machine): Promise<void> {

@@ -1,64 +1,45 @@
 /** Launches that fail in every way a cluster knows: the request is served all the same, and what was left goes away. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Cluster } from '../../src/launcher/testing/cluster.ts';
-import type { ApiProxy, Fate, SeenCall } from './support/api-proxy.ts';
+import { expect, test } from 'vitest';
+import type { Fate, SeenCall } from './support/api-proxy.ts';
 import { isPodCreation, withImage } from './support/beds.ts';
-import { eventually, TestCluster, type TemporaryFile, uniqueName } from './support/cluster.ts';
-import { containerAdapters, LogText, patience } from './support/launching.ts';
+import { eventually, TestCluster } from './support/cluster.ts';
+import { containerAdapters, patience, surroundings } from './support/launching.ts';
 
 const kube = new TestCluster();
-let cluster: Cluster;
-let proxy: ApiProxy;
-let kubeconfig: TemporaryFile;
-let log: LogText;
-let pool: string;
-
-beforeEach(async () => {
-  cluster = await Cluster.start();
-  proxy = await kube.proxy();
-  kubeconfig = await kube.configFor(proxy.url, await kube.administrator());
-  log = new LogText();
-  pool = uniqueName('pool');
-});
-afterEach(async () => {
-  await cluster.stop();
-  await proxy.close();
-  await kubeconfig.remove();
-  for (const { metadata } of await kube.namespaces(pool)) await kube.removeNamespace(metadata!.name!);
-});
+const at = surroundings(kube);
 
 type DriverName = 'kubernetes' | 'openshift' | 'openshiftpods';
 
 async function launch(driver: DriverName, more = '', limits = ''): Promise<void> {
-  if (driver === 'openshiftpods') await kube.podProject(pool, ['create', 'get', 'list', 'delete', 'watch']);
+  if (driver === 'openshiftpods') await kube.podProject(at.pool, ['create', 'get', 'list', 'delete', 'watch']);
   const type = driver === 'openshiftpods' ? '' : 'type: pod,';
   const text = `labels: [{name: small}]
 providers:
-  - name: ${pool}
+  - name: ${at.pool}
     driver: ${driver}
     context: ${driver === 'kubernetes' ? 'admin' : driver}
     ${more}
-    pools: [{name: ${pool}, ${limits} labels: [{name: small, ${type} image: some/image, cpu: 1, memory: 64}]}]`;
-  await cluster.launch(text, containerAdapters({ [pool]: kubeconfig.path }, log));
+    pools: [{name: ${at.pool}, ${limits} labels: [{name: small, ${type} image: some/image, cpu: 1, memory: 64}]}]`;
+  await at.cluster.launch(text, containerAdapters({ [at.pool]: at.kubeconfig.path }, at.log));
 }
 
 async function request(): Promise<string> {
-  return cluster.submit({ nodeTypes: ['small'] });
+  return at.cluster.submit({ nodeTypes: ['small'] });
 }
 
-const untilFulfilled = (id: string) => expect.poll(() => cluster.request(id)?.state, patience).toBe('fulfilled');
+const untilFulfilled = (id: string) => expect.poll(() => at.cluster.request(id)?.state, patience).toBe('fulfilled');
 
 /** Name of what was made for the node in an attempt, where the test sees it. */
 const nameOf = (driver: DriverName, nodeId: string, attempt: number) =>
-  driver === 'openshiftpods' ? `small-${nodeId}-${attempt}` : `${pool}-${nodeId}-${attempt}`;
+  driver === 'openshiftpods' ? `small-${nodeId}-${attempt}` : `${at.pool}-${nodeId}-${attempt}`;
 
 async function there(driver: DriverName): Promise<string[]> {
   if (driver === 'openshiftpods') {
-    const { items } = await kube.core.listNamespacedPod({ namespace: pool });
+    const { items } = await kube.core.listNamespacedPod({ namespace: at.pool });
     return items.map(({ metadata }) => metadata!.name!).sort();
   }
   const { items } = await kube.core.listNamespace();
-  return items.flatMap(({ metadata }) => (metadata!.name!.startsWith(`${pool}-`) ? [metadata!.name!] : [])).sort();
+  return items.flatMap(({ metadata }) => (metadata!.name!.startsWith(`${at.pool}-`) ? [metadata!.name!] : [])).sort();
 }
 
 const drivers: readonly DriverName[] = ['kubernetes', 'openshift', 'openshiftpods'];
@@ -76,20 +57,20 @@ test.each(drivers.flatMap((driver) => refusals.map(([name, fate]) => [driver, na
   '%s: refused by %s at first, made under another name then',
   async (driver, _name, fate) => {
     await launch(driver);
-    proxy.next(1, firstCreation[driver], fate);
+    at.proxy.next(1, firstCreation[driver], fate);
     const id = await request();
     await untilFulfilled(id);
-    const [node] = cluster.nodesOf(id);
+    const [node] = at.cluster.nodesOf(id);
     expect(await there(driver)).toEqual([nameOf(driver, node!.id, 2)]);
   },
 );
 
 test.each(drivers)('%s: a pod that crashes is replaced at once, its remains go away behind', async (driver) => {
   await launch(driver);
-  proxy.next(1, isPodCreation, withImage('crash/image'));
+  at.proxy.next(1, isPodCreation, withImage('crash/image'));
   const id = await request();
   await untilFulfilled(id);
-  const [node] = cluster.nodesOf(id);
+  const [node] = at.cluster.nodesOf(id);
   expect(node!.externalId).toContain(`${node!.id}-2`);
   await expect.poll(() => there(driver), patience).toEqual([nameOf(driver, node!.id, 2)]);
 });
@@ -104,10 +85,10 @@ test.each(
 )('%s: the creation of %s fails for good: another attempt', async (driver, what) => {
   await launch(driver);
   const first = ({ method, path }: SeenCall) => method === 'POST' && path.includes('-1/') && path.endsWith(`/${what}`);
-  proxy.next(100, first, { answer: 400, message: 'no' });
+  at.proxy.next(100, first, { answer: 400, message: 'no' });
   const id = await request();
   await untilFulfilled(id);
-  const [node] = cluster.nodesOf(id);
+  const [node] = at.cluster.nodesOf(id);
   expect(node!.externalId).toBe(nameOf(driver, node!.id, 2));
   await expect.poll(() => there(driver), patience).toEqual([nameOf(driver, node!.id, 2)]);
 });
@@ -115,14 +96,14 @@ test.each(
 test('what the failed attempt left may take a minute to end: nobody waits for it', async () => {
   await launch('kubernetes');
   const finalizers = ['nodepool.example/slow'];
-  proxy.next(1, firstCreation.kubernetes, ({ body }) => {
+  at.proxy.next(1, firstCreation.kubernetes, ({ body }) => {
     const namespace = body as { metadata: object };
     return { body: { ...namespace, metadata: { ...namespace.metadata, finalizers } } };
   });
-  proxy.next(1, isPodCreation, withImage('crash/image'));
+  at.proxy.next(1, isPodCreation, withImage('crash/image'));
   const id = await request();
   await untilFulfilled(id);
-  const [node] = cluster.nodesOf(id);
+  const [node] = at.cluster.nodesOf(id);
   const slow = nameOf('kubernetes', node!.id, 1);
   expect(node!.externalId).toBe(nameOf('kubernetes', node!.id, 2));
   await eventually(async () =>
@@ -140,20 +121,20 @@ test.each(['kubernetes', 'openshift'] as const)(
     await launch(driver);
     let taken = '';
     // The number of a node is known when its creation is asked for.
-    proxy.next(1, firstCreation[driver], ({ body }) => {
+    at.proxy.next(1, firstCreation[driver], ({ body }) => {
       taken = (body as { metadata: { name: string } }).metadata.name;
       return { hang: true };
     });
     const id = await request();
     await expect.poll(() => taken, patience).not.toBe('');
     await kube.core.createNamespace({ body: { metadata: { name: taken, labels: { owner: 'somebody' } } } });
-    proxy.releaseHanging();
+    at.proxy.releaseHanging();
     await untilFulfilled(id);
-    const [node] = cluster.nodesOf(id);
+    const [node] = at.cluster.nodesOf(id);
     expect(node!.externalId).toBe(nameOf(driver, node!.id, 2));
     expect(await there(driver)).toEqual([taken, node!.externalId]);
-    await cluster.giveBack(id);
-    await expect.poll(() => cluster.nodes(), patience).toEqual([]);
+    await at.cluster.giveBack(id);
+    await expect.poll(() => at.cluster.nodes(), patience).toEqual([]);
     await expect.poll(() => there(driver), patience).toEqual([taken]);
     expect((await kube.core.readNamespace({ name: taken })).metadata!.deletionTimestamp).toBeUndefined();
   },
@@ -162,32 +143,32 @@ test.each(['kubernetes', 'openshift'] as const)(
 test('the quota of a project refuses a pod: the request waits, and is served when there is room', async () => {
   await launch('openshiftpods', 'launch-retries: 1');
   await kube.core.createNamespacedResourceQuota({
-    namespace: pool,
+    namespace: at.pool,
     body: { metadata: { name: 'one' }, spec: { hard: { pods: '1' } } },
   });
   // In force when the controller has counted.
   await eventually(async () => {
-    const { status } = await kube.core.readNamespacedResourceQuota({ namespace: pool, name: 'one' });
+    const { status } = await kube.core.readNamespacedResourceQuota({ namespace: at.pool, name: 'one' });
     expect(status?.hard).toEqual({ pods: '1' });
   });
   const first = await request();
   await untilFulfilled(first);
   const second = await request();
-  const refused = () => proxy.calls.filter((call) => isPodCreation(call)).length;
+  const refused = () => at.proxy.calls.filter((call) => isPodCreation(call)).length;
   await expect.poll(refused, patience).toBeGreaterThanOrEqual(2);
-  expect(cluster.request(second)!.state).toBe('pending');
-  await cluster.giveBack(first);
+  expect(at.cluster.request(second)!.state).toBe('pending');
+  await at.cluster.giveBack(first);
   await untilFulfilled(second);
   expect((await there('openshiftpods')).length).toBe(1);
 });
 
 test('more than the pool has room for is declined, what fits waits for its turn', async () => {
   await launch('openshift', '', 'max-cores: 1,');
-  const big = await cluster.submit({ nodeTypes: ['small', 'small'] });
-  await expect.poll(() => cluster.request(big)?.state, patience).toBe('failed');
+  const big = await at.cluster.submit({ nodeTypes: ['small', 'small'] });
+  await expect.poll(() => at.cluster.request(big)?.state, patience).toBe('failed');
   const one = await request();
   await untilFulfilled(one);
   const other = await request();
-  await cluster.giveBack(one);
+  await at.cluster.giveBack(one);
   await untilFulfilled(other);
 });

@@ -2,73 +2,56 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import type { NodepoolConfig } from '../../src/config/model.ts';
-import { Cluster } from '../../src/launcher/testing/cluster.ts';
 import { explainProviders } from '../../src/scheduling/explain.ts';
 import { readHealth } from '../../src/store/health.ts';
-import { type ApiProxy, certificate, type SeenCall } from './support/api-proxy.ts';
+import { certificate, type SeenCall } from './support/api-proxy.ts';
 import { isPodCreation } from './support/beds.ts';
-import { eventually, TestCluster, type TemporaryFile, uniqueName } from './support/cluster.ts';
-import { containerAdapters, LogText, patience } from './support/launching.ts';
+import { eventually, TestCluster } from './support/cluster.ts';
+import { containerAdapters, patience, surroundings } from './support/launching.ts';
 
 const kube = new TestCluster();
-let cluster: Cluster;
-let proxy: ApiProxy;
-let kubeconfig: TemporaryFile;
-let log: LogText;
-let pool: string;
+const at = surroundings(kube);
 let config: NodepoolConfig;
 
 beforeEach(async () => {
-  cluster = await Cluster.start();
-  proxy = await kube.proxy();
-  kubeconfig = await kube.configFor(proxy.url, await kube.administrator());
-  log = new LogText();
-  pool = uniqueName('pool');
-  await kube.podProject(pool, ['create', 'get', 'list', 'delete', 'watch']);
-});
-afterEach(async () => {
-  proxy.rules.clear();
-  proxy.releaseHanging();
-  await cluster.stop();
-  await proxy.close();
-  await kubeconfig.remove();
-  for (const { metadata } of await kube.namespaces(pool)) await kube.removeNamespace(metadata!.name!);
+  await kube.podProject(at.pool, ['create', 'get', 'list', 'delete', 'watch']);
 });
 
 /** Pods, since they are quick; and another provider, which must not notice anything. */
 async function launch(): Promise<void> {
   const text = `labels: [{name: small}, {name: other}]
 providers:
-  - name: ${pool}
+  - name: ${at.pool}
     driver: openshiftpods
     context: openshiftpods
-    pools: [{name: ${pool}, labels: [{name: small, image: some/image}]}]
+    pools: [{name: ${at.pool}, labels: [{name: small, image: some/image}]}]
   - name: neighbour
     driver: fake
     cloud: fake
     cloud-images: [{name: image, image-id: fake-image-id}]
     pools: [{name: main, labels: [{name: other, cloud-image: image, min-ram: 1}]}]`;
-  config = cluster.config(text);
-  await cluster.launch(text, containerAdapters({ [pool]: kubeconfig.path }, log));
+  config = at.cluster.config(text);
+  await at.cluster.launch(text, containerAdapters({ [at.pool]: at.kubeconfig.path }, at.log));
 }
 
-const request = () => cluster.submit({ nodeTypes: ['small'] });
-const untilFulfilled = (id: string) => expect.poll(() => cluster.request(id)?.state, patience).toBe('fulfilled');
+const request = () => at.cluster.submit({ nodeTypes: ['small'] });
+const untilFulfilled = (id: string) => expect.poll(() => at.cluster.request(id)?.state, patience).toBe('fulfilled');
 
 /** Before, requests for its label fail: nobody can serve them. */
-const untilOffered = () => expect.poll(() => cluster.pools().map(({ provider }) => provider), patience).toContain(pool);
+const untilOffered = () =>
+  expect.poll(() => at.cluster.pools().map(({ provider }) => provider), patience).toContain(at.pool);
 
 async function neighbourServes(): Promise<void> {
-  const id = await cluster.submit({ nodeTypes: ['other'] });
-  await cluster.untilState(id, 'fulfilled');
-  await cluster.giveBack(id);
+  const id = await at.cluster.submit({ nodeTypes: ['other'] });
+  await at.cluster.untilState(id, 'fulfilled');
+  await at.cluster.giveBack(id);
 }
 
 /** What `nodepool doctor` would say. */
 async function troubles(): Promise<string> {
-  const seen = await readHealth(cluster.seen);
+  const seen = await readHealth(at.cluster.seen);
   return seen
     .flatMap(({ record }) => record?.troubles ?? [])
     .map(({ what, why }) => `${what}: ${why}`)
@@ -76,23 +59,23 @@ async function troubles(): Promise<string> {
 }
 
 const untilSaid = (words: RegExp) => expect.poll(troubles, patience).toMatch(words);
-const untilNothingSaid = () => expect.poll(troubles, patience).not.toContain(pool);
+const untilNothingSaid = () => expect.poll(troubles, patience).not.toContain(at.pool);
 
 test('watches that are cut are resumed where they broke off', async () => {
   await launch();
   await untilFulfilled(await request());
   for (let i = 0; i < 5; i++) {
-    await expect.poll(() => proxy.watches, patience).toBe(1);
-    const asked = proxy.calls.length;
+    await expect.poll(() => at.proxy.watches, patience).toBe(1);
+    const asked = at.proxy.calls.length;
     const id = await request();
-    await expect.poll(() => proxy.calls.slice(asked).some(isPodCreation), patience).toBe(true);
-    proxy.cutWatches();
+    await expect.poll(() => at.proxy.calls.slice(asked).some(isPodCreation), patience).toBe(true);
+    at.proxy.cutWatches();
     await untilFulfilled(id);
   }
-  const watches = proxy.calls.filter(({ method }) => method === 'WATCH').length;
+  const watches = at.proxy.calls.filter(({ method }) => method === 'WATCH').length;
   expect(watches).toBeGreaterThanOrEqual(6);
   // Once for the first look at the start, once for the watch; housekeeping may look, too.
-  const lists = proxy.calls.filter(({ method, path }) => method === 'GET' && path.endsWith('/pods')).length;
+  const lists = at.proxy.calls.filter(({ method, path }) => method === 'GET' && path.endsWith('/pods')).length;
   expect(lists).toBeLessThan(watches);
 });
 
@@ -105,11 +88,11 @@ test.each([
 ])('a place that the server has forgotten (410 %s): everything is read again', async (_where, fate) => {
   await launch();
   await untilFulfilled(await request());
-  await expect.poll(() => proxy.watches, patience).toBe(1);
-  const met = proxy.next(1, ({ method }) => method === 'WATCH', fate);
-  proxy.cutWatches();
+  await expect.poll(() => at.proxy.watches, patience).toBe(1);
+  const met = at.proxy.next(1, ({ method }) => method === 'WATCH', fate);
+  at.proxy.cutWatches();
   await expect.poll(met, patience).toBe(true);
-  await expect.poll(() => proxy.watches, patience).toBe(1);
+  await expect.poll(() => at.proxy.watches, patience).toBe(1);
   await untilFulfilled(await request());
 });
 
@@ -121,11 +104,11 @@ test('a server that is overloaded says when to come back', async () => {
     message: 'too many requests, please try again later',
     headers: { 'retry-after': '2' },
   });
-  proxy.rules.add(busy);
+  at.proxy.rules.add(busy);
   const id = await request();
   await untilSaid(/too many calls.*too many requests, please try again later/);
   await neighbourServes();
-  proxy.rules.delete(busy);
+  at.proxy.rules.delete(busy);
   await untilFulfilled(id);
 });
 
@@ -134,41 +117,41 @@ test('a server that stands still: its neighbours go on, and so does it when it m
   const before = await request();
   await untilFulfilled(before);
   const stands = () => ({ hang: true }) as const;
-  proxy.rules.add(stands);
+  at.proxy.rules.add(stands);
   const id = await request();
-  await cluster.giveBack(before);
+  await at.cluster.giveBack(before);
   await neighbourServes();
   await untilSaid(/no answer/);
   await neighbourServes();
-  proxy.rules.delete(stands);
-  proxy.releaseHanging();
+  at.proxy.rules.delete(stands);
+  at.proxy.releaseHanging();
   await untilFulfilled(id);
-  await expect.poll(() => cluster.nodes().length, patience).toBe(1);
-  await expect.poll(async () => (await kube.pods(pool)).length, patience).toBe(1);
+  await expect.poll(() => at.cluster.nodes().length, patience).toBe(1);
+  await expect.poll(async () => (await kube.pods(at.pool)).length, patience).toBe(1);
 });
 
 test('a certificate that has expired: nothing is sent to such a server; a new one, and it goes on', async () => {
   await launch();
   await untilFulfilled(await request());
-  proxy.setCertificate(await certificate(kube.pki, -1));
-  const asked = proxy.calls.length;
+  at.proxy.setCertificate(await certificate(kube.pki, -1));
+  const asked = at.proxy.calls.length;
   const id = await request();
   await untilSaid(/certificate has expired/);
-  const health = (await readHealth(cluster.seen)).flatMap(({ record }) => (record ? [record] : []));
+  const health = (await readHealth(at.cluster.seen)).flatMap(({ record }) => (record ? [record] : []));
   expect(explainProviders({ labels: ['small'] }, config, health).join()).toMatch(
     /host.* says: .*certificate has expired/,
   );
   expect(explainProviders({ labels: ['other'] }, config, health)).toEqual([]);
-  expect(proxy.calls.length).toBe(asked);
+  expect(at.proxy.calls.length).toBe(asked);
   await neighbourServes();
-  proxy.setCertificate(await certificate(kube.pki, 1));
+  at.proxy.setCertificate(await certificate(kube.pki, 1));
   await untilFulfilled(id);
   await untilNothingSaid();
 });
 
 test('a token that is revoked, and another one in the file', async () => {
   const token = await kube.accountToken('openshiftpods');
-  await kubeconfig.edit((document) => {
+  await at.kubeconfig.edit((document) => {
     for (const { name, user } of document.users) if (name === 'openshiftpods') user['token'] = token.token;
   });
   await launch();
@@ -179,7 +162,7 @@ test('a token that is revoked, and another one in the file', async () => {
   const id = await request();
   await untilSaid(/401|Unauthorized/);
   await neighbourServes();
-  await kubeconfig.edit((document) => {
+  await at.kubeconfig.edit((document) => {
     for (const { name, user } of document.users)
       if (name === 'openshiftpods') user['token'] = kube.token('openshiftpods');
   });
@@ -203,13 +186,13 @@ END
 `,
       { mode: 0o700 },
     );
-    await kubeconfig.edit((document) => {
+    await at.kubeconfig.edit((document) => {
       const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: script, interactiveMode: 'Never' };
       for (const one of document.users) if (one.name === 'openshiftpods') one.user = { exec };
     });
     await launch();
     await untilFulfilled(await request());
-    expect(log.text).not.toContain(kube.token('openshiftpods'));
+    expect(at.log.text).not.toContain(kube.token('openshiftpods'));
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -217,7 +200,7 @@ END
 
 test('an authority that did not sign for the server: the provider is not available, and says why', async () => {
   const trust = (authority: string) =>
-    kubeconfig.edit((document) => {
+    at.kubeconfig.edit((document) => {
       for (const entry of document.clusters) {
         entry.cluster['certificate-authority-data'] = Buffer.from(authority).toString('base64');
       }
@@ -225,7 +208,7 @@ test('an authority that did not sign for the server: the provider is not availab
   await trust(kube.frontAuthority());
   await launch();
   await untilSaid(/not available.*(unable to verify|self-signed|certificate)/);
-  expect(proxy.calls).toEqual([]);
+  expect(at.proxy.calls).toEqual([]);
   await neighbourServes();
   await trust(kube.authority());
   await untilOffered();
@@ -234,11 +217,11 @@ test('an authority that did not sign for the server: the provider is not availab
 
 test('the server is away when the launcher starts, and comes later', async () => {
   const away = ({ method }: SeenCall) => (method === 'GET' ? { answer: 503, message: 'starting' } : undefined);
-  proxy.rules.add(away);
+  at.proxy.rules.add(away);
   await launch();
   await untilSaid(/not available.*starting/);
   await neighbourServes();
-  proxy.rules.delete(away);
+  at.proxy.rules.delete(away);
   await untilOffered();
   await untilFulfilled(await request());
 });

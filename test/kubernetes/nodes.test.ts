@@ -1,46 +1,26 @@
 /** Nodes of every kind, from the request to their end: what the job gets, what it may do with it, what is left. */
 import { Agent, request } from 'node:https';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Cluster } from '../../src/launcher/testing/cluster.ts';
-import type { ApiProxy } from './support/api-proxy.ts';
-import { TestCluster, type TemporaryFile, uniqueName } from './support/cluster.ts';
-import { type Connection, connectionOf, containerAdapters, LogText, patience } from './support/launching.ts';
+import { expect, test } from 'vitest';
+import { TestCluster } from './support/cluster.ts';
+import { type Connection, connectionOf, containerAdapters, patience, surroundings } from './support/launching.ts';
 
 const kube = new TestCluster();
-let cluster: Cluster;
-let proxy: ApiProxy;
-let kubeconfig: TemporaryFile;
-let log: LogText;
-let pool: string;
-
-beforeEach(async () => {
-  cluster = await Cluster.start();
-  proxy = await kube.proxy();
-  kubeconfig = await kube.configFor(proxy.url, await kube.administrator());
-  log = new LogText();
-  pool = uniqueName('pool');
-});
-afterEach(async () => {
-  await cluster.stop();
-  await proxy.close();
-  await kubeconfig.remove();
-  for (const { metadata } of await kube.namespaces(pool)) await kube.removeNamespace(metadata!.name!);
-});
+const at = surroundings(kube);
 
 async function launch(driver: string, label: string, context = driver): Promise<void> {
   const text = `labels: [{name: small}]
 providers:
-  - name: ${pool}
+  - name: ${at.pool}
     driver: ${driver}
     context: ${context}
-    pools: [{name: ${pool}, labels: [${label}]}]`;
-  await cluster.launch(text, containerAdapters({ [pool]: kubeconfig.path }, log));
+    pools: [{name: ${at.pool}, labels: [${label}]}]`;
+  await at.cluster.launch(text, containerAdapters({ [at.pool]: at.kubeconfig.path }, at.log));
 }
 
 async function oneNode() {
-  const id = await cluster.submit({ nodeTypes: ['small'] });
-  await expect.poll(() => cluster.request(id)?.state, patience).toBe('fulfilled');
-  const [node] = cluster.nodesOf(id);
+  const id = await at.cluster.submit({ nodeTypes: ['small'] });
+  await expect.poll(() => at.cluster.request(id)?.state, patience).toBe('fulfilled');
+  const [node] = at.cluster.nodesOf(id);
   return { id, node: node!, connection: connectionOf(node!) };
 }
 
@@ -70,16 +50,16 @@ const pod = (name: string) => ({
 const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'mine' } };
 
 async function allGone(): Promise<void> {
-  await expect.poll(() => cluster.nodes(), patience).toEqual([]);
+  await expect.poll(() => at.cluster.nodes(), patience).toEqual([]);
   expect(
-    (await kube.core.listNamespace()).items.filter(({ metadata }) => metadata!.name!.startsWith(`${pool}-`)),
+    (await kube.core.listNamespace()).items.filter(({ metadata }) => metadata!.name!.startsWith(`${at.pool}-`)),
   ).toEqual([]);
 }
 
 test('a namespace: the account may do everything in it, and nothing outside', async () => {
   await launch('kubernetes', '{name: small, type: namespace, labels: {team: one, year: 2026}}');
   const { id, node, connection } = await oneNode();
-  const name = `${pool}-${node.id}-1`;
+  const name = `${at.pool}-${node.id}-1`;
   expect(node).toMatchObject({
     externalId: name,
     connectionType: 'namespace',
@@ -91,14 +71,14 @@ test('a namespace: the account may do everything in it, and nothing outside', as
     machine: null,
   });
   expect(Object.keys(connection).sort()).toEqual(['ca_crt', 'host', 'name', 'namespace', 'skiptls', 'token', 'user']);
-  expect(connection).toMatchObject({ name, namespace: name, host: proxy.url, skiptls: false, user: 'zuul-worker' });
+  expect(connection).toMatchObject({ name, namespace: name, host: at.proxy.url, skiptls: false, user: 'zuul-worker' });
   const { metadata } = await kube.core.readNamespace({ name });
   expect(metadata!.labels).toMatchObject({
     team: 'one',
     year: '2026',
     nodepool_node_id: node.id,
-    nodepool_provider_name: pool,
-    nodepool_pool_name: pool,
+    nodepool_provider_name: at.pool,
+    nodepool_pool_name: at.pool,
     nodepool_node_label: 'small',
   });
   const inside = `/api/v1/namespaces/${name}`;
@@ -108,9 +88,9 @@ test('a namespace: the account may do everything in it, and nothing outside', as
   expect(await ask(connection, 'GET', '/api/v1/namespaces')).toBe(403);
   expect(await ask(connection, 'GET', '/api/v1/namespaces/default/secrets')).toBe(403);
   expect(await ask(connection, 'POST', `/apis/rbac.authorization.k8s.io/v1/namespaces/${name}/roles`, {})).toBe(403);
-  await cluster.giveBack(id);
+  await at.cluster.giveBack(id);
   await allGone();
-  expect(log.text + JSON.stringify(cluster.logged)).not.toContain(connection.token);
+  expect(at.log.text + JSON.stringify(at.cluster.logged)).not.toContain(connection.token);
 });
 
 test('a pod in a namespace of its own: the account may look and execute, but make nothing', async () => {
@@ -121,11 +101,11 @@ test('a pod in a namespace of its own: the account may look and execute, but mak
       volumes: [{name: scratch, emptyDir: {}}], volume-mounts: [{name: scratch, mountPath: /scratch}],
       dynamic-labels: {tenant: "{request.tenant_name}", bad: "{request.event_id}"}}`,
   );
-  const id = await cluster.submit({ nodeTypes: ['small'], tenantName: 'acme', eventId: 'no label: !' });
-  await expect.poll(() => cluster.request(id)?.state, patience).toBe('fulfilled');
-  const node = cluster.nodesOf(id)[0]!;
+  const id = await at.cluster.submit({ nodeTypes: ['small'], tenantName: 'acme', eventId: 'no label: !' });
+  await expect.poll(() => at.cluster.request(id)?.state, patience).toBe('fulfilled');
+  const node = at.cluster.nodesOf(id)[0]!;
   const connection = connectionOf(node);
-  const name = `${pool}-${node.id}-1`;
+  const name = `${at.pool}-${node.id}-1`;
   expect(node).toMatchObject({
     externalId: name,
     connectionType: 'kubectl',
@@ -163,25 +143,25 @@ test('a pod in a namespace of its own: the account may look and execute, but mak
   // Allowed; whether it succeeds is the kubelet's business.
   expect(await ask(connection, 'GET', `${inside}/pods/small/log`)).not.toBe(403);
   expect(await ask(connection, 'GET', `${inside}/pods/small/exec?command=id`)).not.toBe(403);
-  await cluster.giveBack(id);
+  await at.cluster.giveBack(id);
   await allGone();
-  expect(log.text + JSON.stringify(cluster.logged)).not.toContain(connection.token);
+  expect(at.log.text + JSON.stringify(at.cluster.logged)).not.toContain(connection.token);
 });
 
 test('a project, and a pod in one', async () => {
   await launch('openshift', '{name: small, type: project}');
   const { id, node, connection } = await oneNode();
-  const name = `${pool}-${node.id}-1`;
+  const name = `${at.pool}-${node.id}-1`;
   expect(node).toMatchObject({ externalId: name, connectionType: 'project', interfaceIp: null });
   expect(Object.keys(connection).sort()).toEqual(['ca_crt', 'host', 'namespace', 'skiptls', 'token', 'user']);
   expect(await ask(connection, 'POST', `/api/v1/namespaces/${name}/pods`, pod('one'))).toBe(201);
   expect(await ask(connection, 'GET', '/api/v1/namespaces/default/pods')).toBe(403);
-  await cluster.giveBack(id);
+  await at.cluster.giveBack(id);
   await allGone();
 });
 
 test('a pod by its specification, in a project that is there already', async () => {
-  await kube.podProject(pool, ['create', 'get', 'list', 'delete', 'watch']);
+  await kube.podProject(at.pool, ['create', 'get', 'list', 'delete', 'watch']);
   await launch(
     'openshiftpods',
     '{name: small, spec: {terminationGracePeriodSeconds: 1, containers: [{name: one, image: a/b}, {name: two, image: c/d}]}}',
@@ -189,19 +169,19 @@ test('a pod by its specification, in a project that is there already', async () 
   const { id, node, connection } = await oneNode();
   const name = `small-${node.id}-1`;
   expect(node).toMatchObject({
-    externalId: `${pool}-${name}`,
+    externalId: `${at.pool}-${name}`,
     connectionType: 'kubectl',
     interfaceIp: name,
     hostId: 'plain',
   });
   expect(Object.keys(connection).sort()).toEqual(['ca_crt', 'host', 'namespace', 'pod', 'skiptls', 'token', 'user']);
-  expect(connection).toMatchObject({ namespace: pool, pod: name, token: kube.token('openshiftpods') });
-  const made = await kube.core.readNamespacedPod({ name, namespace: pool });
+  expect(connection).toMatchObject({ namespace: at.pool, pod: name, token: kube.token('openshiftpods') });
+  const made = await kube.core.readNamespacedPod({ name, namespace: at.pool });
   expect(made.spec!.containers.map((c) => c.name)).toEqual(['one', 'two']);
   expect(made.spec!.terminationGracePeriodSeconds).toBe(1);
-  expect(await ask(connection, 'GET', `/api/v1/namespaces/${pool}/pods/${name}`)).toBe(200);
-  await cluster.giveBack(id);
-  await expect.poll(() => cluster.nodes(), patience).toEqual([]);
-  expect(await kube.pods(pool)).toEqual([]);
-  expect(log.text + JSON.stringify(cluster.logged)).not.toContain(connection.token);
+  expect(await ask(connection, 'GET', `/api/v1/namespaces/${at.pool}/pods/${name}`)).toBe(200);
+  await at.cluster.giveBack(id);
+  await expect.poll(() => at.cluster.nodes(), patience).toEqual([]);
+  expect(await kube.pods(at.pool)).toEqual([]);
+  expect(at.log.text + JSON.stringify(at.cluster.logged)).not.toContain(connection.token);
 });

@@ -20,7 +20,7 @@ import {
   commonOfPool,
   commonOfProvider,
   defineDriverConfig,
-  limits,
+  limitsOfPool,
   rateOf,
   requireLabel,
   timingOf,
@@ -192,13 +192,7 @@ function loadPool(one: Pool, path: readonly PropertyKey[], p: AwsProvider, conte
   const common = commonOfPool(one, path, p, context, p['max-servers']);
   return {
     ...common,
-    limits: limits({
-      instances: common.maxServers,
-      cores: one['max-cores'] ?? p['max-cores'],
-      ram: one['max-ram'] ?? p['max-ram'],
-      ...p['max-resources'],
-      ...one['max-resources'],
-    }),
+    limits: limitsOfPool(common.maxServers, one, p),
     ignoreProviderQuota: false,
     availabilityZones: one['availability-zone'] === undefined ? null : [one['availability-zone']],
     useInternalIp: one['use-internal-ip'] ?? p['use-internal-ip'],

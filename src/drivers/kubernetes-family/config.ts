@@ -1,6 +1,6 @@
 /** Configuration that the drivers kubernetes, openshift and openshiftpods have in common. */
 import { commonPoolKeys, dynamicTags, labelName, poolName, resourceLimitKeys, tags } from '../../config/common-keys.ts';
-import { byName, commonOfPool, commonOfProvider, limits, requireLabel } from '../../config/driver-parts.ts';
+import { byName, commonOfPool, commonOfProvider, limitsOfPool, requireLabel } from '../../config/driver-parts.ts';
 import type { DriverLoadContext, PoolConfig, PoolLabelConfig, ProviderConfig, Resources } from '../../config/model.ts';
 import { ineffective } from '../../config/remarks.ts';
 import { anyList, bool, closed, dict, float, int, list, mapping, str } from '../../config/schema.ts';
@@ -218,13 +218,7 @@ function loadPool(
   if (nameProblem !== null) context.warn([...path, 'name'], `the name ${nameProblem}; nodes can't be launched`);
   return {
     ...common,
-    limits: limits({
-      instances: common.maxServers,
-      cores: one['max-cores'] ?? p['max-cores'],
-      ram: one['max-ram'] ?? p['max-ram'],
-      ...p['max-resources'],
-      ...one['max-resources'],
-    }),
+    limits: limitsOfPool(common.maxServers, one, p),
     ignoreProviderQuota: false,
     availabilityZones: null,
     useInternalIp: false,

@@ -1,12 +1,14 @@
 /** A launcher with the container drivers on a real API server, in the process of the test. */
-import { expect } from 'vitest';
+import { afterEach, beforeEach, expect } from 'vitest';
 import type { ProviderConfig } from '../../../src/config/model.ts';
 import { driver as kubernetes } from '../../../src/drivers/kubernetes/index.ts';
 import { driver as openshift } from '../../../src/drivers/openshift/index.ts';
 import { driver as openshiftpods } from '../../../src/drivers/openshiftpods/index.ts';
-import { createAdapter, type CreateAdapter } from '../../../src/launcher/testing/cluster.ts';
+import { Cluster, createAdapter, type CreateAdapter } from '../../../src/launcher/testing/cluster.ts';
 import type { Logger } from '../../../src/provider/logger.ts';
 import { systemRuntime } from '../../../src/runtime.ts';
+import type { ApiProxy } from './api-proxy.ts';
+import { type TemporaryFile, type TestCluster, uniqueName } from './cluster.ts';
 
 const drivers = new Map([kubernetes, openshift, openshiftpods].map((driver) => [driver.name, driver]));
 
@@ -41,6 +43,36 @@ export const containerAdapters =
     const env = { KUBECONFIG: kubeconfigs[provider.name] };
     return driver.createAdapter({ provider, runtime: systemRuntime, log, env });
   };
+
+/** What a test has for itself: a launcher's surroundings, a way to the API server that can fail, a name nobody else uses. */
+export interface Surroundings {
+  cluster: Cluster;
+  proxy: ApiProxy;
+  kubeconfig: TemporaryFile;
+  log: LogText;
+  pool: string;
+}
+
+/** Made anew for each test of the file; afterwards nothing is left of them. */
+export function surroundings(kube: TestCluster): Surroundings {
+  const now = {} as Surroundings;
+  beforeEach(async () => {
+    now.cluster = await Cluster.start();
+    now.proxy = await kube.proxy();
+    now.kubeconfig = await kube.configFor(now.proxy.url, await kube.administrator());
+    now.log = new LogText();
+    now.pool = uniqueName('pool');
+  });
+  afterEach(async () => {
+    now.proxy.rules.clear();
+    now.proxy.releaseHanging();
+    await now.cluster.stop();
+    await now.proxy.close();
+    await now.kubeconfig.remove();
+    for (const { metadata } of await kube.namespaces(now.pool)) await kube.removeNamespace(metadata!.name!);
+  });
+  return now;
+}
 
 /** What the documents in ZooKeeper say of a node in a container. */
 export interface Connection {

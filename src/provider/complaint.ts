@@ -1,0 +1,39 @@
+/** What a cloud says again and again: since when, and whether lately. */
+import type { Runtime } from '../runtime.ts';
+
+export interface Said {
+  readonly message: string;
+  /** Monotonic. */
+  readonly sinceMs: number;
+}
+
+export class Complaint {
+  private said: (Said & { readonly lastMs: number }) | null = null;
+  private readonly runtime: Runtime;
+  private readonly memoryMs: number;
+
+  constructor(runtime: Runtime, memoryMs: number) {
+    this.runtime = runtime;
+    this.memoryMs = memoryMs;
+  }
+
+  /** `before`: what this goes on with. */
+  note(message: string, before: Said | null = this.recent): void {
+    const now = this.runtime.monotonicMs();
+    this.said = { message, sinceMs: before?.sinceMs ?? now, lastMs: now };
+  }
+
+  forget(): void {
+    this.said = null;
+  }
+
+  get last(): Said | null {
+    return this.said;
+  }
+
+  /** null where it was not said for so long that it is over. */
+  get recent(): Said | null {
+    const { said } = this;
+    return said && this.runtime.monotonicMs() - said.lastMs <= this.memoryMs ? said : null;
+  }
+}
