@@ -2,18 +2,16 @@
 import { formatIssue } from '../config/errors.ts';
 import { loadConfig } from '../config/load.ts';
 import type { NodepoolConfig } from '../config/model.ts';
-import { createLog, type Log } from '../telemetry/log.ts';
+import type { Log, Logs } from '../telemetry/log.ts';
 import { driverDefinitions } from './drivers.ts';
-import { loggedLevel } from './log-config.ts';
+import { loggerNames } from './logging/loggers.ts';
+import { type LogOptions, programLogs } from './logging/program-log.ts';
 
-export interface GlobalOptions {
+export interface GlobalOptions extends LogOptions {
   readonly config: string;
   readonly secure?: string;
-  readonly logconfig?: string;
-  readonly debug?: boolean;
   /** Seconds. */
   readonly connectTimeout?: number;
-  readonly logFormat?: 'human' | 'json';
 }
 
 export function load(o: GlobalOptions, log: Log): NodepoolConfig {
@@ -29,9 +27,10 @@ export function load(o: GlobalOptions, log: Log): NodepoolConfig {
 
 /** Results go to standard output, so the log of a command goes to the other one. */
 export function commandLog(o: GlobalOptions): Log {
-  return createLog({ level: loggedLevel(o) ?? 'warn', format: o.logFormat ?? 'human', to: 2 });
+  const target = { kind: 'stream', fd: 2 } as const;
+  return programLogs(o, { level: 'warn', target, env: process.env }).named(loggerNames.general);
 }
 
-export function daemonLog(o: GlobalOptions): Log {
-  return createLog({ level: loggedLevel(o) ?? 'info', format: o.logFormat ?? 'human', to: 1 });
+export function daemonLogs(o: GlobalOptions): Logs {
+  return programLogs(o, { level: 'info', target: { kind: 'stream', fd: 1 }, env: process.env });
 }

@@ -2,12 +2,12 @@
 import { hostname } from 'node:os';
 import { StatusSite } from '../api/status-site.ts';
 import { configDifference, describeDifference } from '../config/difference.ts';
-import type { NodepoolConfig } from '../config/model.ts';
+import type { NodepoolConfig, ProviderConfig } from '../config/model.ts';
 import { Launcher } from '../launcher/launcher.ts';
 import { measured } from '../provider/measured-adapter.ts';
 import { systemRuntime } from '../runtime.ts';
 import { Store } from '../store/store.ts';
-import type { Log } from '../telemetry/log.ts';
+import type { Log, Logs } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { processMetrics } from '../telemetry/process-metrics.ts';
 import { withoutSecrets } from '../telemetry/redact.ts';
@@ -15,9 +15,11 @@ import { statsdFromEnvironment } from '../telemetry/statsd.ts';
 import type { Coordinator } from '../zookeeper/server/coordinator.ts';
 import { ConfigSource } from './config-source.ts';
 import { connect, connectedDaemon } from './connection.ts';
-import { daemonLog, type GlobalOptions, load } from './context.ts';
+import { daemonLogs, type GlobalOptions, load } from './context.ts';
 import { createAdapter } from './drivers.ts';
 import { optimizeLater } from './engine.ts';
+import { Correlation } from './logging/correlation.ts';
+import { loggerNames, providerLogger } from './logging/loggers.ts';
 import {
   bounded,
   daemonStopSignals,
@@ -37,11 +39,11 @@ export interface DaemonOptions extends GlobalOptions {
 
 /** `nodepool up`: with the embedded coordinator where no zookeeper-servers are configured. */
 export async function up(o: DaemonOptions): Promise<void> {
-  await daemon(o, async (source, log, stop) => {
-    if (source.current.zookeeper.servers.length > 0) return runLauncher(o, source, log, stop, null);
-    const coordinator = await openCoordinator(source.current, log);
+  await daemon(o, async (source, logs, stop) => {
+    if (source.current.zookeeper.servers.length > 0) return runLauncher(o, source, logs, stop, null);
+    const coordinator = await openCoordinator(source.current, logs);
     try {
-      await runLauncher(o, source, log, stop, coordinator);
+      await runLauncher(o, source, logs, stop, coordinator);
     } finally {
       await coordinator.close();
     }
@@ -50,13 +52,13 @@ export async function up(o: DaemonOptions): Promise<void> {
 
 /** `nodepool launcher` and `nodepool-launcher`. */
 export async function launcher(o: DaemonOptions): Promise<void> {
-  await daemon(o, (source, log, stop) => runLauncher(o, source, log, stop, null));
+  await daemon(o, (source, logs, stop) => runLauncher(o, source, logs, stop, null));
 }
 
 /** `nodepool coordinator` */
 export async function coordinator(o: GlobalOptions): Promise<void> {
-  await daemon(o, async (source, log, stop) => {
-    const running = await openCoordinator(source.current, log);
+  await daemon(o, async (source, logs, stop) => {
+    const running = await openCoordinator(source.current, logs);
     await stop.received;
     await running.close();
   });
@@ -64,10 +66,11 @@ export async function coordinator(o: GlobalOptions): Promise<void> {
 
 async function daemon(
   o: GlobalOptions,
-  work: (source: ConfigSource, log: Log, stop: StopRequest) => Promise<void>,
+  work: (source: ConfigSource, logs: Logs, stop: StopRequest) => Promise<void>,
 ): Promise<void> {
   optimizeLater();
-  const log = daemonLog(o);
+  const logs = daemonLogs(o);
+  const log = logs.named(loggerNames.config);
   const source = new ConfigSource({
     paths: [o.config, ...(o.secure === undefined ? [] : [o.secure])],
     load: () => load(o, log),
@@ -76,9 +79,9 @@ async function daemon(
   });
   const stop = onStopSignal(daemonStopSignals);
   const offHangup = onHangup(() => source.reload());
-  const trustAgain = endOnBugs(log);
+  const trustAgain = endOnBugs(logs.named(loggerNames.general));
   try {
-    await work(source, log, stop);
+    await work(source, logs, stop);
   } finally {
     source.close();
     offHangup();
@@ -87,14 +90,15 @@ async function daemon(
   }
 }
 
-async function openCoordinator(config: NodepoolConfig, log: Log): Promise<Coordinator> {
+async function openCoordinator(config: NodepoolConfig, logs: Logs): Promise<Coordinator> {
+  const log = logs.named(loggerNames.coordinator);
   // With its storage it takes longer to load than the launcher, which may have no use for it.
   const { startCoordinator } = await import('../zookeeper/server/coordinator.ts');
   const running = await startCoordinator({
     ...config.coordinator,
     port: config.coordinator.port ?? 0,
     runtime: systemRuntime,
-    log: (message, fields) => log.error(fields ?? {}, message),
+    log: (message, fields, level) => log[level](fields, message),
   });
   const { host, port, tlsPort } = running.address;
   log.info({ dataDir: config.coordinator.dataDir, host, port, tlsPort }, 'The embedded coordinator listens');
@@ -104,22 +108,29 @@ async function openCoordinator(config: NodepoolConfig, log: Log): Promise<Coordi
 async function runLauncher(
   o: DaemonOptions,
   source: ConfigSource,
-  log: Log,
+  logs: Logs,
   stop: StopRequest,
   embedded: Coordinator | null,
 ): Promise<void> {
   const config = source.current;
-  const client = connect(config, log, { inProcess: embedded?.connector, current: () => source.current });
+  const zookeeperLog = logs.named(loggerNames.zookeeper);
+  const client = connect(config, zookeeperLog, { inProcess: embedded?.connector, current: () => source.current });
   try {
-    await connectedDaemon(client, config, log, stop.signal);
+    await connectedDaemon(client, config, zookeeperLog, stop.signal);
   } catch (error) {
     await client.close();
     if (stop.signal.aborted) return;
     throw error;
   }
   // ZooKeeper may go away again at any moment: a signal is heard all the same.
-  const store = await Promise.race([Store.open({ client, runtime: systemRuntime, log }), stop.received]);
+  const store = await Promise.race([
+    Store.open({ client, runtime: systemRuntime, log: logs.named(loggerNames.store) }),
+    stop.received,
+  ]);
   if (typeof store === 'string') return client.close();
+  const correlation = new Correlation(store);
+  const log = correlation.of(logs.named(loggerNames.launcher));
+  const providerLog = ({ driver, name }: ProviderConfig) => correlation.of(logs.named(providerLogger(driver, name)));
   const fqdn = hostname();
   const statsd = statsdFromEnvironment(process.env, systemRuntime);
   const metrics = new Metrics();
@@ -134,12 +145,14 @@ async function runLauncher(
     store,
     createAdapter: async (provider, backing) =>
       measured(
-        await createAdapter(provider, systemRuntime, log, backing),
+        await createAdapter(provider, systemRuntime, providerLog(provider), backing),
         systemRuntime,
         (operation, outcome, tookMs) => calls.observe({ provider: provider.name, operation, outcome }, tookMs / 1000),
       ),
     runtime: systemRuntime,
     log,
+    providerLog,
+    watchdogLog: correlation.of(logs.named(loggerNames.watchdog)),
     env: process.env,
     hostname: fqdn.split('.')[0] ?? fqdn,
     fqdn,
@@ -148,9 +161,9 @@ async function runLauncher(
     metrics,
     processId: process.pid,
   });
-  const undump = dumpOnSignal(systemRuntime, log, () => summary(store, running));
+  const undump = dumpOnSignal(systemRuntime, logs.named(loggerNames.stackDump), () => summary(store, running));
   running.watchdog.addSource(source);
-  const site = o.webapp === false ? null : statusSite(config, store, running, metrics, log);
+  const site = o.webapp === false ? null : statusSite(config, store, running, metrics, logs.named(loggerNames.webapp));
   if (site) {
     running.watchdog.addSource(site);
     site.start();
@@ -162,7 +175,9 @@ async function runLauncher(
     const changes = describeDifference(difference);
     if (difference.settings.includes('zookeeper-servers')) client.setServers(next.zookeeper.servers);
     applied = next;
-    log.info({ changes }, changes.length > 0 ? 'The configuration has changed' : 'The configuration is as before');
+    logs
+      .named(loggerNames.config)
+      .info({ changes }, changes.length > 0 ? 'The configuration has changed' : 'The configuration is as before');
     running.reload(next);
   };
   source.follow(apply);
@@ -178,6 +193,7 @@ async function runLauncher(
     await client.close();
     await store.close();
   }
+  correlation.close();
   statsd?.close();
   undump();
 }

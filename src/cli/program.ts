@@ -5,6 +5,7 @@ import type { RequestOptions } from './commands/request.ts';
 import type { GlobalOptions } from './context.ts';
 import { examples } from './examples.ts';
 import { addImageCommands } from './image-commands.ts';
+import { logFormatOption, logLevelOption } from './logging/options.ts';
 import { formatOption } from './output/format-option.ts';
 import type { OutputFormat } from './output/format.ts';
 import { statusOf } from './run.ts';
@@ -31,9 +32,10 @@ export function build(result: { status: number }): Command {
     .description('Launches, keeps and hands out single-use test nodes')
     .option('-c, --config <file>', 'configuration', '/etc/nodepool/nodepool.yaml')
     .option('-s, --secure <file>', 'secure file')
-    .option('-l, --logconfig <file>', 'logging configuration; its level is taken')
+    .option('-l, --logconfig <file>', 'logging configuration, as the Python programs take it')
     .option('--debug', 'log everything')
-    .addOption(new Option('--log-format <format>', 'of log lines').choices(['human', 'json']).default('human'))
+    .addOption(logFormatOption())
+    .addOption(logLevelOption())
     .option('--connect-timeout <seconds>', 'how long a command tries to reach ZooKeeper (default: 30)', positiveSeconds)
     .version(`Nodepool version: ${version}`, '--version', 'print the version')
     .enablePositionalOptions()

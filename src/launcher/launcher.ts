@@ -41,6 +41,9 @@ export interface LauncherOptions {
   readonly createAdapter: (config: ProviderConfig, backing: () => BackingNodes) => Promise<Adapter>;
   readonly runtime: Runtime;
   readonly log: Logger;
+  /** Loggers of their own; default: `log`. */
+  readonly providerLog?: (config: ProviderConfig) => Logger;
+  readonly watchdogLog?: Logger;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Short and full name of this machine. */
   readonly hostname: string;
@@ -120,7 +123,7 @@ export class Launcher {
           config,
           createAdapter: () => options.createAdapter(config, () => this.backing.of(config.name)),
           runtime,
-          log,
+          log: options.providerLog?.(config) ?? log,
           isKnownNode: (id) => store.nodes.get(id) !== undefined,
           limiter: this.limiterOf(config.name),
         }),
@@ -249,7 +252,7 @@ export class Launcher {
     this.health = new HealthPublisher({ store, runtime, log, hostname, version, processId });
     this.watchdog = new Watchdog({
       runtime,
-      log,
+      log: options.watchdogLog ?? log,
       sources: [
         this.storeTroubles,
         this.providers,

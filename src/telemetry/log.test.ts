@@ -1,9 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { createLog, type LogOptions } from './log.ts';
+import { defaultLayout } from './layout.ts';
+import type { Level } from './levels.ts';
+import { createLogs } from './log.ts';
+import type { LogPlan, OutputPlan } from './log-plan.ts';
 
-function logTo(format: LogOptions['format'], level: LogOptions['level'] = 'info') {
+function logTo(format: 'human' | 'json', level: Level = 'info') {
   const lines: string[] = [];
-  return { lines, log: createLog({ level, format, to: { write: (line) => void lines.push(line) } }) };
+  const plan: LogPlan = {
+    loggers: new Map([['', { level, outputs: ['all'], propagate: true }]]),
+    outputs: new Map([['all', output(format)]]),
+  };
+  const logs = createLogs(plan, () => ({ write: (line) => void lines.push(line) }));
+  return { lines, logs, log: logs.named('nodepool') };
+}
+
+function output(format: 'human' | 'json'): OutputPlan {
+  const human = { kind: 'human', layout: defaultLayout, dateLayout: null } as const;
+  return { level: null, format: format === 'human' ? human : { kind: 'json' }, target: { kind: 'stream', fd: 1 } };
 }
 
 describe('the human format', () => {
@@ -21,9 +34,9 @@ describe('the human format', () => {
     );
   });
 
-  it("takes a child's name", () => {
-    const { lines, log } = logTo('human');
-    log.child({ name: 'nodepool.launcher' }).info({}, 'x');
+  it("takes the logger's name", () => {
+    const { lines, logs } = logTo('human');
+    logs.named('nodepool.launcher').info({}, 'x');
     expect(lines[0]).toContain('INFO nodepool.launcher: x');
   });
 
@@ -51,6 +64,16 @@ describe('the human format', () => {
 });
 
 describe('redaction', () => {
+  it('takes secrets out of running text: of errors, their causes and stacks, and of other fields', () => {
+    for (const format of ['human', 'json'] as const) {
+      const { lines, log } = logTo(format);
+      const cause = new Error('https://me:hidden1@cloud.example refused');
+      log.error({ err: new Error('login with password=hidden2 failed', { cause }), why: 'Bearer hidden3hidden3' }, 'x');
+      expect(lines.join('')).not.toContain('hidden');
+      expect(lines.join('')).toContain('cloud.example');
+    }
+  });
+
   it('hides secrets by name at any depth, in both formats', () => {
     for (const format of ['human', 'json'] as const) {
       const { lines, log } = logTo(format);

@@ -1,32 +1,80 @@
-/** Logging: pino underneath, for people or for machines. Secrets are redacted by the name of their field. */
-import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
-import { redact } from './redact.ts';
-
-export type Level = 'debug' | 'info' | 'warn' | 'error';
-
-export interface LogOptions {
-  readonly level: Level;
-  readonly format: 'human' | 'json';
-  /** 1: standard output, 2: standard error. Written behind, flushed at the end of the process. */
-  readonly to: 1 | 2 | DestinationStream;
-}
+/**
+ * Logging: pino underneath, for people or for machines. Each room has a logger of its own name, with its level and its outputs
+ * from one plan. Secrets are redacted by the name of their field.
+ */
+import { type DestinationStream, type Logger as PinoLogger, pino, symbols } from 'pino';
+import { compileLayout, type PlainError } from './layout.ts';
+import { levelNumbers } from './levels.ts';
+import { LogFile } from './log-file.ts';
+import { levelFor, type LogPlan, type OutputPlan, outputsFor } from './log-plan.ts';
+import { redact, withoutSecrets } from './redact.ts';
 
 export type Log = PinoLogger;
 
-export function createLog(o: LogOptions): Log {
-  const output = typeof o.to === 'number' ? standardStream(o.to) : o.to;
-  const sink = o.format === 'json' ? output : { write: (line: string) => output.write(humanLine(line)) };
-  const options = {
-    level: o.level,
-    base: null,
-    serializers: { err: plainError },
-    formatters: { log: (fields: object) => redact(fields) as Record<string, unknown> },
+/** The loggers of a program. */
+export interface Logs {
+  named(name: string): Log;
+  close(): void;
+}
+
+interface Sink {
+  readonly least: number;
+  write(json: string): void;
+}
+
+/** Throws the system's error when a log file cannot be written. */
+export function createLogs(plan: LogPlan, standard: (fd: 1 | 2) => DestinationStream = standardStream): Logs {
+  const files: LogFile[] = [];
+  const sinks = new Map([...plan.outputs].map(([name, output]) => [name, sinkOf(output, files, standard)] as const));
+  const loggers = new Map<string, Log>();
+  return {
+    named: (name) => {
+      const known = loggers.get(name);
+      if (known) return known;
+      const mine = outputsFor(plan, name).flatMap((output) => sinks.get(output) ?? []);
+      const log = pino({ ...options, level: levelFor(plan, name), base: { name } }, route(mine));
+      loggers.set(name, log);
+      return log;
+    },
+    close: () => {
+      for (const file of files) file.close();
+    },
   };
-  return pino(options, sink);
+}
+
+const options = {
+  serializers: { err: plainError },
+  formatters: { log: (fields: object) => redact(fields) as Record<string, unknown> },
+};
+
+/** pino says the level of a line beside it, so that what an output leaves out is not parsed. */
+function route(sinks: readonly Sink[]): DestinationStream {
+  return {
+    [symbols.needsMetadataGsym]: true,
+    lastLevel: 0,
+    write(json: string) {
+      for (const sink of sinks) if (this.lastLevel >= sink.least) sink.write(json);
+    },
+  } as DestinationStream & { lastLevel: number };
+}
+
+function sinkOf(
+  { level, format, target }: OutputPlan,
+  files: LogFile[],
+  standard: (fd: 1 | 2) => DestinationStream,
+): Sink {
+  const least = level === null ? 0 : levelNumbers[level];
+  if (target.kind === 'nowhere') return { least, write: () => undefined };
+  const output = target.kind === 'stream' ? standard(target.fd) : new LogFile(target);
+  if (output instanceof LogFile) files.push(output);
+  if (format.kind === 'json') return { least, write: (json) => output.write(json) };
+  const text = compileLayout(format.layout, format.dateLayout);
+  return { least, write: (json) => output.write(text(json)) };
 }
 
 const unflushed: { flushSync(): void }[] = [];
 
+/** Written behind, flushed at the end of the process. */
 function standardStream(fd: 1 | 2): DestinationStream {
   const stream = pino.destination({ dest: fd, sync: false, minLength: 0 });
   if (unflushed.push(stream) === 1) process.on('exit', flush);
@@ -43,13 +91,6 @@ function flush(): void {
   }
 }
 
-interface PlainError {
-  readonly type: string;
-  readonly message: string;
-  readonly code?: unknown;
-  readonly stack?: string | undefined;
-}
-
 /** Only these four: the errors of SDKs and HTTP clients carry requests, and those carry credentials. */
 function plainError(error: unknown): unknown {
   if (!(error instanceof Error)) return { type: typeof error, message: String(error) } satisfies PlainError;
@@ -59,59 +100,8 @@ function plainError(error: unknown): unknown {
   return {
     type: error.name,
     // A cause that the message quotes already is not said twice.
-    message: [error.message, ...causes.filter((cause) => !error.message.includes(cause))].join(': '),
+    message: withoutSecrets([error.message, ...causes.filter((cause) => !error.message.includes(cause))].join(': ')),
     ...(code === undefined ? {} : { code }),
-    stack: error.stack,
+    stack: error.stack === undefined ? undefined : withoutSecrets(error.stack),
   } satisfies PlainError;
-}
-
-const levelNames: Readonly<Record<number, string>> = {
-  10: 'TRACE',
-  20: 'DEBUG',
-  30: 'INFO',
-  40: 'WARNING',
-  50: 'ERROR',
-  60: 'CRITICAL',
-};
-
-interface Line {
-  readonly level: number;
-  readonly time: number;
-  readonly msg?: string;
-  readonly name?: string;
-  readonly err?: PlainError;
-  readonly eventId?: string | null;
-  readonly requestId?: string | null;
-  readonly nodeId?: string | null;
-}
-
-/**
- * `2026-01-31 12:00:00,123 INFO nodepool: [node_request: …] message field=value`: operators search for the prefixes
- * (spec: operations, logging). Continuation lines repeat what stands before the message.
- */
-function humanLine(json: string): string {
-  const { level, time, msg, name, err, eventId, requestId, nodeId, ...fields } = JSON.parse(json) as Line;
-  const at = new Date(time).toISOString().replace('T', ' ').replace('.', ',').replace('Z', '');
-  const ids =
-    (eventId ? `[e: ${printable(eventId)}] ` : '') +
-    (requestId ? `[node_request: ${printable(requestId)}] ` : '') +
-    (nodeId ? `[node: ${printable(nodeId)}] ` : '');
-  const head = `${at} ${levelNames[level] ?? level} ${name ?? 'nodepool'}: ${ids}`;
-  let text = head + (msg ?? '');
-  for (const [key, value] of Object.entries(fields)) {
-    text += ` ${key}=${typeof value === 'string' ? printable(value) : JSON.stringify(value)}`;
-  }
-  if (err) text += `: ${printable(err.message)}`;
-  // A stack is for what should not have happened; a refused connection at WARNING needs none.
-  if (err?.stack !== undefined && level >= 50) {
-    for (const line of err.stack.split('\n')) text += `\n${head}  ${line.trimEnd()}`;
-  }
-  return `${text}\n`;
-}
-
-const unprintable = /[\p{Cc}\p{Zl}\p{Zp}]/u;
-
-/** Values come from anybody who writes to ZooKeeper: none may begin a line of its own or steer a terminal. */
-function printable(text: string): string {
-  return unprintable.test(text) ? JSON.stringify(text).replace(/[\u007f-\u009f\u2028\u2029]/g, '?') : text;
 }

@@ -17,7 +17,7 @@ const deepest = 5;
 
 /** A copy without secrets; errors are left to the logger, which prints their message and stack only. */
 export function redact(value: unknown, depth = 0): unknown {
-  if (typeof value === 'string') return value.includes('PRIVATE KEY-----') ? redacted : value;
+  if (typeof value === 'string') return value.includes('PRIVATE KEY-----') ? redacted : withoutSecrets(value);
   // JSON has no 64-bit numbers: zxids and session ids are kept to the digit.
   if (typeof value === 'bigint') return String(value);
   if (typeof value !== 'object' || value === null || value instanceof Error) return value;

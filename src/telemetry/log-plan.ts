@@ -1,0 +1,64 @@
+/**
+ * Which lines go where: loggers by dotted names, as Python's logging has them. A logger without a level has that of the next
+ * one above it; a line goes to the outputs of its logger and of those above, unless a logger keeps its lines to itself.
+ */
+import type { Level } from './levels.ts';
+import type { RotationPolicy } from './rotation.ts';
+
+export interface LoggerPlan {
+  readonly level: Level | null;
+  readonly outputs: readonly string[];
+  readonly propagate: boolean;
+}
+
+export type Target =
+  | { readonly kind: 'stream'; readonly fd: 1 | 2 }
+  | {
+      readonly kind: 'file';
+      readonly path: string;
+      readonly truncate: boolean;
+      readonly rotation: RotationPolicy | null;
+    }
+  | { readonly kind: 'nowhere' };
+
+export interface OutputPlan {
+  /** Lines below are left out; null: none are. */
+  readonly level: Level | null;
+  /** A layout in the notation of Python's logging, or JSON. */
+  readonly format: OutputFormat;
+  readonly target: Target;
+}
+
+export type OutputFormat =
+  | { readonly kind: 'json' }
+  | { readonly kind: 'human'; readonly layout: string; readonly dateLayout: string | null };
+
+export interface LogPlan {
+  /** By name; '' is the root. */
+  readonly loggers: ReadonlyMap<string, LoggerPlan>;
+  readonly outputs: ReadonlyMap<string, OutputPlan>;
+}
+
+const none: LoggerPlan = { level: null, outputs: [], propagate: true };
+
+/** A logger and those above it, the root last. */
+function* upwards(plan: LogPlan, name: string): Iterable<LoggerPlan> {
+  for (let at = name; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('.')))) {
+    yield plan.loggers.get(at) ?? none;
+  }
+  yield plan.loggers.get('') ?? none;
+}
+
+export function levelFor(plan: LogPlan, name: string): Level {
+  for (const { level } of upwards(plan, name)) if (level !== null) return level;
+  return 'warn';
+}
+
+export function outputsFor(plan: LogPlan, name: string): string[] {
+  const found = new Set<string>();
+  for (const logger of upwards(plan, name)) {
+    for (const output of logger.outputs) found.add(output);
+    if (!logger.propagate) break;
+  }
+  return [...found];
+}
