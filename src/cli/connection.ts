@@ -143,10 +143,20 @@ export async function withZooKeeper<T>(
 ): Promise<T> {
   const log = commandLog(o);
   const config = load(o, log);
+  return withConnection(config, log, o, (client) => work(client, config, log));
+}
+
+/** The same for a configuration that is loaded already. */
+export async function withConnection<T>(
+  config: NodepoolConfig,
+  log: Log,
+  { connectTimeout }: GlobalOptions,
+  work: (client: ZooKeeper) => Promise<T>,
+): Promise<T> {
   const client = connect(config, log);
   try {
-    await connectedCommand(client, config, o.connectTimeout === undefined ? patienceMs : o.connectTimeout * 1000);
-    return await work(client, config, log);
+    await connectedCommand(client, config, connectTimeout === undefined ? patienceMs : connectTimeout * 1000);
+    return await work(client);
   } finally {
     await client.close();
   }

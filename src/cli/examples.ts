@@ -4,6 +4,13 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   launcher: ['nodepool -c nodepool.yaml -s secure.yaml launcher'],
   coordinator: ['nodepool -c nodepool.yaml coordinator'],
   'coordinator-certs': ['nodepool coordinator-certs /etc/nodepool/certs --host zk.example.org'],
+  'coordinator-export': ['nodepool -c embedded.yaml coordinator-export /var/backups/nodepool-tree.jsonl'],
+  'coordinator-import': [
+    'nodepool -c ensemble.yaml coordinator-import --dry-run /var/backups/nodepool-tree.jsonl',
+    'nodepool -c ensemble.yaml coordinator-import /var/backups/nodepool-tree.jsonl',
+    'nodepool -c ensemble.yaml coordinator-import --compare /var/backups/nodepool-tree.jsonl',
+    'nodepool -c ensemble.yaml coordinator-import --from-config embedded.yaml',
+  ],
   'fake-cloud': ['nodepool fake-cloud --port 9999'],
   list: ['nodepool list', 'nodepool list --detail --format json'],
   'request-list': ['nodepool request-list', 'nodepool request-list --format yaml'],

@@ -9,6 +9,7 @@ import { logFormatOption, logLevelOption } from './logging/options.ts';
 import { formatOption } from './output/format-option.ts';
 import type { OutputFormat } from './output/format.ts';
 import { statusOf } from './run.ts';
+import { addTreeCommands } from './tree-commands.ts';
 import { version } from './version.ts';
 
 /** Runs the command line (without program names) and returns the status. Options of the program come before the command. */
@@ -42,6 +43,7 @@ export function build(result: { status: number }): Command {
     .exitOverride();
   const globals = () => program.opts<GlobalOptions>();
   addDaemons(program, globals);
+  addTreeCommands(program, globals, result);
   addListings(program, globals);
   addImageCommands(program, globals);
   addNodeCommands(program, globals, result);

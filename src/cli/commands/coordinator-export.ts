@@ -1,0 +1,64 @@
+/** coordinator-export: everything in a tree that outlives sessions, in a file. */
+import { systemRuntime } from '../../runtime.ts';
+import type { GlobalOptions } from '../context.ts';
+import { type OutputFormat, structured } from '../output/format.ts';
+import { type OpenTree, withTree } from '../tree-copy/open-tree.ts';
+import { refuseParticipants } from '../tree-copy/participants.ts';
+import { Progress } from '../tree-copy/progress.ts';
+import { examples } from '../tree-copy/report.ts';
+import { type Changes, watched } from '../tree-copy/steady.ts';
+import { writeTreeFile } from '../tree-copy/tree-file.ts';
+import { counted, walkTree } from '../tree-copy/walk.ts';
+import { UserError } from '../user-error.ts';
+import { version } from '../version.ts';
+
+export interface ExportOptions {
+  readonly root: string;
+  readonly allowRunning?: boolean;
+  readonly format: OutputFormat;
+}
+
+export async function coordinatorExport(globals: GlobalOptions, file: string, o: ExportOptions): Promise<void> {
+  await withTree(globals, false, async (tree) => {
+    const allowed = o.allowRunning ?? false;
+    if (!allowed) await refuseParticipants(tree);
+    if (!(await tree.client.exists(o.root))) throw new UserError(`there is no ${o.root} in ${tree.where}`);
+    const leftOut: string[] = [];
+    const { znodes, changes } = await watched(tree.client, o.root, async (seen) => {
+      const written = await write(tree, file, o.root, leftOut, allowed ? null : seen);
+      return { znodes: written, changes: seen };
+    });
+    report(file, znodes, leftOut, changes.count, o.format);
+  });
+}
+
+/** `strict`: whoever changed something meanwhile made the file worthless, and it is not kept. */
+async function write(
+  { client, where }: OpenTree,
+  file: string,
+  root: string,
+  leftOut: string[],
+  strict: Changes | null,
+): Promise<number> {
+  const progress = new Progress(systemRuntime, 'znodes read');
+  const head = { root, taken: new Date(systemRuntime.nowMs()).toISOString(), by: version };
+  const source = async function* () {
+    yield* counted(walkTree(client, { root, onLeftOut: (path) => leftOut.push(path) }), progress);
+    if (!strict) return;
+    await client.sync(root);
+    if (strict.count > 0) {
+      throw new UserError(
+        `${where} was changed while it was read (${strict.first ?? 'the connection broke'}); stop whoever uses it, or give --allow-running`,
+      );
+    }
+  };
+  return writeTreeFile(file, head, source(), systemRuntime.randomHex(8));
+}
+
+function report(file: string, znodes: number, leftOut: readonly string[], changes: number, format: OutputFormat): void {
+  if (format !== 'table') return console.log(structured({ file, znodes, left_out: leftOut, changes }, format));
+  const lines = [`${znodes} znodes are in ${file}`, `left out, as they end with a session: ${leftOut.length}`];
+  console.log([...lines, ...examples(leftOut)].join('\n'));
+  if (changes > 0)
+    console.error(`nodepool: ${changes} changes were made meanwhile; the file may hold some and not others`);
+}

@@ -1,0 +1,163 @@
+/** coordinator-import: makes a tree hold what a file or another tree holds, or says what that would change. */
+import { systemRuntime } from '../../runtime.ts';
+import { NoNodeError } from '../../zookeeper/client/errors.ts';
+import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import type { GlobalOptions } from '../context.ts';
+import type { OutputFormat } from '../output/format.ts';
+import { type Difference, difference, isEqual } from '../tree-copy/difference.ts';
+import { indexTree, isWithin, type TreeEntry, type TreeIndex, type TreeSource } from '../tree-copy/entry.ts';
+import { fillTree } from '../tree-copy/fill.ts';
+import { NoTreeYet, type OpenTree, withTree } from '../tree-copy/open-tree.ts';
+import { refuseParticipants } from '../tree-copy/participants.ts';
+import { Progress } from '../tree-copy/progress.ts';
+import { compared, differenceReport, examples, planned } from '../tree-copy/report.ts';
+import { readHead, readTreeFile } from '../tree-copy/tree-file.ts';
+import { counted, walkTree } from '../tree-copy/walk.ts';
+import { UserError, usageStatus } from '../user-error.ts';
+
+export interface ImportOptions {
+  /** Configuration of the tree to copy from, instead of a file. */
+  readonly fromConfig?: string;
+  readonly fromSecure?: string;
+  readonly root?: string;
+  readonly dryRun?: boolean;
+  readonly compare?: boolean;
+  readonly merge?: boolean;
+  readonly allowRunning?: boolean;
+  readonly format: OutputFormat;
+}
+
+interface Origin {
+  readonly root: string;
+  /** May be read several times. */
+  readonly read: () => TreeSource;
+}
+
+/** Numbers are passed one by one, some hundred thousand in a second at best. */
+const mostNumbers = 100_000_000;
+
+/** Returns the status: 1 where `--compare` finds a difference, `--dry-run` an obstacle. */
+export function coordinatorImport(globals: GlobalOptions, file: string | undefined, o: ImportOptions): Promise<number> {
+  if ((file === undefined) === (o.fromConfig === undefined)) {
+    throw new UserError('name either a file or --from-config', usageStatus);
+  }
+  if (file !== undefined) return importFile(globals, file, o);
+  const other = withConfig(globals, o.fromConfig!, o.fromSecure);
+  return withTree(other, false, async (from) => {
+    if (!o.compare && !o.allowRunning) await refuseParticipants(from);
+    const root = o.root ?? '/';
+    return intoTree(globals, { root, read: () => walkTree(from.client, { root }) }, o);
+  });
+}
+
+/** The same options for another configuration; a secure file belongs to one. */
+function withConfig(globals: GlobalOptions, config: string, secure: string | undefined): GlobalOptions {
+  const other: { -readonly [Key in keyof GlobalOptions]: GlobalOptions[Key] } = { ...globals, config };
+  delete other.secure;
+  return secure === undefined ? other : { ...other, secure };
+}
+
+async function importFile(globals: GlobalOptions, file: string, o: ImportOptions): Promise<number> {
+  const head = await readHead(file);
+  const root = o.root ?? head.root;
+  if (!isWithin(root, head.root)) throw new UserError(`the file holds ${head.root} only, not ${root}`);
+  const read = () => below(readTreeFile(file), root, head.root);
+  return intoTree(globals, { root, read }, o);
+}
+
+/** The parents of `root` are made as they are in the file, where it has them. */
+async function* below(source: TreeSource, root: string, from: string): AsyncGenerator<TreeEntry> {
+  for await (const entry of source) if (root === from || isWithin(entry.path, root)) yield entry;
+}
+
+async function intoTree(globals: GlobalOptions, { root, read }: Origin, o: ImportOptions): Promise<number> {
+  const reading = new Progress(systemRuntime, 'znodes to copy');
+  // A file that is not whole is found out before anything is opened.
+  const index = await indexTree(read(), () => reading.add(1));
+  const work = (tree: OpenTree | null) =>
+    o.compare ? compare(tree, root, index, o) : put(tree, { root, read }, index, o);
+  return withTree(globals, !o.compare && !o.dryRun, work).catch((error: unknown) => {
+    // A coordinator that was never started has an empty tree.
+    if (error instanceof NoTreeYet) return work(null);
+    throw error;
+  });
+}
+
+async function compare(tree: OpenTree | null, root: string, index: TreeIndex, o: ImportOptions): Promise<number> {
+  const found = difference(index, await indexOf(tree, root, null));
+  console.log(differenceReport(found, compared, o.format));
+  return isEqual(found) ? 0 : 1;
+}
+
+async function put(tree: OpenTree | null, { root, read }: Origin, index: TreeIndex, o: ImportOptions): Promise<number> {
+  const scope = root === '/' ? index : null;
+  const todo = difference(index, await indexOf(tree, root, scope));
+  const obstacles = await obstaclesTo(tree, todo, o);
+  if (tree === null || o.dryRun) {
+    console.log(differenceReport(todo, planned, o.format));
+    for (const obstacle of obstacles) console.error(`nodepool: ${obstacle}`);
+    return obstacles.length === 0 ? 0 : 1;
+  }
+  if (obstacles.length > 0) throw new UserError(obstacles.join('\n'));
+  await makeRoot(tree.client, root);
+  await fillTree(tree.client, read(), index, todo, progressOf(todo));
+  const left = difference(index, await indexOf(tree, root, scope));
+  console.log(differenceReport(left, compared, o.format));
+  if (isEqual({ ...left, extra: [] })) return 0;
+  throw new UserError('the tree differs from what was imported: somebody else is changing it');
+}
+
+/** `scope`: only what is below the first names in it, so that somebody else's tree beside it is not looked at. */
+async function indexOf(tree: OpenTree | null, root: string, scope: TreeIndex | null): Promise<TreeIndex> {
+  if (tree === null) return new Map();
+  const progress = new Progress(systemRuntime, 'znodes compared');
+  const tops = scope === null ? [root] : [...scope.keys()].filter((path) => path.lastIndexOf('/') === 0);
+  const all = async function* () {
+    for (const top of tops) yield* counted(walkTree(tree.client, { root: top }), progress);
+  };
+  return indexTree(all());
+}
+
+async function obstaclesTo(tree: OpenTree | null, todo: Difference, o: ImportOptions): Promise<string[]> {
+  const found: string[] = [];
+  if (tree && !o.allowRunning) {
+    await refuseParticipants(tree).catch((error: unknown) => {
+      if (!(error instanceof UserError)) throw error;
+      found.push(error.message);
+    });
+  }
+  const taken = [...todo.changed, ...todo.extraDocuments];
+  if (tree && !o.merge && taken.length > 0) {
+    const lines = [
+      `${tree.where} holds a tree of its own already, with ${taken.length} other documents:`,
+      ...examples(taken),
+      '--merge keeps what only it has and replaces what differs',
+    ];
+    found.push(lines.join('\n'));
+  }
+  const numbers = numbersOf(todo);
+  if (numbers > mostNumbers) {
+    found.push(`counters would have to be raised by ${numbers}, more than ${mostNumbers}: is this a file of yours?`);
+  }
+  return found;
+}
+
+function progressOf(todo: Difference) {
+  const znodes = new Progress(systemRuntime, 'znodes written', todo.missing.length + todo.changed.length);
+  const numbers = new Progress(systemRuntime, 'numbers passed', numbersOf(todo));
+  return { written: (count: number) => znodes.add(count), numbersPassed: (count: number) => numbers.add(count) };
+}
+
+const numbersOf = ({ lowCounters }: Difference) => lowCounters.reduce((sum, { have, want }) => sum + want - have, 0);
+
+/** A chroot that nobody has used is not there yet; so may be what is above a subtree. */
+async function makeRoot(client: ZooKeeper, root: string): Promise<void> {
+  try {
+    if (!(await client.exists('/'))) await client.create('/', new Uint8Array());
+  } catch (error) {
+    if (!(error instanceof NoNodeError)) throw error;
+    throw new UserError('the znode above the chroot of zookeeper-servers is not there; make it first', 1, error);
+  }
+  const parent = root.slice(0, root.lastIndexOf('/'));
+  if (parent !== '') await client.ensurePath(parent);
+}

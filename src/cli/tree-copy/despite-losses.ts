@@ -1,0 +1,15 @@
+/** Steps that look first at what is there can be repeated when a connection broke and nobody knows what has happened. */
+import { isUncertain } from '../../store/certainty.ts';
+
+const mostTries = 5;
+
+/** The client waits for the connection by itself, up to the deadline of a call. */
+export async function despiteLosses<T>(step: (attempt: number) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await step(attempt);
+    } catch (error) {
+      if (!isUncertain(error) || attempt >= mostTries) throw error;
+    }
+  }
+}

@@ -1,0 +1,74 @@
+/** What has to happen to a tree so that it holds what another one held; pure. */
+import { lastName, paths } from '../../store/paths.ts';
+import { isWithin, type TreeIndex } from './entry.ts';
+
+export interface LowCounter {
+  readonly path: string;
+  /** The number that the next child would get, once what is missing has been made. */
+  readonly have: number;
+  readonly want: number;
+}
+
+export interface Difference {
+  readonly same: number;
+  readonly missing: readonly string[];
+  /** Their data are others. */
+  readonly changed: readonly string[];
+  /** Their access lists are others. */
+  readonly acl: readonly string[];
+  /** Only in the tree that is to be changed. */
+  readonly extra: readonly string[];
+  /** Those of `extra` that hold data: it is somebody's tree already. */
+  readonly extraDocuments: readonly string[];
+  readonly lowCounters: readonly LowCounter[];
+}
+
+export function difference(want: TreeIndex, have: TreeIndex): Difference {
+  const missing: string[] = [];
+  const changed: string[] = [];
+  const acl: string[] = [];
+  const lowCounters: LowCounter[] = [];
+  let same = 0;
+  /** By parent. */
+  const toMake = new Map<string, number>();
+  for (const path of want.keys()) {
+    if (have.has(path)) continue;
+    const parent = path.slice(0, path.lastIndexOf('/'));
+    toMake.set(parent, (toMake.get(parent) ?? 0) + 1);
+  }
+  for (const [path, wanted] of want) {
+    const found = have.get(path);
+    if (!found) missing.push(path);
+    else if (found.digest !== wanted.digest) changed.push(path);
+    else if (found.acl !== wanted.acl) acl.push(path);
+    else same++;
+    if (found && found.digest !== wanted.digest && found.acl !== wanted.acl) acl.push(path);
+    const next = (found?.next ?? 0) + (toMake.get(path) ?? 0);
+    if (next < wanted.next && isNumbered(path, wanted)) lowCounters.push({ path, have: next, want: wanted.next });
+  }
+  const extra = [...have.keys()].filter((path) => !want.has(path));
+  const extraDocuments = extra.filter((path) => have.get(path)!.bytes > 0);
+  return { same, missing, changed, acl, extra, extraDocuments, lowCounters };
+}
+
+export function isEqual(d: Difference): boolean {
+  return [d.missing, d.changed, d.acl, d.extra, d.lowCounters].every((some) => some.length === 0);
+}
+
+const uploads = new RegExp(`^${paths.images}/[^/]+/builds/[^/]+/providers/[^/]+/images$`);
+
+/**
+ * Does anything depend on the numbers of its children? Not of a lock nobody is waiting for, nor of what is named by its
+ * content; raising a counter costs a write for each number.
+ */
+function isNumbered(path: string, { children, numbered }: { readonly children: number; readonly numbered: boolean }) {
+  if (path === paths.requests || path === paths.nodes || uploads.test(path)) return true;
+  if (numbered) return !isNamed(path);
+  if (children > 0 || isWithin(path, paths.root)) return false;
+  return lastName(path) !== 'lock';
+}
+
+/** Children that are called after requests, hosts or images may end in digits and get no number all the same. */
+function isNamed(path: string): boolean {
+  return path === paths.requestLocks || path === paths.images;
+}

@@ -1,0 +1,65 @@
+/** The tree of a configuration, also that of an embedded coordinator that does not run: it is then opened here, for nobody else. */
+import { existsSync } from 'node:fs';
+import type { NodepoolConfig } from '../../config/model.ts';
+import { systemRuntime } from '../../runtime.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import { dataFile, readAddress } from '../../zookeeper/server/data-directory.ts';
+import { connect, withConnection } from '../connection.ts';
+import { commandLog, type GlobalOptions, load } from '../context.ts';
+import { UserError } from '../user-error.ts';
+
+export interface OpenTree {
+  readonly client: ZooKeeper;
+  /** In words. */
+  readonly where: string;
+  /** Nobody else can reach it. */
+  readonly alone: boolean;
+}
+
+/** The data directory of an embedded coordinator holds nothing: it has never been started. */
+export class NoTreeYet extends UserError {}
+
+/** `make`: a data directory that is not there yet is made. */
+export async function withTree<T>(o: GlobalOptions, make: boolean, work: (tree: OpenTree) => Promise<T>): Promise<T> {
+  const log = commandLog(o);
+  const config = load(o, log);
+  const { servers, chroot } = config.zookeeper;
+  const { dataDir } = config.coordinator;
+  if (servers.length === 0 && !readAddress(dataDir)) return withStopped(config, log, make, work);
+  const where =
+    servers.length > 0
+      ? `${servers.map(({ host, port }) => `${host}:${port}`).join(',')}${chroot}`
+      : `the coordinator in ${dataDir}`;
+  return withConnection(config, log, o, (client) => work({ client, where, alone: false }));
+}
+
+async function withStopped<T>(
+  config: NodepoolConfig,
+  log: Log,
+  make: boolean,
+  work: (tree: OpenTree) => Promise<T>,
+): Promise<T> {
+  const { dataDir } = config.coordinator;
+  if (!make && !existsSync(dataFile(dataDir))) {
+    throw new NoTreeYet(`there is no coordinator in ${dataDir}, neither a running one nor its data`);
+  }
+  const { startCoordinator } = await import('../../zookeeper/server/coordinator.ts');
+  const coordinator = await startCoordinator({
+    dataDir,
+    port: null,
+    runtime: systemRuntime,
+    log: (message, fields) => log.error(fields, message),
+  });
+  try {
+    const client = connect(config, log, { inProcess: coordinator.connector });
+    try {
+      await client.waitConnected({ timeoutMs: 10_000 });
+      return await work({ client, where: `the stopped coordinator in ${dataDir}`, alone: true });
+    } finally {
+      await client.close();
+    }
+  } finally {
+    await coordinator.close();
+  }
+}

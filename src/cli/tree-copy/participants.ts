@@ -1,0 +1,41 @@
+/** Who is at work on a tree: whatever they do while it is copied would be half there. */
+import { childrenOf, readIfThere } from '../../store/tree.ts';
+import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import { UserError } from '../user-error.ts';
+import type { OpenTree } from './open-tree.ts';
+
+/** Nodepool's and Zuul's registries are alike. */
+const registries = ['/nodepool/components', '/zuul/components'];
+/** Belong to a launcher that is registered itself. */
+const parts = ['pool'];
+
+/** Throws UserError when somebody is registered; one that was killed is so until its session is over. */
+export async function refuseParticipants({ client, where, alone }: OpenTree): Promise<void> {
+  const found = alone ? [] : await participants(client);
+  if (found.length === 0) return;
+  throw new UserError(`${where} is in use by ${found.join(', ')}; stop them first, or give --allow-running`);
+}
+
+/** Such as `launcher on host1`. */
+async function participants(client: ZooKeeper): Promise<string[]> {
+  const found: string[] = [];
+  for (const registry of registries) {
+    for (const kind of await childrenOf(client, registry)) {
+      if (parts.includes(kind)) continue;
+      for (const name of await childrenOf(client, `${registry}/${kind}`)) {
+        const record = await readIfThere(client, `${registry}/${kind}/${name}`);
+        if (record && record.stat.ephemeralOwner !== 0n) found.push(`${kind} on ${hostOf(record.data) ?? name}`);
+      }
+    }
+  }
+  return found;
+}
+
+function hostOf(data: Buffer): string | null {
+  try {
+    const { hostname } = JSON.parse(data.toString()) as { hostname?: unknown };
+    return typeof hostname === 'string' ? hostname : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,70 @@
+/** Reads a live tree as entries, parents first. What ends with a session is left out and told. */
+import { NoNodeError } from '../../zookeeper/client/errors.ts';
+import type { NodeData, ZooKeeper } from '../../zookeeper/client/types.ts';
+import { BatchedReads } from '../../zookeeper/recipes/batched-reads.ts';
+import { nextNumber, restricted, type TreeEntry, type TreeSource } from './entry.ts';
+
+export interface WalkOptions {
+  /** '/' or the top of a subtree. */
+  readonly root: string;
+  readonly onLeftOut?: (path: string) => void;
+}
+
+/** ZooKeeper's own, of that server alone. */
+const reserved = '/zookeeper';
+const mostTogether = 64;
+
+export async function* walkTree(client: ZooKeeper, o: WalkOptions): AsyncGenerator<TreeEntry> {
+  const reads = new BatchedReads(client);
+  // The end is read first, so that what is waiting stays small.
+  const waiting = o.root === '/' ? await childPaths(reads, '/') : [o.root];
+  while (waiting.length > 0) {
+    const paths = waiting.splice(-mostTogether).reverse();
+    const found = await Promise.all(paths.map((path) => readEntry(client, reads, path)));
+    const below: string[][] = [];
+    for (const one of found) {
+      if (one === null) continue;
+      if (one === 'own') continue;
+      if (one.ephemeral) {
+        o.onLeftOut?.(one.entry.path);
+        continue;
+      }
+      yield one.entry;
+      below.push(one.children);
+    }
+    for (const children of below.reverse()) waiting.push(...children);
+  }
+}
+
+async function readEntry(client: ZooKeeper, reads: BatchedReads, path: string) {
+  if (path === reserved) return 'own';
+  const [node, acl] = await Promise.all([ifThere<NodeData>(reads.get(path)), ifThere(client.getAcl(path))]);
+  if (!node || !acl) return null;
+  const { stat, data } = node;
+  const ephemeral = stat.ephemeralOwner !== 0n;
+  const children = !ephemeral && stat.numChildren > 0 ? await childPaths(reads, path) : [];
+  const entry: TreeEntry = { path, data, next: nextNumber(stat), acl: restricted(acl.acl) };
+  return { entry, ephemeral, children };
+}
+
+/** Sorted backwards: they are taken from the end. */
+async function childPaths(reads: BatchedReads, path: string): Promise<string[]> {
+  const names = [...((await ifThere(reads.children(path))) ?? [])].sort().reverse();
+  return names.map((name) => (path === '/' ? `/${name}` : `${path}/${name}`));
+}
+
+async function ifThere<T>(read: Promise<T>): Promise<T | null> {
+  try {
+    return await read;
+  } catch (error) {
+    if (error instanceof NoNodeError) return null;
+    throw error;
+  }
+}
+
+export async function* counted(source: TreeSource, progress: { add(count: number): void }): AsyncGenerator<TreeEntry> {
+  for await (const entry of source) {
+    progress.add(1);
+    yield entry;
+  }
+}
