@@ -106,6 +106,7 @@ export class Declines {
     const result = await operations.acceptRequest(entry, { state, declinedBy }, []);
     if (!result.ok) return result.reason === 'gone' ? undefined : lostRaceRetryMs;
     killPoint('after-decline');
+    this.o.context.onEnded(request, state === 'failed' ? 'failed' : 'declined');
     await result.request.release();
     log.info(
       { requestId: id, eventId: request.eventId, state, reasons: Object.fromEntries(reasons) },

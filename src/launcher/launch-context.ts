@@ -17,6 +17,9 @@ import type { OwnPool } from './own-pool.ts';
 import type { AttemptEnd } from './node-launch.ts';
 import type { Statistics } from './statistics.ts';
 
+/** Declined: left to other pools. Withdrawn: its consumer has deleted it. Lost: with the session. */
+export type RequestOutcome = 'fulfilled' | 'failed' | 'declined' | 'withdrawn' | 'handed-back' | 'lost';
+
 export interface ResolvedImage {
   /** What the node's `image_id` says. */
   readonly imageId: string;
@@ -31,8 +34,8 @@ export class LaunchContext {
   private readonly runtime: Runtime;
   private readonly log: Logger;
   private readonly attempts: Pick<Statistics, 'attempted'>;
-  /** Told of each request that was fulfilled. */
-  readonly onFulfilled: (request: RequestRecord) => void;
+  /** Told of each request that this launcher is done with. */
+  readonly onEnded: (request: RequestRecord, outcome: RequestOutcome) => void;
   private readonly memory: CapacityMemory;
   private readonly overdrafts: Overdrafts;
   /** Something that was refused may be asked for again after that many milliseconds. */
@@ -46,7 +49,7 @@ export class LaunchContext {
     runtime: Runtime;
     log: Logger;
     attempts: Pick<Statistics, 'attempted'>;
-    onFulfilled: (request: RequestRecord) => void;
+    onEnded: (request: RequestRecord, outcome: RequestOutcome) => void;
     memory: CapacityMemory;
     overdrafts: Overdrafts;
     onRefusal: (againInMs: number) => void;
@@ -57,7 +60,7 @@ export class LaunchContext {
     this.runtime = o.runtime;
     this.log = o.log;
     this.attempts = o.attempts;
-    this.onFulfilled = o.onFulfilled;
+    this.onEnded = o.onEnded;
     this.memory = o.memory;
     this.overdrafts = o.overdrafts;
     this.onRefusal = o.onRefusal;

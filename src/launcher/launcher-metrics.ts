@@ -6,6 +6,7 @@ import type { ProviderConfig } from '../config/model.ts';
 import type { RequestRecord } from '../records/request.ts';
 import type { Resources } from '../records/resources.ts';
 import type { Counter, Histogram, Metrics, Sample } from '../telemetry/metrics.ts';
+import type { RequestOutcome } from './launch-context.ts';
 import type { OwnPool } from './own-pool.ts';
 import type { AttemptOf, AttemptResult } from './statistics.ts';
 import type { HealthFact } from './watchdog.ts';
@@ -16,6 +17,9 @@ export interface LauncherView {
   providers(): Iterable<ProviderConfig>;
   isRunning(provider: string): boolean;
   queued(): number;
+  deletions(): number;
+  /** Those that have limits. */
+  tenants(): readonly { readonly tenant: string; readonly limits: Resources; readonly used: Resources }[];
   troubles(): readonly HealthFact[];
 }
 
@@ -25,6 +29,7 @@ const lagSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 
 export class LauncherMetrics {
   private readonly waits: Histogram;
+  private readonly ends: Counter;
   private readonly launches: Histogram;
   private readonly leaks: Counter;
   private readonly lag: Histogram;
@@ -34,6 +39,10 @@ export class LauncherMetrics {
       'nodepool_request_wait_seconds',
       'From the creation of a request to its fulfilment by this launcher; once for each of its labels.',
       waitSeconds,
+    );
+    this.ends = metrics.counter(
+      'nodepool_requests_ended_total',
+      'Requests that this launcher is done with, by outcome; once for each of their labels.',
     );
     this.launches = metrics.histogram(
       'nodepool_launch_duration_seconds',
@@ -48,6 +57,10 @@ export class LauncherMetrics {
     );
     declarePools(metrics, view);
     declareProviders(metrics, view);
+    declareTenants(metrics, view);
+    metrics.read('nodepool_deletion_queue_length', 'Nodes that this launcher is deleting, or looks at for that.', {
+      samples: () => [[{}, view.deletions()]],
+    });
     metrics.read('nodepool_dispatch_queue_length', 'Requests that no pool of this launcher has accepted yet.', {
       samples: () => [[{}, view.queued()]],
     });
@@ -62,11 +75,13 @@ export class LauncherMetrics {
     });
   }
 
-  fulfilled(request: RequestRecord, nowMs: number): void {
-    if (request.createdTime === null) return;
-    const seconds = Math.max(0, nowMs / 1000 - request.createdTime);
-    const priority = request.id.slice(0, Math.max(0, request.id.indexOf('-')));
-    for (const label of new Set(request.nodeTypes)) this.waits.observe({ label, priority }, seconds);
+  ended({ id, nodeTypes, createdTime }: RequestRecord, outcome: RequestOutcome, nowMs: number): void {
+    const labels = new Set(nodeTypes);
+    for (const label of labels) this.ends.add({ label, outcome });
+    if (outcome !== 'fulfilled' || createdTime === null) return;
+    const seconds = Math.max(0, nowMs / 1000 - createdTime);
+    const priority = id.slice(0, Math.max(0, id.indexOf('-')));
+    for (const label of labels) this.waits.observe({ label, priority }, seconds);
   }
 
   attempted(result: AttemptResult, { provider, label }: AttemptOf, ms: number): void {
@@ -95,7 +110,7 @@ function declarePools(metrics: Metrics, view: LauncherView): void {
   ofPools('nodepool_pool_requests_waiting', 'Of these, those that wait for room.', (pool) => pool.waiting.size);
   ofPools('nodepool_pool_launches', 'Launches under way.', (pool) => pool.activeLaunches);
   resources('nodepool_pool_resource_used', 'What the nodes of a pool use, of all launchers.', (pool) =>
-    pool.used.toObject(),
+    usedOf(pool.limits, pool.used.toObject()),
   );
   resources('nodepool_pool_resource_limit', 'What a pool may use; absent: no limit.', (pool) => pool.limits);
 }
@@ -119,13 +134,32 @@ function declareProviders(metrics: Metrics, view: LauncherView): void {
       ]),
   });
   resources('nodepool_provider_resource_used', 'What the nodes of a provider use, of all launchers.', (pool) =>
-    pool.providerUsed.toObject(),
+    usedOf(pool.provider.limits() ?? {}, pool.providerUsed.toObject()),
   );
   resources(
     'nodepool_provider_resource_limit',
     "The account's quota less what others use there; absent: no limit, or not known.",
     (pool) => pool.provider.limits() ?? {},
   );
+}
+
+function declareTenants(metrics: Metrics, view: LauncherView): void {
+  const resources = (name: string, help: string, amounts: (one: { limits: Resources; used: Resources }) => Resources) =>
+    metrics.read(name, help, {
+      samples: () => view.tenants().flatMap(({ tenant, ...one }) => amountsOf({ tenant }, amounts(one))),
+    });
+  resources(
+    'nodepool_tenant_resource_used',
+    'What the nodes of a tenant that has limits use, on all providers.',
+    (one) => usedOf(one.limits, one.used),
+  );
+  resources('nodepool_tenant_resource_limit', 'What a tenant may use, by the configuration.', (one) => one.limits);
+}
+
+/** What has a limit and is not used is 0, not absent. */
+function usedOf(limits: Resources, used: Resources): Resources {
+  const limited = Object.keys(limits).filter((resource) => Number.isFinite(limits[resource]));
+  return { ...Object.fromEntries(limited.map((resource) => [resource, 0])), ...used };
 }
 
 const placeOf = ({ providerName, poolName }: OwnPool) => ({ provider: providerName, pool: poolName });

@@ -177,7 +177,7 @@ export class Launcher {
           this.metrics.attempted(result, of, ms);
         },
       },
-      onFulfilled: (request) => this.metrics.fulfilled(request, runtime.nowMs()),
+      onEnded: (request, outcome) => this.metrics.ended(request, outcome, runtime.nowMs()),
       memory: this.memory,
       overdrafts: new Overdrafts(store, this.books, runtime),
       onRefusal: (againInMs) => this.refused(againInMs),
@@ -273,6 +273,13 @@ export class Launcher {
       providers: () => this.config.providers.values(),
       isRunning: (name) => this.providers.serving(name)?.state === 'running',
       queued: () => this.dispatcher.queued,
+      deletions: () => this.deletion.length,
+      tenants: () =>
+        Array.from(this.config.tenantLimits, ([tenant, limits]) => ({
+          tenant,
+          limits,
+          used: this.books.usedByTenant(tenant).toObject(),
+        })),
       troubles: () => this.watchdog.snapshot(),
     });
   }

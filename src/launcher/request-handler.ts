@@ -12,7 +12,7 @@ import { isUncertain } from '../store/certainty.ts';
 import type { HeldRequest, Operations } from '../store/operations.ts';
 import type { NodeEntry } from '../store/store.ts';
 import { killPoint } from './kill-points.ts';
-import type { LaunchContext } from './launch-context.ts';
+import type { LaunchContext, RequestOutcome } from './launch-context.ts';
 import type { Reservation } from './node-books.ts';
 import { LockLostError } from './node-launch.ts';
 import type { OwnPool, ServedRequest } from './own-pool.ts';
@@ -64,6 +64,7 @@ export class RequestHandler implements ServedRequest {
   private ending = false;
   private dropped = false;
   private giveUpReason: string | null = null;
+  private outcome: RequestOutcome = 'lost';
   private standingBack: { readonly behind: readonly string[]; readonly untilMs: number } | null = null;
 
   constructor(options: HandlerOptions) {
@@ -292,6 +293,7 @@ export class RequestHandler implements ServedRequest {
       }
     }
     await this.releaseLocks();
+    this.outcome = 'handed-back';
     this.end();
   }
 
@@ -433,7 +435,7 @@ export class RequestHandler implements ServedRequest {
     );
     if (result.ok) {
       killPoint('after-fulfil');
-      this.o.context.onFulfilled(this.request);
+      this.outcome = 'fulfilled';
       this.o.log.info(
         { requestId: this.id, eventId: this.request.eventId, nodes: this.slots.map((slot) => slot.node!.id) },
         'Fulfilled request',
@@ -447,6 +449,7 @@ export class RequestHandler implements ServedRequest {
 
   /** Nodes that are good become free stock, the request's lock is let go. */
   private async returnNodes(): Promise<void> {
+    this.outcome = 'withdrawn';
     for (const slot of this.slots) await this.filler.giveBack(slot);
     await this.held!.release();
   }
@@ -472,6 +475,7 @@ export class RequestHandler implements ServedRequest {
       'Declined request',
     );
     await held.update({ state, declinedBy });
+    this.outcome = state === 'failed' ? 'failed' : 'declined';
     killPoint('after-decline');
     await held.release();
   }
@@ -493,6 +497,7 @@ export class RequestHandler implements ServedRequest {
         else await this.filler.giveBack(slot);
       }
       if (!this.gone) await held.update({ state: 'requested', nodes: [] });
+      this.outcome = this.gone ? 'withdrawn' : 'handed-back';
       await held.release();
     } catch (error) {
       this.o.log.warn({ requestId: this.id, reason, err: error }, 'Handing a request back failed');
@@ -509,6 +514,7 @@ export class RequestHandler implements ServedRequest {
   }
 
   private end(): void {
+    if (!this.isOver && this.held) this.o.context.onEnded(this.request, this.outcome);
     this.isOver = true;
     for (const slot of this.slots) void slot.node?.release().catch(() => undefined);
     this.forget();

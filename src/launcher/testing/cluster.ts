@@ -16,6 +16,7 @@ import type { RequestFields, RequestRecord } from '../../records/request.ts';
 import { type Runtime, systemRuntime } from '../../runtime.ts';
 import { Operations } from '../../store/operations.ts';
 import { Store } from '../../store/store.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
 import type { StatsSink } from '../../telemetry/statsd.ts';
 import { createZooKeeper } from '../../zookeeper/client/client.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
@@ -98,6 +99,8 @@ export class Cluster {
   private readonly runtime: Runtime;
   /** What launchers started from now on report to. */
   stats: StatsSink | null = null;
+  /** Where they keep their metrics. */
+  metrics: Metrics | undefined;
   /** What a consumer sees and does. */
   seen!: Store;
   consumer!: Operations;
@@ -155,6 +158,7 @@ export class Cluster {
       fqdn: 'host.example',
       version: 'test',
       stats: this.stats,
+      ...(this.metrics ? { metrics: this.metrics } : {}),
       processId: 1,
     });
     this.launchers.set(launcher, place);

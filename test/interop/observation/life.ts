@@ -44,6 +44,7 @@ export class Life {
   private cloud = '';
   private zookeeper = '';
   private launchers = 0;
+  private coordinator: Running | null = null;
 
   static async begin(zookeeper: 'apache' | 'embedded'): Promise<Life> {
     const life = new Life();
@@ -81,7 +82,7 @@ export class Life {
     return { ...running, port: port! };
   }
 
-  /** Requests of every fate; ids by what becomes of them. Nodes of `kept` stay locked and in use by nobody. */
+  /** Requests of every fate; ids by what becomes of them. What is served is not given back. */
   async requests(): Promise<{ readonly served: string[]; readonly failed: string[]; readonly waiting: string[] }> {
     const zuul = { requestor: 'zuul.example:1', tenantName: 'one' };
     const served = [
@@ -92,10 +93,10 @@ export class Life {
     ];
     for (const id of served) await this.untilState(id, 'fulfilled');
     const failed = [];
-    for (const label of ['flaky', 'broken', 'late']) failed.push(await this.submit({ nodeTypes: [label] }));
+    for (const label of ['flaky', 'broken', 'late', 'full', 'twin-b'])
+      failed.push(await this.submit({ nodeTypes: [label] }));
     const waiting = [
-      await this.submit({ nodeTypes: ['twin-b'] }),
-      await this.submit({ nodeTypes: ['full'] }),
+      await this.submit({ nodeTypes: ['twin-a'] }),
       // The tenant may have one server, and has the one of the label warm.
       await this.submit({ nodeTypes: ['small'], ...zuul, tenantName: 'limited' }),
     ];
@@ -151,6 +152,12 @@ export class Life {
     await this.tellCloud('POST', 'good/servers', spec);
   }
 
+  /** The embedded one. */
+  async stopCoordinator(): Promise<void> {
+    this.coordinator!.process.kill('SIGKILL');
+    await this.coordinator!.ended;
+  }
+
   private async startCloud(): Promise<void> {
     const server = this.place.start('nodepool', ['fake-cloud', '--port', '0']);
     this.cloud = await until(
@@ -193,6 +200,7 @@ zookeeper-tls: {${tls.join(', ')}}`;
       () => running.output(),
       () => readAddress(dataDir),
     );
+    this.coordinator = running;
     this.zk = this.place.client(dataDir);
   }
 
