@@ -7,6 +7,7 @@ import { Launcher } from '../launcher/launcher.ts';
 import { measured } from '../provider/measured-adapter.ts';
 import { systemRuntime } from '../runtime.ts';
 import { Store } from '../store/store.ts';
+import { cloudCallMetrics } from '../telemetry/cloud-call-metrics.ts';
 import type { Log, Logs } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { processMetrics } from '../telemetry/process-metrics.ts';
@@ -135,11 +136,7 @@ async function runLauncher(
   const statsd = statsdFromEnvironment(process.env, systemRuntime);
   const metrics = new Metrics();
   processMetrics(metrics, version);
-  const calls = metrics.histogram(
-    'nodepool_cloud_call_duration_seconds',
-    'Calls to clouds by operation and outcome: ok, or the kind of failure.',
-    [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
-  );
+  const calls = cloudCallMetrics(metrics);
   const running = new Launcher({
     config,
     store,
