@@ -87,6 +87,7 @@ export default defineConfig({
         items: [
           pages('Operation', '/operation'),
           pages('HTTP interface', '/http'),
+          pages('Monitoring', '/monitoring'),
           pages('Logging', '/logging'),
           pages('Tracing', '/tracing'),
           pages('Tuning', '/tuning'),
