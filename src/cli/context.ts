@@ -31,6 +31,14 @@ export function commandLog(o: GlobalOptions): Log {
   return programLogs(o, { level: 'warn', target, env: process.env }).named(loggerNames.general);
 }
 
-export function daemonLogs(o: GlobalOptions): Logs {
-  return programLogs(o, { level: 'info', target: { kind: 'stream', fd: 1 }, env: process.env });
+/** Where a daemon without a terminal logs, unless its logging configuration says otherwise. */
+const daemonLogFile = '/var/log/nodepool/nodepool.log';
+
+export function daemonLogs(o: GlobalOptions, to: 'stdout' | 'file'): Logs {
+  const file = { kind: 'file', path: daemonLogFile, truncate: false, rotation: null } as const;
+  return programLogs(o, {
+    level: 'info',
+    target: to === 'file' ? file : { kind: 'stream', fd: 1 },
+    env: process.env,
+  });
 }

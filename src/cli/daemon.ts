@@ -21,8 +21,10 @@ import { createAdapter } from './drivers.ts';
 import { optimizeLater } from './engine.ts';
 import { Correlation } from './logging/correlation.ts';
 import { loggerNames, providerLogger } from './logging/loggers.ts';
+import { takePidFile } from './pid-file.ts';
 import {
   bounded,
+  type Dump,
   daemonStopSignals,
   dumpOnSignal,
   endOnBugs,
@@ -33,18 +35,31 @@ import {
 } from './process.ts';
 import { version } from './version.ts';
 
+interface DaemonParts {
+  readonly source: ConfigSource;
+  readonly logs: Logs;
+  readonly stop: StopRequest;
+  readonly dump: Dump;
+}
+
 export interface DaemonOptions extends GlobalOptions {
   /** false: no status pages and metrics over HTTP. */
   readonly webapp?: boolean;
+  /** It runs without a terminal. */
+  readonly background?: {
+    readonly pidFile: string;
+    /** Options and configuration are good. */
+    readonly onRunning: () => Promise<void>;
+  };
 }
 
 /** `nodepool up`: with the embedded coordinator where no zookeeper-servers are configured. */
 export async function up(o: DaemonOptions): Promise<void> {
-  await daemon(o, async (source, logs, stop) => {
-    if (source.current.zookeeper.servers.length > 0) return runLauncher(o, source, logs, stop, null);
-    const coordinator = await openCoordinator(source.current, logs);
+  await daemon(o, async (parts) => {
+    if (parts.source.current.zookeeper.servers.length > 0) return runLauncher(o, parts, null);
+    const coordinator = await openCoordinator(parts);
     try {
-      await runLauncher(o, source, logs, stop, coordinator);
+      await runLauncher(o, parts, coordinator);
     } finally {
       await coordinator.close();
     }
@@ -53,45 +68,55 @@ export async function up(o: DaemonOptions): Promise<void> {
 
 /** `nodepool launcher` and `nodepool-launcher`. */
 export async function launcher(o: DaemonOptions): Promise<void> {
-  await daemon(o, (source, logs, stop) => runLauncher(o, source, logs, stop, null));
+  await daemon(o, (parts) => runLauncher(o, parts, null));
 }
 
 /** `nodepool coordinator` */
 export async function coordinator(o: GlobalOptions): Promise<void> {
-  await daemon(o, async (source, logs, stop) => {
-    const running = await openCoordinator(source.current, logs);
-    await stop.received;
+  await daemon(o, async (parts) => {
+    const running = await openCoordinator(parts);
+    await parts.stop.received;
     await running.close();
   });
 }
 
-async function daemon(
-  o: GlobalOptions,
-  work: (source: ConfigSource, logs: Logs, stop: StopRequest) => Promise<void>,
-): Promise<void> {
+async function daemon(o: DaemonOptions, work: (parts: DaemonParts) => Promise<void>): Promise<void> {
   optimizeLater();
-  const logs = daemonLogs(o);
-  const log = logs.named(loggerNames.config);
-  const source = new ConfigSource({
-    paths: [o.config, ...(o.secure === undefined ? [] : [o.secure])],
-    load: () => load(o, log),
-    runtime: systemRuntime,
-    log,
-  });
-  const stop = onStopSignal(daemonStopSignals);
-  const offHangup = onHangup(() => source.reload());
-  const trustAgain = endOnBugs(logs.named(loggerNames.general));
+  const pidFile = o.background ? await takePidFile(o.background.pidFile, systemRuntime) : null;
   try {
-    await work(source, logs, stop);
+    const logs = daemonLogs(o, o.background ? 'file' : 'stdout');
+    const log = logs.named(loggerNames.config);
+    const source = new ConfigSource({
+      paths: [o.config, ...(o.secure === undefined ? [] : [o.secure])],
+      load: () => load(o, log),
+      runtime: systemRuntime,
+      log,
+    });
+    const stop = onStopSignal(daemonStopSignals);
+    const dump = dumpOnSignal(systemRuntime, logs.named(loggerNames.stackDump));
+    const offHangup = onHangup(() => source.reload());
+    const trustAgain = endOnBugs(logs.named(loggerNames.general), () => pidFile?.release());
+    await o.background?.onRunning();
+    try {
+      await work({ source, logs, stop, dump });
+    } catch (error) {
+      // Nobody is there any more who reads what it prints.
+      if (o.background) logs.named(loggerNames.general).fatal({ err: error }, 'The process ends');
+      throw error;
+    } finally {
+      source.close();
+      offHangup();
+      dump.dispose();
+      stop.dispose();
+      trustAgain();
+    }
   } finally {
-    source.close();
-    offHangup();
-    stop.dispose();
-    trustAgain();
+    pidFile?.release();
   }
 }
 
-async function openCoordinator(config: NodepoolConfig, logs: Logs): Promise<Coordinator> {
+async function openCoordinator({ source, logs }: DaemonParts): Promise<Coordinator> {
+  const config = source.current;
   const log = logs.named(loggerNames.coordinator);
   // With its storage it takes longer to load than the launcher, which may have no use for it.
   const { startCoordinator } = await import('../zookeeper/server/coordinator.ts');
@@ -108,9 +133,7 @@ async function openCoordinator(config: NodepoolConfig, logs: Logs): Promise<Coor
 
 async function runLauncher(
   o: DaemonOptions,
-  source: ConfigSource,
-  logs: Logs,
-  stop: StopRequest,
+  { source, logs, stop, dump }: DaemonParts,
   embedded: Coordinator | null,
 ): Promise<void> {
   const config = source.current;
@@ -158,7 +181,7 @@ async function runLauncher(
     metrics,
     processId: process.pid,
   });
-  const undump = dumpOnSignal(systemRuntime, logs.named(loggerNames.stackDump), () => summary(store, running));
+  dump.tells(() => summary(store, running));
   running.watchdog.addSource(source);
   const site = o.webapp === false ? null : statusSite(config, store, running, metrics, logs.named(loggerNames.webapp));
   if (site) {
@@ -192,7 +215,6 @@ async function runLauncher(
   }
   correlation.close();
   statsd?.close();
-  undump();
 }
 
 /** Address and port are taken at the start; other ones take a restart. */

@@ -1,26 +1,68 @@
-/** Entry of the `nodepool-launcher` command, with the Python program's options. It stays in the foreground. */
-import { Command } from 'commander';
+/** Entry of the `nodepool-launcher` command, with the Python program's options. It leaves the foreground unless told to stay. */
+import { inspect } from 'node:util';
+import { Command, Option } from 'commander';
 import type { DaemonOptions } from './daemon.ts';
+import { absolute, detach, detachedOption, tellStarter } from './detach.ts';
 import { logFormatOption, logLevelOption } from './logging/options.ts';
-import { run } from './run.ts';
+import { run, statusOf } from './run.ts';
 import { version } from './version.ts';
 
-const program = new Command('nodepool-launcher')
-  .description('Launches and deletes nodes; stays in the foreground')
+const name = 'nodepool-launcher';
+
+interface Options extends DaemonOptions {
+  readonly pidfile: string;
+  readonly foreground?: boolean;
+  readonly detached?: boolean;
+}
+
+const program = new Command(name)
+  .description('Launches and deletes nodes')
   .option('-c, --config <file>', 'configuration', '/etc/nodepool/nodepool.yaml')
   .option('-s, --secure <file>', 'secure file')
   .option('-l, --logconfig <file>', 'logging configuration, as the Python programs take it')
   .addOption(logFormatOption())
   .addOption(logLevelOption())
-  .option('-p, --pidfile <file>', 'not written: the program does not leave the foreground')
-  .option('-d, --debug', 'log everything')
-  .option('-f, --foreground', 'as always')
+  .option(
+    '-p, --pidfile <file>',
+    'file for the id of the process, where it leaves the foreground',
+    '/var/run/nodepool/nodepool.pid',
+  )
+  .option('-d, --debug', 'stay in the foreground and log everything')
+  .option('-f, --foreground', 'stay in the foreground')
   .option('--no-webapp', 'no status server')
+  .addOption(new Option(detachedOption, 'what starts without a terminal').hideHelp())
   .version(`Nodepool version: ${version}`, '--version', 'print the version')
   .exitOverride();
 
-await run('nodepool-launcher', async () => {
+async function main(): Promise<number> {
   program.parse();
-  await (await import('./daemon.ts')).launcher(program.opts<DaemonOptions>());
+  const o = program.opts<Options>();
+  if (!o.detached && !o.foreground && !o.debug) return detach(argumentsOf(o), name);
+  const { launcher } = await import('./daemon.ts');
+  const background = { pidFile: o.pidfile, onRunning: () => tellStarter({ kind: 'runs' }) };
+  await launcher(o.detached ? { ...o, background } : o);
   return 0;
-});
+}
+
+/** The working directory will be another one. */
+function argumentsOf(o: Options): string[] {
+  const path = (option: string, file: string | undefined) => (file === undefined ? [] : [option, absolute(file)]);
+  return [
+    ...path('--config', o.config),
+    ...path('--secure', o.secure),
+    ...path('--logconfig', o.logconfig),
+    ...path('--pidfile', o.pidfile),
+    ...(o.logFormat === undefined ? [] : ['--log-format', o.logFormat]),
+    ...(o.logLevel ?? []).flatMap((level) => ['--log-level', level]),
+    ...(o.webapp === false ? ['--no-webapp'] : []),
+  ];
+}
+
+if (process.argv.includes(detachedOption)) {
+  const said: unknown[] = [];
+  const status = await statusOf(name, main, (text) => said.push(text));
+  const text = said.map((one) => (typeof one === 'string' ? one : inspect(one))).join('\n');
+  await tellStarter({ kind: 'failed', text, status });
+  process.exit(status);
+}
+await run(name, main);

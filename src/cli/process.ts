@@ -66,9 +66,10 @@ export function bounded(runtime: Runtime, timeoutMs: number, work: () => Promise
 }
 
 /** A daemon that is in an unknown state is better restarted: everything it held is taken over. */
-export function endOnBugs(log: Log): () => void {
+export function endOnBugs(log: Log, beforeEnd: () => void): () => void {
   const end = (error: unknown) => {
     log.fatal({ err: error }, 'A bug ends this process');
+    beforeEnd();
     process.exit(1);
   };
   process.on('uncaughtException', end);
@@ -84,8 +85,15 @@ export function onHangup(work: () => void): () => void {
   return () => process.off('SIGHUP', work);
 }
 
-/** SIGUSR2 writes to the log what `summary` tells, and what the process itself uses. */
-export function dumpOnSignal(runtime: Runtime, log: Log, summary: () => object): () => void {
+export interface Dump {
+  /** What is said besides what the process itself uses. */
+  tells(summary: () => object): void;
+  dispose(): void;
+}
+
+/** SIGUSR2 writes to the log how things are. */
+export function dumpOnSignal(runtime: Runtime, log: Log): Dump {
+  let summary: () => object = () => ({});
   const dump = () => {
     const { rss, heapUsed } = process.memoryUsage();
     const resources = process.getActiveResourcesInfo();
@@ -98,5 +106,10 @@ export function dumpOnSignal(runtime: Runtime, log: Log, summary: () => object):
     );
   };
   process.on('SIGUSR2', dump);
-  return () => process.off('SIGUSR2', dump);
+  return {
+    tells: (next) => {
+      summary = next;
+    },
+    dispose: () => process.off('SIGUSR2', dump),
+  };
 }

@@ -11,14 +11,19 @@ export async function run(program: string, main: () => Promise<number>): Promise
   process.exit(await statusOf(program, main));
 }
 
-export async function statusOf(program: string, main: () => Promise<number>): Promise<number> {
+/** `say` gets what went wrong, for the user. */
+export async function statusOf(
+  program: string,
+  main: () => Promise<number>,
+  say: (text: unknown) => void = console.error,
+): Promise<number> {
   try {
     return await main();
   } catch (error) {
     // commander has printed its message or help already.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageStatus;
     const text = expectedText(error);
-    console.error(text === null ? error : `${program}: ${text}`);
+    say(text === null ? error : `${program}: ${text}`);
     return error instanceof UserError ? error.status : 1;
   }
 }

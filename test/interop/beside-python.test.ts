@@ -87,7 +87,7 @@ async function start(kind: Kind, file: string, pools: number): Promise<Running> 
   const before = [...store.components.pools()].length;
   const running =
     kind === 'ours'
-      ? place.start('nodepool-launcher', ['-c', file], quick)
+      ? place.start('nodepool-launcher', ['-f', '-c', file], quick)
       : place.spawn(python, [peer, 'launcher', '-d', '-c', file, '--no-webapp'], quick);
   await until(
     () => `${kind} is up:\n${running.output().slice(-4000)}`,
