@@ -22,6 +22,7 @@ import { optimizeLater } from './engine.ts';
 import { Correlation } from './logging/correlation.ts';
 import { loggerNames, providerLogger } from './logging/loggers.ts';
 import { takePidFile } from './pid-file.ts';
+import { ServiceManager } from './service-manager.ts';
 import {
   bounded,
   type Dump,
@@ -40,6 +41,7 @@ interface DaemonParts {
   readonly logs: Logs;
   readonly stop: StopRequest;
   readonly dump: Dump;
+  readonly manager: ServiceManager;
 }
 
 export interface DaemonOptions extends GlobalOptions {
@@ -75,6 +77,7 @@ export async function launcher(o: DaemonOptions): Promise<void> {
 export async function coordinator(o: GlobalOptions): Promise<void> {
   await daemon(o, async (parts) => {
     const running = await openCoordinator(parts);
+    parts.manager.follow({ ready: () => true, alive: () => true });
     await parts.stop.received;
     await running.close();
   });
@@ -96,14 +99,23 @@ async function daemon(o: DaemonOptions, work: (parts: DaemonParts) => Promise<vo
     const dump = dumpOnSignal(systemRuntime, logs.named(loggerNames.stackDump));
     const offHangup = onHangup(() => source.reload());
     const trustAgain = endOnBugs(logs.named(loggerNames.general), () => pidFile?.release());
+    const manager = new ServiceManager({
+      env: process.env,
+      runtime: systemRuntime,
+      log: logs.named(loggerNames.general),
+      processId: process.pid,
+    });
+    stop.signal.addEventListener('abort', () => manager.stopping(), { once: true });
     await o.background?.onRunning();
     try {
-      await work({ source, logs, stop, dump });
+      await work({ source, logs, stop, dump, manager });
     } catch (error) {
       // Nobody is there any more who reads what it prints.
       if (o.background) logs.named(loggerNames.general).fatal({ err: error }, 'The process ends');
       throw error;
     } finally {
+      manager.close();
+      await manager.idle();
       source.close();
       offHangup();
       dump.dispose();
@@ -133,12 +145,13 @@ async function openCoordinator({ source, logs }: DaemonParts): Promise<Coordinat
 
 async function runLauncher(
   o: DaemonOptions,
-  { source, logs, stop, dump }: DaemonParts,
+  { source, logs, stop, dump, manager }: DaemonParts,
   embedded: Coordinator | null,
 ): Promise<void> {
   const config = source.current;
   const zookeeperLog = logs.named(loggerNames.zookeeper);
   const client = connect(config, zookeeperLog, { inProcess: embedded?.connector, current: () => source.current });
+  manager.status('Waiting for ZooKeeper');
   try {
     await connectedDaemon(client, config, zookeeperLog, stop.signal);
   } catch (error) {
@@ -182,6 +195,7 @@ async function runLauncher(
     processId: process.pid,
   });
   dump.tells(() => summary(store, running));
+  manager.follow({ ready: () => running.ready, alive: () => running.alive });
   running.watchdog.addSource(source);
   const site = o.webapp === false ? null : statusSite(config, store, running, metrics, logs.named(loggerNames.webapp));
   if (site) {

@@ -50,6 +50,8 @@ interface Holds {
 /** After a lock attempt that somebody else won, the request is looked at again at its next change or after this. */
 const lostRaceRetryMs = 1000;
 
+const failedPassRetryMs = 1000;
+
 export class Dispatcher {
   private readonly o: DispatcherOptions;
   private readonly pools = new Map<string, OwnPool>();
@@ -63,6 +65,8 @@ export class Dispatcher {
   private allDirty = true;
   private capacityChanged = false;
   private scheduled: Timer | null = null;
+  /** Monotonic milliseconds since when each pass has failed; null: the last one went through. */
+  failingSinceMs: number | null = null;
   private stopped = false;
   private readonly unfollow: (() => void)[];
 
@@ -162,8 +166,14 @@ export class Dispatcher {
     this.scheduled = null;
     try {
       this.pass();
+      this.failingSinceMs = null;
     } catch (error) {
+      this.failingSinceMs ??= this.o.runtime.monotonicMs();
       this.o.log.error({ err: error }, 'A dispatch pass failed');
+      // It may have got lost what it was about to look at.
+      this.allDirty = true;
+      this.capacityChanged = true;
+      if (!this.stopped) this.scheduled = this.o.runtime.setTimer(failedPassRetryMs, () => this.flush());
     }
   }
 

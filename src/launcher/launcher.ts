@@ -59,6 +59,9 @@ export interface LauncherOptions {
 /** So long a provider may take to come up before requests that only it could serve are declined. */
 const startGraceMs = 10_000;
 
+/** So long its own work may fail or be missing before a launcher counts as dead. */
+const deadAfterMs = 60_000;
+
 /** The registry hears of a pause only when it lasts: capacity comes and goes many times a second. */
 const pauseSettleMs = 150;
 
@@ -287,6 +290,13 @@ export class Launcher {
   /** Ready: at least one pool is registered, or there is none to register. */
   get ready(): boolean {
     return this.component !== null && (this.config.providers.size === 0 || this.pools.registered > 0);
+  }
+
+  /** False when only a restart can help: its own work does not get done, whatever clouds and ZooKeeper do. */
+  get alive(): boolean {
+    const now = this.o.runtime.monotonicMs();
+    const failing = this.dispatcher.failingSinceMs;
+    return now - this.watchdog.lookedMs < deadAfterMs && (failing === null || now - failing < deadAfterMs);
   }
 
   async start(): Promise<void> {

@@ -54,11 +54,14 @@ export class Watchdog {
   private known = new Map<string, Known>();
   private timer: Timer | null = null;
   private ticks = 0;
+  /** Monotonic milliseconds of the last look. */
+  lookedMs: number;
   private late: { readonly sinceMs: number; readonly lastMs: number; readonly mostMs: number } | null = null;
   private stopped = false;
 
   constructor(options: WatchdogOptions) {
     this.o = options;
+    this.lookedMs = options.runtime.monotonicMs();
     this.sources = [{ troubles: () => this.lateness() }, ...options.sources];
     this.arm();
   }
@@ -92,6 +95,7 @@ export class Watchdog {
   }
 
   private look(): void {
+    this.lookedMs = this.o.runtime.monotonicMs();
     const next = new Map<string, Known>();
     for (const source of this.sources) {
       try {
