@@ -2,10 +2,7 @@
  * Static hosts, and slots on them, change hands between the Python launcher and ours and back, and both work at once on one
  * tree. What one has left, in order or by `kill -9`, the other goes on with.
  */
-import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseBackingUse } from '../../src/records/backing.ts';
 import { isBroken } from '../../src/records/broken.ts';
@@ -18,9 +15,8 @@ import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
 import { makeCertificates } from '../../src/zookeeper/server/certificates.ts';
 import { type Coordinator, startCoordinator } from '../../src/zookeeper/server/coordinator.ts';
 import { type Running, until, Workplace } from './support/programs.ts';
+import { python, pythonIsThere } from './support/python.ts';
 
-const python = process.env.NODEPOOL_TEST_PEER_PYTHON ?? join(homedir(), '.cache/nodepool-ci/peer/bin/python');
-const peer = fileURLToPath(new URL('../../../shared/peer-suite/python_peer.py', import.meta.url));
 const patience = { timeout: 40_000, interval: 25 };
 const log = { warn() {}, error() {} };
 
@@ -32,7 +28,7 @@ let store: Store;
 let consumer: Operations;
 
 beforeEach(async () => {
-  for (const needed of [python, peer]) expect(existsSync(needed), `${needed} is needed`).toBe(true);
+  pythonIsThere();
   place = new Workplace();
   certificates = join(place.directory, 'certificates');
   await makeCertificates(certificates);
@@ -85,10 +81,11 @@ const quick = {
 
 async function start(kind: Kind, file: string, pools: number): Promise<Running> {
   const before = [...store.components.pools()].length;
+  const [interpreter, ...launcher] = python('launcher');
   const running =
     kind === 'ours'
       ? place.start('nodepool-launcher', ['-f', '-c', file], quick)
-      : place.spawn(python, [peer, 'launcher', '-d', '-c', file, '--no-webapp'], quick);
+      : place.spawn(interpreter, [...launcher, '-d', '-c', file, '--no-webapp'], quick);
   await until(
     () => `${kind} is up:\n${running.output().slice(-4000)}`,
     () => [...store.components.pools()].length - before === pools,

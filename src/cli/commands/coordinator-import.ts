@@ -33,7 +33,7 @@ interface Origin {
   readonly read: () => TreeSource;
 }
 
-/** Numbers are passed one by one, some hundred thousand in a second at best. */
+/** Numbers are passed one by one, some fifty thousand in a second. */
 const mostNumbers = 100_000_000;
 
 /** Returns the status: 1 where `--compare` finds a difference, `--dry-run` an obstacle. */

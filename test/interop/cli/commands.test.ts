@@ -2,9 +2,8 @@
  * Our commands beside the Python ones: the same table from the same tree, and of two equal trees each changes one, so that
  * they must be equal again. Over TLS, in an Apache ZooKeeper and in the embedded server; the trees are below two chroots.
  */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -15,10 +14,10 @@ import type { ServerAddress, ZooKeeper } from '../../../src/zookeeper/client/typ
 import { makeCertificates } from '../../../src/zookeeper/server/certificates.ts';
 import { startCoordinator } from '../../../src/zookeeper/server/coordinator.ts';
 import { startApache } from '../../../src/zookeeper/testing/apache.ts';
+import { type Answer, answer, comparable } from '../support/answer.ts';
+import { python, pythonIsThere } from '../support/python.ts';
 import { buildIds, buildStates, dumpTree, fillTree, newBuild, uploadIds, uploadStates } from './tree.ts';
 
-const python = process.env['NODEPOOL_TEST_PEER_PYTHON'] ?? join(homedir(), '.cache/nodepool-ci/peer/bin/python');
-const peer = fileURLToPath(new URL('../../../../shared/peer-suite/python_peer.py', import.meta.url));
 const nodepool = fileURLToPath(new URL('../../../bin/nodepool', import.meta.url));
 const sides = ['python', 'ours'] as const;
 type Side = (typeof sides)[number];
@@ -64,7 +63,7 @@ const servers = {
 };
 
 async function start(kind: keyof typeof servers): Promise<void> {
-  for (const needed of [python, peer]) expect(existsSync(needed), `${needed} is needed`).toBe(true);
+  pythonIsThere();
   directory = mkdtempSync(join(tmpdir(), 'nodepool-commands-'));
   server = await servers[kind]();
   const { plain, securePort } = server;
@@ -111,36 +110,9 @@ async function refill(): Promise<void> {
   }
 }
 
-interface Answer {
-  readonly status: number | null;
-  readonly stdout: string;
-}
-
 function run(program: Side, tree: Side, ...argv: string[]): Promise<Answer> {
-  const [command, ...first] = program === 'python' ? [python, peer, 'cli'] : [process.execPath, nodepool];
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, [...first, '-c', configOf(tree), ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
-    let stdout = '';
-    child.stdout.on('data', (chunk) => (stdout += String(chunk)));
-    child.stderr.resume();
-    child.on('error', reject);
-    child.on('close', (status) => resolve({ status, stdout }));
-  });
-}
-
-/**
- * ZooKeeper lists children in no order; seconds pass between two commands. Some versions of the library that draws Python's
- * tables end an empty one with a second rule.
- */
-function comparable({ status, stdout }: Answer) {
-  const lines = stdout
-    .replace(/\b(\d\d:\d\d):\d\d:\d\d\b/g, '$1')
-    .replace(/^(\+[-+]+\n)\1/gm, '$1')
-    .split('\n');
-  const isRow = (line: string, index: number) => line.startsWith('|') && !lines[index - 1]?.startsWith('+');
-  const isFirstRow = (line: string, index: number) => line.startsWith('|') && lines[index - 2]?.startsWith('|');
-  const rows = lines.filter((line, index) => isRow(line, index) || isFirstRow(line, index)).sort();
-  return { status, rest: lines.filter((line) => !rows.includes(line)), rows };
+  const [command, ...first] = program === 'python' ? python('cli') : [process.execPath, nodepool];
+  return answer(command, [...first, '-c', configOf(tree), ...argv]);
 }
 
 describe.each(['Apache', 'embedded'] as const)('%s:', (kind) => {

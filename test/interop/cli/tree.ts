@@ -76,7 +76,7 @@ async function fillRequests(client: ZooKeeper, atMs: number): Promise<void> {
   }
 }
 
-async function fillImages(client: ZooKeeper, atMs: number): Promise<void> {
+export async function fillImages(client: ZooKeeper, atMs: number): Promise<void> {
   const state_time = atMs / 1000;
   const common = { username: 'zuul', python_path: 'auto', shell_type: null };
   for (const image of ['debian', 'paused', 'bare']) await client.ensurePath(paths.image(image));
