@@ -49,6 +49,13 @@ module.exports = {
       to: { path: 'node_modules' },
     },
     {
+      name: 'one-file-knows-the-tracing-sdk',
+      comment: 'Everything else uses telemetry/tracing.ts, and pays nothing while nobody collects traces.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/telemetry/open-telemetry(\\.test)?\\.ts$' },
+      to: { path: 'node_modules/@opentelemetry/' },
+    },
+    {
       name: 'no-tests-in-product',
       severity: 'error',
       from: { path: '^src/', pathNot: '\\.test\\.ts$|/testing/' },

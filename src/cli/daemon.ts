@@ -13,6 +13,7 @@ import { Metrics } from '../telemetry/metrics.ts';
 import { processMetrics } from '../telemetry/process-metrics.ts';
 import { withoutSecrets } from '../telemetry/redact.ts';
 import { statsdFromEnvironment } from '../telemetry/statsd.ts';
+import { noTracing } from '../telemetry/tracing.ts';
 import type { Coordinator } from '../zookeeper/server/coordinator.ts';
 import { ConfigSource } from './config-source.ts';
 import { connect, connectedDaemon } from './connection.ts';
@@ -34,6 +35,7 @@ import {
   type StopRequest,
   stopTimeoutMs,
 } from './process.ts';
+import { collectTraces } from './traces.ts';
 import { version } from './version.ts';
 
 interface DaemonParts {
@@ -173,6 +175,7 @@ async function runLauncher(
   const metrics = new Metrics();
   processMetrics(metrics, version);
   const calls = cloudCallMetrics(metrics);
+  const tracing = await collectTraces(fqdn, logs.named(loggerNames.launcher));
   const running = new Launcher({
     config,
     store,
@@ -192,6 +195,7 @@ async function runLauncher(
     version,
     stats: statsd,
     metrics,
+    tracer: tracing ?? noTracing,
     processId: process.pid,
   });
   dump.tells(() => summary(store, running));
@@ -229,6 +233,7 @@ async function runLauncher(
   }
   correlation.close();
   statsd?.close();
+  await tracing?.close();
 }
 
 /** Address and port are taken at the start; other ones take a restart. */

@@ -107,6 +107,7 @@ export class Declines {
     if (!result.ok) return result.reason === 'gone' ? undefined : lostRaceRetryMs;
     killPoint('after-decline');
     this.o.context.onEnded(request, state === 'failed' ? 'failed' : 'declined');
+    if (state === 'failed') this.o.context.traces.refused(request, [...reasons.values()].join('; '));
     await result.request.release();
     log.info(
       { requestId: id, eventId: request.eventId, state, reasons: Object.fromEntries(reasons) },

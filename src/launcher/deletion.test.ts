@@ -4,6 +4,8 @@ import { encodeNode, newNode } from '../records/node.ts';
 import { systemRuntime } from '../runtime.ts';
 import { DeletionReconciler } from './deletion.ts';
 import { Cluster } from './testing/cluster.ts';
+import { noTracing } from '../telemetry/tracing.ts';
+import { Traces } from './traces.ts';
 
 const patience = { timeout: 15_000, interval: 5 };
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -25,6 +27,7 @@ test('a node that was taken before it could make room is left alone, also when i
     log: quiet,
     provider: () => ({ remove: () => Promise.resolve() }) as never,
     isOurs: () => true,
+    traces: new Traces(noTracing, systemRuntime),
     onRemoved: () => undefined,
   });
   onTestFinished(() => deletion.stop());

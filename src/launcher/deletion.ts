@@ -3,6 +3,7 @@
  * orphaned in building or in-use. Also frees reserved ready nodes whose request is gone. Woken by the node's own change.
  */
 import type { ExternalId } from '../provider/adapter.ts';
+import { asProviderError } from '../provider/errors.ts';
 import type { Logger } from '../provider/logger.ts';
 import type { Trouble } from '../provider/trouble.ts';
 import { isBroken } from '../records/broken.ts';
@@ -14,6 +15,7 @@ import { KeyedQueue } from './keyed-queue.ts';
 import { killPoint } from './kill-points.ts';
 import type { ProviderPort } from './ports.ts';
 import { awaitsTakeOver } from './stored-launch.ts';
+import type { Traces } from './traces.ts';
 
 /** A node in one of these states that nobody has locked is deleted (spec: node life cycle). */
 const removableStates: readonly NodeState[] = [
@@ -45,6 +47,7 @@ export interface DeletionOptions {
   readonly provider: (name: string) => ProviderPort | undefined;
   /** Is the provider in our configuration at all? */
   readonly isOurs: (name: string) => boolean;
+  readonly traces: Traces;
   readonly onRemoved: (node: NodeRecord) => void;
 }
 
@@ -208,6 +211,7 @@ export class DeletionReconciler {
     killPoint('after-deleting-written');
     const held = started.node;
     const { node } = held;
+    const span = this.o.traces.deletion(seen);
     try {
       if (node.externalId !== null) {
         await provider.remove(node.externalId as ExternalId, {
@@ -217,9 +221,13 @@ export class DeletionReconciler {
       }
       killPoint('after-cloud-delete');
     } catch (error) {
+      const { code, message } = asProviderError(error);
+      span.fail(code, message);
       await held.release().catch(() => undefined);
       if (this.abort.signal.aborted) return undefined;
       throw error;
+    } finally {
+      span.end();
     }
     if (!held.held) return undefined;
     killPoint('before-node-removed');

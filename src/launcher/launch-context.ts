@@ -16,6 +16,7 @@ import type { Overdrafts } from './overdrafts.ts';
 import type { OwnPool } from './own-pool.ts';
 import type { AttemptEnd } from './node-launch.ts';
 import type { Statistics } from './statistics.ts';
+import type { Traces } from './traces.ts';
 
 /** Declined: left to other pools. Withdrawn: its consumer has deleted it. Lost: with the session. */
 export type RequestOutcome = 'fulfilled' | 'failed' | 'declined' | 'withdrawn' | 'handed-back' | 'lost';
@@ -36,6 +37,7 @@ export class LaunchContext {
   private readonly attempts: Pick<Statistics, 'attempted'>;
   /** Told of each request that this launcher is done with. */
   readonly onEnded: (request: RequestRecord, outcome: RequestOutcome) => void;
+  readonly traces: Traces;
   private readonly memory: CapacityMemory;
   private readonly overdrafts: Overdrafts;
   /** Something that was refused may be asked for again after that many milliseconds. */
@@ -50,6 +52,7 @@ export class LaunchContext {
     log: Logger;
     attempts: Pick<Statistics, 'attempted'>;
     onEnded: (request: RequestRecord, outcome: RequestOutcome) => void;
+    traces: Traces;
     memory: CapacityMemory;
     overdrafts: Overdrafts;
     onRefusal: (againInMs: number) => void;
@@ -61,6 +64,7 @@ export class LaunchContext {
     this.log = o.log;
     this.attempts = o.attempts;
     this.onEnded = o.onEnded;
+    this.traces = o.traces;
     this.memory = o.memory;
     this.overdrafts = o.overdrafts;
     this.onRefusal = o.onRefusal;

@@ -14,6 +14,7 @@ import type { Store } from '../store/store.ts';
 import { BackingBrokers } from './backing-brokers.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import type { StatsSink } from '../telemetry/statsd.ts';
+import { noTracing, type Tracer } from '../telemetry/tracing.ts';
 import { DeletionReconciler } from './deletion.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Eviction } from './eviction.ts';
@@ -32,6 +33,7 @@ import { Registry } from './registry.ts';
 import { Statistics } from './statistics.ts';
 import { Standoffs } from './standoffs.ts';
 import { StoreTroubles } from './store-troubles.ts';
+import { Traces } from './traces.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface LauncherOptions {
@@ -53,6 +55,8 @@ export interface LauncherOptions {
   readonly stats: StatsSink | null;
   /** Where to keep the figures that are asked for; default: nowhere. */
   readonly metrics?: Metrics;
+  /** Who collects spans; default: nobody. */
+  readonly tracer?: Tracer;
   readonly processId: number;
 }
 
@@ -99,6 +103,7 @@ export class Launcher {
     const { store, runtime, log } = options;
     const createdMs = runtime.monotonicMs();
     this.operations = new Operations(store);
+    const traces = new Traces(options.tracer ?? noTracing, runtime);
     this.statistics = options.stats
       ? new Statistics({
           sink: options.stats,
@@ -181,6 +186,7 @@ export class Launcher {
         },
       },
       onEnded: (request, outcome) => this.metrics.ended(request, outcome, runtime.nowMs()),
+      traces,
       memory: this.memory,
       overdrafts: new Overdrafts(store, this.books, runtime),
       onRefusal: (againInMs) => this.refused(againInMs),
@@ -206,6 +212,7 @@ export class Launcher {
       log,
       provider: (name) => this.providers.forDeletion(name),
       isOurs: (name) => this.providers.isOurs(name),
+      traces,
       onRemoved: () => undefined,
     });
     this.backing = new BackingBrokers({ store, operations: this.operations, runtime, log, evict });

@@ -5,13 +5,16 @@
 import type { PoolConfig, PoolLabelConfig } from '../config/model.ts';
 import type { ExternalId, Instance, LaunchSpec, RequestView } from '../provider/adapter.ts';
 import { asProviderError, ProviderError } from '../provider/errors.ts';
+import { idText } from '../provider/listing.ts';
 import type { Logger } from '../provider/logger.ts';
 import type { NodeFields } from '../records/node.ts';
 import { type Runtime, sleep } from '../runtime.ts';
 import type { HeldNode } from '../store/operations.ts';
+import type { Span } from '../telemetry/tracing.ts';
 import { killPoint } from './kill-points.ts';
 import type { ProviderPort } from './ports.ts';
 import type { AttemptResult } from './statistics.ts';
+import { Steps } from './traces.ts';
 import type { ResumableLaunch, StoredLaunch } from './stored-launch.ts';
 
 export interface NodeLaunch {
@@ -27,6 +30,8 @@ export interface NodeLaunch {
   readonly resume: ResumableLaunch | null;
   readonly runtime: Runtime;
   readonly log: Logger;
+  /** The request's. */
+  readonly span: Span;
   readonly signal: AbortSignal;
   /** Told of the end of each attempt; returns how long not to try again there at least (milliseconds). */
   readonly onAttempt: (end: AttemptEnd) => number;
@@ -75,16 +80,31 @@ async function launch(o: NodeLaunch): Promise<LaunchOutcome> {
     const startedMs = o.runtime.monotonicMs();
     const resume = attempt === o.resume?.attempt ? o.resume : null;
     const zone = resume ? resume.az : o.zone();
-    const report = (result: AttemptResult, said = '', retryAfterMs = 0) =>
-      o.onAttempt({ result, said, retryAfterMs, zone, tookMs: o.runtime.monotonicMs() - startedMs });
+    const span = attemptSpan(o, attempt, zone, resume !== null);
+    const steps = new Steps(span);
+    const report = (result: AttemptResult, said = '', retryAfterMs = 0) => {
+      span.set({ 'nodepool.outcome': result });
+      if (result !== 'ready') {
+        steps.fail(result, said);
+        span.fail(result, said);
+      }
+      span.end();
+      return o.onAttempt({ result, said, retryAfterMs, zone, tookMs: o.runtime.monotonicMs() - startedMs });
+    };
     try {
-      const fields = await attemptLaunch(o, attempt, zone, resume);
+      const fields = await attemptLaunch(o, { attempt, zone, resume, span, steps });
       report('ready');
       return { kind: 'launched', fields };
     } catch (error) {
       if (error instanceof LockLostError || o.signal.aborted || !o.node.held) {
         // Stopping in order is no failure.
-        if (!o.signal.aborted || o.signal.reason instanceof LockLostError) report('session');
+        if (!o.signal.aborted || o.signal.reason instanceof LockLostError) {
+          report('session');
+        } else {
+          span.set({ 'nodepool.outcome': 'stopped' });
+          steps.end();
+          span.end();
+        }
         return { kind: 'lost', reason: 'the lock on the node is lost or the launcher stops' };
       }
       const failure = asProviderError(error);
@@ -115,12 +135,27 @@ async function launch(o: NodeLaunch): Promise<LaunchOutcome> {
   }
 }
 
-async function attemptLaunch(
-  o: NodeLaunch,
-  attempt: number,
-  zone: string | null,
-  resume: ResumableLaunch | null,
-): Promise<NodeFields> {
+function attemptSpan(o: NodeLaunch, attempt: number, zone: string | null, resumed: boolean): Span {
+  return o.span.child('LaunchNode', {
+    'nodepool.node.id': o.node.id,
+    'nodepool.provider': o.provider.name,
+    'nodepool.pool': o.pool.name,
+    'nodepool.label': o.label.name,
+    'nodepool.attempt': attempt,
+    'nodepool.attempt.resumed': resumed,
+    'cloud.availability_zone': zone,
+  });
+}
+
+interface Attempt {
+  readonly attempt: number;
+  readonly zone: string | null;
+  readonly resume: ResumableLaunch | null;
+  readonly span: Span;
+  readonly steps: Steps;
+}
+
+async function attemptLaunch(o: NodeLaunch, { attempt, zone, resume, span, steps }: Attempt): Promise<NodeFields> {
   const spec: LaunchSpec = {
     hostname: `np${o.node.id}`,
     nodeId: o.node.id,
@@ -139,6 +174,7 @@ async function attemptLaunch(
   const doing = resume ? 'going on with the launch of a launcher that has gone' : 'launching';
   o.onProgress(`${doing}, attempt ${attempt} of ${o.provider.config.launchRetries}`);
   if (!resume) killPoint('before-create');
+  steps.begin(resume ? 'AwaitInstance' : 'CreateInstance');
   const started = o.runtime.monotonicMs();
   const instance = await o.provider.launch(spec, {
     timeoutMs: o.provider.config.launchTimeoutMs,
@@ -150,17 +186,21 @@ async function attemptLaunch(
       const machine: StoredLaunch = { attempt, az: zone, state };
       const written = await o.node.write({ externalId, machine });
       if (!written.ok) throw new LockLostError(`node ${o.node.id}: ${written.reason}`);
+      span.set({ 'nodepool.external_id': idText(externalId) });
+      steps.begin('AwaitInstance');
       killPoint('after-external-id');
     },
   });
   killPoint('after-boot');
-  const hostKeys = instance.hostKeys ?? (await scan(o, instance, started));
+  const hostKeys = instance.hostKeys ?? (await scan(o, instance, started, steps));
+  steps.end();
   killPoint('after-scan');
   return readyFields(o, instance, zone, hostKeys);
 }
 
-async function scan(o: NodeLaunch, instance: Instance, started: number): Promise<readonly string[]> {
+async function scan(o: NodeLaunch, instance: Instance, started: number, steps: Steps): Promise<readonly string[]> {
   if (!o.label.hostKeyChecking) return [];
+  steps.begin('ScanHostKeys');
   const address = interfaceIp(o.pool, instance);
   if (address === null) throw new ProviderError('network', 'the instance has no address');
   o.onProgress(`waiting for ${address} to answer`);
@@ -214,17 +254,28 @@ function removeBehind(o: NodeLaunch, left: ExternalId | null | undefined): void 
 }
 
 async function removeLeft(o: NodeLaunch, left: ExternalId | null | undefined): Promise<boolean> {
-  for (let round = 1; left !== null && left !== undefined; round++) {
+  if (left === null || left === undefined) return true;
+  const span = o.span.child('RemoveInstance', { 'nodepool.node.id': o.node.id, 'nodepool.external_id': idText(left) });
+  try {
+    return await removeTillDone(o, left, span);
+  } finally {
+    span.end();
+  }
+}
+
+async function removeTillDone(o: NodeLaunch, left: ExternalId, span: Span): Promise<boolean> {
+  for (let round = 1; ; round++) {
     try {
       await o.provider.remove(left, { timeoutMs: removalTimeoutMs, signal: o.signal });
-      break;
+      return true;
     } catch (error) {
       if (o.signal.aborted) return false;
+      const { code, message } = asProviderError(error);
+      span.fail(code, message);
       o.log.warn({ nodeId: o.node.id, externalId: left, err: error }, 'Removing a failed attempt failed, trying again');
       if (!(await pause(o, round))) return false;
     }
   }
-  return true;
 }
 
 async function pause(o: NodeLaunch, round: number, atLeastMs = 0): Promise<boolean> {

@@ -16,6 +16,7 @@ import type { LaunchContext, RequestOutcome } from './launch-context.ts';
 import type { Reservation } from './node-books.ts';
 import { LockLostError } from './node-launch.ts';
 import type { OwnPool, ServedRequest } from './own-pool.ts';
+import { noSpan } from '../telemetry/tracing.ts';
 import { Slot } from './slot.ts';
 import { SlotFiller } from './slot-filler.ts';
 import { resumableLaunch } from './stored-launch.ts';
@@ -65,6 +66,9 @@ export class RequestHandler implements ServedRequest {
   private dropped = false;
   private giveUpReason: string | null = null;
   private outcome: RequestOutcome = 'lost';
+  /** Of a failure. */
+  private endReason = 'the session or its lock was lost';
+  private span = noSpan;
   private standingBack: { readonly behind: readonly string[]; readonly untilMs: number } | null = null;
 
   constructor(options: HandlerOptions) {
@@ -82,6 +86,7 @@ export class RequestHandler implements ServedRequest {
       context,
       runtime,
       log,
+      span: () => this.span,
       signal: this.abort.signal,
       isGone: () => this.gone,
       onRefused: (waiting) => this.wait(waiting),
@@ -145,6 +150,7 @@ export class RequestHandler implements ServedRequest {
   /** The request is accepted and locked; `created` are the `init` nodes for the launches of the plan, in its order. */
   begin(held: HeldRequest, plan: Plan, reservations: readonly Reservation[], created: readonly NodeEntry[]): void {
     this.held = held;
+    this.span = this.o.context.traces.request(this.request, this.pool, false);
     this.expected = null;
     if (this.gone) {
       // It vanished while it was being accepted. Its new nodes are removed as orphans.
@@ -167,6 +173,7 @@ export class RequestHandler implements ServedRequest {
    */
   takeOver(held: HeldRequest, entries: readonly NodeEntry[]): void {
     this.held = held;
+    this.span = this.o.context.traces.request(this.request, this.pool, true);
     for (const entry of [...entries].sort((a, b) => (a.id < b.id ? -1 : 1))) {
       const { node } = entry;
       if (!node || isBroken(node)) continue;
@@ -436,6 +443,7 @@ export class RequestHandler implements ServedRequest {
     if (result.ok) {
       killPoint('after-fulfil');
       this.outcome = 'fulfilled';
+      this.span.set({ 'nodepool.node.ids': this.slots.map((slot) => slot.node!.id) });
       this.o.log.info(
         { requestId: this.id, eventId: this.request.eventId, nodes: this.slots.map((slot) => slot.node!.id) },
         'Fulfilled request',
@@ -466,6 +474,7 @@ export class RequestHandler implements ServedRequest {
 
   private async decline(reason: string): Promise<void> {
     const held = this.held!;
+    this.endReason = reason;
     killPoint('before-decline');
     for (const slot of this.slots) await this.filler.giveBack(slot);
     const declinedBy = [...new Set([...this.request.declinedBy, this.pool.id])];
@@ -514,11 +523,19 @@ export class RequestHandler implements ServedRequest {
   }
 
   private end(): void {
-    if (!this.isOver && this.held) this.o.context.onEnded(this.request, this.outcome);
+    if (!this.isOver && this.held) this.tellEnd();
     this.isOver = true;
     for (const slot of this.slots) void slot.node?.release().catch(() => undefined);
     this.forget();
     this.o.onChange(this);
+  }
+
+  private tellEnd(): void {
+    const { outcome, span } = this;
+    this.o.context.onEnded(this.request, outcome);
+    span.set({ 'nodepool.outcome': outcome });
+    if (outcome === 'failed' || outcome === 'declined' || outcome === 'lost') span.fail(outcome, this.endReason);
+    span.end();
   }
 
   /** The pool serves it no more; nothing is counted for it any longer. */

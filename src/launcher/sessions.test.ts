@@ -6,6 +6,8 @@ import { Operations } from '../store/operations.ts';
 import { DeletionReconciler } from './deletion.ts';
 import { CloudClock, Cluster, fakeProvider, hastened } from './testing/cluster.ts';
 import { systemRuntime } from '../runtime.ts';
+import { noTracing } from '../telemetry/tracing.ts';
+import { Traces } from './traces.ts';
 
 const patience = { timeout: 20_000, interval: 5 };
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -194,6 +196,7 @@ test('a ready node that is promised to another request by the time it is locked 
     log: quiet,
     provider: () => undefined,
     isOurs: () => true,
+    traces: new Traces(noTracing, systemRuntime),
     onRemoved: () => undefined,
   });
   await cluster.consumer.deleteRequest(gone);

@@ -10,6 +10,7 @@ import type { Runtime } from '../runtime.ts';
 import type { Waiting } from '../scheduling/plan.ts';
 import type { HeldNode, Operations } from '../store/operations.ts';
 import type { NodeEntry } from '../store/store.ts';
+import type { Span } from '../telemetry/tracing.ts';
 import { killPoint } from './kill-points.ts';
 import type { LaunchContext, ResolvedImage } from './launch-context.ts';
 import { launchNode } from './node-launch.ts';
@@ -27,6 +28,8 @@ export interface SlotFillerOptions {
   readonly context: LaunchContext;
   readonly runtime: Runtime;
   readonly log: Logger;
+  /** The request's, while it is served. */
+  readonly span: () => Span;
   readonly signal: AbortSignal;
   /** The request's znode has vanished: nothing is begun for it any more. */
   readonly isGone: () => boolean;
@@ -202,6 +205,7 @@ export class SlotFiller {
   private async runLaunch({ slot, node, provider, label, image, resume }: Begun): Promise<void> {
     const { context, pool, request } = this.o;
     slot.node = node;
+    context.traces.remember(node.id, this.o.span());
     const outcome = await launchNode({
       node,
       resume,
@@ -217,6 +221,7 @@ export class SlotFiller {
       },
       runtime: this.o.runtime,
       log: this.o.log,
+      span: this.o.span(),
       signal: this.o.signal,
       onProgress: (text) => {
         slot.progress = text;

@@ -18,6 +18,7 @@ import { Operations } from '../../store/operations.ts';
 import { Store } from '../../store/store.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { StatsSink } from '../../telemetry/statsd.ts';
+import { noTracing, type Tracer } from '../../telemetry/tracing.ts';
 import { createZooKeeper } from '../../zookeeper/client/client.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { type Coordinator, startCoordinator } from '../../zookeeper/server/coordinator.ts';
@@ -101,6 +102,8 @@ export class Cluster {
   stats: StatsSink | null = null;
   /** Where they keep their metrics. */
   metrics: Metrics | undefined;
+  /** Who collects their spans. */
+  tracer: Tracer = noTracing;
   /** What a consumer sees and does. */
   seen!: Store;
   consumer!: Operations;
@@ -158,6 +161,7 @@ export class Cluster {
       fqdn: 'host.example',
       version: 'test',
       stats: this.stats,
+      tracer: this.tracer,
       ...(this.metrics ? { metrics: this.metrics } : {}),
       processId: 1,
     });
