@@ -26,6 +26,15 @@ it('sends gauges, counters and timers, several in a datagram of bounded size', a
   expect(Math.max(...datagrams.map((d) => d.length))).toBeLessThanOrEqual(1000);
 });
 
+it('takes a name for the receiver, and goes on where there is none of that name', async () => {
+  const { port, datagrams } = await receiver();
+  const statsd = statsdFromEnvironment({ STATSD_HOST: 'localhost', STATSD_PORT: port }, systemRuntime)!;
+  const lost = statsdFromEnvironment({ STATSD_HOST: 'nobody.invalid', STATSD_PORT: port }, systemRuntime)!;
+  onTestFinished(() => [statsd, lost].forEach((one) => one.close()));
+  for (const one of [statsd, lost]) one.gauge('a', 3);
+  await expect.poll(() => datagrams).toEqual(['a:3|g']);
+});
+
 it('is silent unless asked for', () => {
   expect(statsdFromEnvironment({}, systemRuntime)).toBeNull();
 });

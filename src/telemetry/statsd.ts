@@ -4,6 +4,7 @@
  */
 import { createSocket } from 'node:dgram';
 import type { Runtime } from '../runtime.ts';
+import { rememberedLookup } from './remembered-lookup.ts';
 
 export interface StatsSink {
   gauge(name: string, value: number): void;
@@ -36,7 +37,7 @@ export function statsdFromEnvironment(env: NodeJS.ProcessEnv, runtime: Runtime):
 }
 
 export function createStatsd(host: string, port: number, runtime: Runtime): Statsd {
-  const socket = createSocket('udp4');
+  const socket = createSocket({ type: 'udp4', lookup: rememberedLookup(runtime) });
   socket.unref();
   socket.on('error', () => undefined);
   let lines: string[] = [];
