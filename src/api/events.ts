@@ -1,14 +1,16 @@
 /**
- * `/events`: every change of a request or a node, as server-sent events. Whoever connects reads the lists afterwards; from then
- * on nothing is missing until the connection ends. Who reads too slowly is disconnected: others and the launcher go on.
+ * `/events`: every change of a request, a node or an image, as server-sent events. Whoever connects reads the lists after the
+ * `hello`; from then on nothing is missing until the connection ends. Who reads too slowly is disconnected: others and the
+ * launcher go on.
  */
 import type { ServerResponse } from 'node:http';
 import { isBroken } from '../records/broken.ts';
 import type { Runtime, Timer } from '../runtime.ts';
 import type { Store } from '../store/store.ts';
 import type { NodeEntry, RequestEntry } from '../store/views.ts';
+import { ImageFollower } from './image-follower.ts';
 import { refuse } from './respond.ts';
-import type { ApiRequest } from './server.ts';
+import type { ApiLog, ApiRequest } from './server.ts';
 
 const mostClients = 32;
 /** Of one client, not yet taken by the network. */
@@ -24,19 +26,21 @@ type Shown = Readonly<Record<string, unknown>>;
 export class EventStream {
   private readonly store: Store;
   private readonly runtime: Runtime;
+  private readonly log: ApiLog;
   private readonly clients = new Set<ServerResponse>();
   private gathered: string[] = [];
   private gatheredCharacters = 0;
   private lastId = 0;
   private flushTimer: Timer | null = null;
   private heartbeat: Timer | null = null;
-  private unfollow: (() => void) | null = null;
+  private followed: { readonly images: ImageFollower; end(): void } | null = null;
   /** Clients that were disconnected because they read too slowly. */
   dropped = 0;
 
-  constructor(store: Store, runtime: Runtime) {
+  constructor(store: Store, runtime: Runtime, log: ApiLog) {
     this.store = store;
     this.runtime = runtime;
+    this.log = log;
   }
 
   get size(): number {
@@ -59,13 +63,15 @@ export class EventStream {
     }
     // What is gathered already is older than what it will read.
     this.flush();
-    response.write('retry: 3000\nevent: hello\ndata: {}\n\n');
+    response.write('retry: 3000\n\n');
     this.clients.add(response);
     response.on('close', () => {
       this.clients.delete(response);
       if (this.clients.size === 0) this.rest();
     });
-    this.follow();
+    void this.follow().ready.then(() => {
+      if (this.clients.has(response)) response.write('event: hello\ndata: {}\n\n');
+    });
   };
 
   close(): void {
@@ -74,22 +80,31 @@ export class EventStream {
     this.rest();
   }
 
-  private follow(): void {
-    if (this.unfollow) return;
+  private follow(): ImageFollower {
+    if (this.followed) return this.followed.images;
+    const { store } = this;
+    const images = new ImageFollower(
+      store.client,
+      this.runtime,
+      (kind, identity, before, after) => this.changed(kind, identity, before, after),
+      (error) => this.log.warn({ err: error }, 'Following the changes of images failed, trying again'),
+    );
     const offs = [
-      this.store.nodes.onChange((id, before, after) => this.changed('node', id, shownNode(before), shownNode(after))),
-      this.store.requests.onChange((id, before, after) =>
-        this.changed('request', id, shownRequest(before), shownRequest(after)),
+      store.nodes.onChange((id, before, after) => this.changed('node', { id }, shownNode(before), shownNode(after))),
+      store.requests.onChange((id, before, after) =>
+        this.changed('request', { id }, shownRequest(before), shownRequest(after)),
       ),
+      () => images.close(),
     ];
-    this.unfollow = () => offs.forEach((off) => off());
+    this.followed = { images, end: () => offs.forEach((off) => off()) };
     this.beat();
+    return images;
   }
 
   /** Nobody listens: it costs nothing any more. */
   private rest(): void {
-    this.unfollow?.();
-    this.unfollow = null;
+    this.followed?.end();
+    this.followed = null;
     this.heartbeat?.cancel();
     this.flushTimer?.cancel();
     this.flushTimer = null;
@@ -97,9 +112,11 @@ export class EventStream {
     this.gatheredCharacters = 0;
   }
 
-  private changed(kind: 'node' | 'request', id: string, before: Shown | null, after: Shown | null): void {
-    const data = after ? JSON.stringify({ id, ...after }) : JSON.stringify({ id, state: null });
-    if (before === null ? after === null : after !== null && data === JSON.stringify({ id, ...before })) return;
+  /** `identity` is given of what is removed too. */
+  private changed(kind: string, identity: Shown, before: Shown | null, after: Shown | null): void {
+    const data = JSON.stringify({ ...identity, ...(after ?? { state: null }) });
+    if (before === null ? after === null : after !== null && data === JSON.stringify({ ...identity, ...before }))
+      return;
     const change = before === null ? 'created' : after === null ? 'removed' : 'changed';
     const event = `id: ${++this.lastId}\nevent: ${kind}-${change}\ndata: ${data}\n\n`;
     this.gathered.push(event);

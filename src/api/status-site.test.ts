@@ -2,6 +2,7 @@
 import { createConnection, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemRuntime } from '../runtime.ts';
+import { deleteTree } from '../store/tree.ts';
 import { tryLock } from '../zookeeper/recipes/lock.ts';
 import { ApiServer } from './server.ts';
 import { ask, TestSite } from './testing/site.ts';
@@ -200,6 +201,75 @@ describe('the event stream', () => {
     await expect
       .poll(async () => (await test.get('/metrics')).body, { timeout: 5000 })
       .toContain('nodepool_event_stream_clients 0');
+  });
+
+  it('tells changes of images, builds and uploads from the hello on, and watches only while somebody listens', async () => {
+    const { zk } = test.bed;
+    const build = '/nodepool/images/debian/builds/0123';
+    const uploads = `${build}/providers/cloud/images`;
+    const json = (value: object) => Buffer.from(JSON.stringify(value));
+    await zk.ensurePath(uploads);
+    await zk.set(build, json({ state: 'building', state_time: 1, builder: 'b1' }));
+    const streams = [listen('/events'), listen('/events')];
+    for (const stream of streams) await expect.poll(stream.text, { timeout: 5000 }).toContain('event: hello');
+
+    await zk.set(build, json({ state: 'ready', state_time: 2, builder: 'b1', formats: 'raw,qcow2' }));
+    const uploaded = json({ state: 'uploading', state_time: 3, external_id: null });
+    const { path } = await zk.create(`${uploads}/`, uploaded, { mode: 'persistent-sequential' });
+    await expect.poll(streams[0]!.text, { timeout: 5000 }).toContain('image-upload-created');
+    // Nothing that is shown has changed, or nothing that can be shown is there.
+    await zk.set(path, json({ state: 'uploading', state_time: 4 }));
+    await zk.ensurePath(`${uploads}/lock/0123__lock__0000000000`);
+    await zk.ensurePath('/nodepool/images/debian/builds/lock');
+    await zk.set(path, json({ state: 'ready', state_time: 5, external_id: 'e1', external_name: 'n1' }));
+    await expect.poll(streams[0]!.text, { timeout: 5000 }).toContain('image-upload-changed');
+    await zk.delete(path);
+    await zk.ensurePath('/nodepool/images/debian/pause');
+    await zk.ensurePath('/nodepool/images/debian/request-build');
+    await zk.delete('/nodepool/images/debian/pause');
+    await deleteTree(zk, build);
+    for (const stream of streams) {
+      await expect.poll(stream.text, { timeout: 5000 }).toContain('image-build-removed');
+      await expect.poll(() => stream.text().includes('"paused":false,"build_requested":true')).toBe(true);
+    }
+    const upload = '"id":"0000000000","image":"debian","build_id":"0123","provider":"cloud"';
+    const built = '"id":"debian-0123","image":"debian","build_id":"0123"';
+    const events = streams[0]!
+      .text()
+      .split('\n\n')
+      .filter((event) => event.includes('event: image'));
+    const seen = events.map((event) =>
+      event.split('\n').slice(1).join(' ').replace('event: ', '').replace('data: ', ''),
+    );
+    expect(seen.filter((event) => event.startsWith('image-upload'))).toEqual([
+      `image-upload-created {${upload},"state":"uploading","external_name":null,"external_id":null}`,
+      `image-upload-changed {${upload},"state":"ready","external_name":"n1","external_id":"e1"}`,
+      `image-upload-removed {${upload},"state":null}`,
+    ]);
+    expect(seen.filter((event) => event.startsWith('image-build'))).toEqual([
+      `image-build-changed {${built},"state":"ready","builder":"b1","formats":["qcow2","raw"]}`,
+      `image-build-removed {${built},"state":null}`,
+    ]);
+    expect(seen.filter((event) => event.startsWith('image-changed'))).toEqual([
+      'image-changed {"id":"debian","paused":true,"build_requested":false}',
+      'image-changed {"id":"debian","paused":true,"build_requested":true}',
+      'image-changed {"id":"debian","paused":false,"build_requested":true}',
+    ]);
+
+    // Nobody listens any more: of builds nothing is read, only what the launcher itself wants to know.
+    for (const stream of streams) stream.end();
+    await expect
+      .poll(async () => (await test.get('/metrics')).body, { timeout: 5000 })
+      .toContain('nodepool_event_stream_clients 0');
+    const { real, store } = test.side;
+    const reads = [vi.spyOn(real, 'get'), vi.spyOn(real, 'multiRead'), vi.spyOn(real, 'exists')];
+    await zk.ensurePath(uploads);
+    await zk.set(build, json({ state: 'building', state_time: 6 }));
+    await zk.create(`${uploads}/`, json({ state: 'ready', state_time: 7 }), { mode: 'persistent-sequential' });
+    await expect.poll(() => store.images.mostRecentUpload('cloud', 'debian'), { timeout: 5000 }).toBeDefined();
+    const asked = reads.flatMap(({ mock }) => mock.calls.flatMap((call) => JSON.stringify(call[0])));
+    expect(asked.filter((one) => one.includes(`${uploads}/`))).toHaveLength(1);
+    expect(asked.filter((one) => one.includes(`"${build}"`))).toEqual([]);
   });
 
   it('drops who does not read, and no one else', { timeout: 60_000 }, async () => {

@@ -31,7 +31,7 @@ export class StatusSite {
 
   constructor({ host, port, store, metrics, health, runtime, log }: StatusSiteOptions) {
     const cache = new PageCache(runtime, { lifeMs: pageLifeMs, mostBytes: mostCachedBytes });
-    const events = new EventStream(store, runtime);
+    const events = new EventStream(store, runtime, log);
     const routes = new Map<string, Route>([
       ['/ready', readyRoute(() => health().ready)],
       ['/health', healthRoute(health)],

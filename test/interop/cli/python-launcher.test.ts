@@ -130,7 +130,7 @@ test('hold keeps a node from it, delete has it deleted', async () => {
   const taken = await ours('request', '--label', 'warm', '--exec', 'echo "took $NODEPOOL_NODE_ID."');
   expect(taken.status).toBe(0);
   expect(taken.stdout).not.toContain(id);
-  expect((await ours('delete', id)).stdout).toMatch(new RegExp(`${id} .* deleting `));
+  expect((await ours('delete', id)).status).toBe(0);
   expect((await stock(2)).map((node) => node['id'])).not.toContain(id);
 });
 
