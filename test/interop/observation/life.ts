@@ -42,7 +42,8 @@ export class Life {
   zk!: ZooKeeper;
   private apache: Apache | null = null;
   private cloud = '';
-  private zookeeper = '';
+  /** How a configuration says where ZooKeeper is. */
+  zookeeperConfig = '';
   private launchers = 0;
   private coordinator: Running | null = null;
 
@@ -144,6 +145,14 @@ export class Life {
     await this.zk.delete(`/nodepool/requests/${id}`);
   }
 
+  /** Removes all that is below. */
+  async clear(path: string): Promise<void> {
+    for (const child of (await this.zk.children(path)).children) {
+      await this.clear(`${path}/${child}`);
+      await this.zk.delete(`${path}/${child}`);
+    }
+  }
+
   /** A server of the provider `good` for a node that nobody knows. */
   async leak(): Promise<void> {
     const metadata = { nodepool_provider_name: 'good', nodepool_node_id: '0000099999', nodepool_pool_name: 'main' };
@@ -187,14 +196,14 @@ export class Life {
     const tls = Object.entries({ ca, cert, key }).map(
       ([name, pem]) => `${name}: ${this.place.file(`${name}.pem`, String(pem))}`,
     );
-    this.zookeeper = `zookeeper-servers: [{host: 127.0.0.1, port: ${secure.port}}]
+    this.zookeeperConfig = `zookeeper-servers: [{host: 127.0.0.1, port: ${secure.port}}]
 zookeeper-tls: {${tls.join(', ')}}`;
   }
 
   private async startCoordinator(): Promise<void> {
     const dataDir = `${this.place.directory}/data`;
-    this.zookeeper = `coordinator: {data-dir: ${dataDir}}`;
-    const config = `${this.zookeeper}\nlabels: []\nproviders: []\n`;
+    this.zookeeperConfig = `coordinator: {data-dir: ${dataDir}}`;
+    const config = `${this.zookeeperConfig}\nlabels: []\nproviders: []\n`;
     const running = this.place.start('nodepool', ['-c', this.place.file('coordinator.yaml', config), 'coordinator']);
     await until(
       () => running.output(),
@@ -206,7 +215,7 @@ zookeeper-tls: {${tls.join(', ')}}`;
 
   private config(port: number, providers: readonly ProviderPlan[]): string {
     const labels = new Set(providers.flatMap(({ pools }) => Object.values(pools).flatMap((pool) => pool.labels)));
-    return `${this.zookeeper}
+    return `${this.zookeeperConfig}
 zookeeper-timeout: 4.0
 webapp: {port: ${port}, listen_address: 127.0.0.1}
 tenant-resource-limits: [{tenant-name: limited, max-servers: 1, max-volumes: 5, max-volume-gb: 10, L-1: 3}]

@@ -2,38 +2,23 @@
  * A life of requests on Apache ZooKeeper, heard by a statsd receiver: every name that a launcher sends (spec: operations 6)
  * with its type, at its moment. Kinds of failure that a fake cloud cannot have are in src/launcher/statistics.test.ts.
  */
-import { createSocket, type Socket } from 'node:dgram';
 import { hostname } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { nodeStates } from '../../../src/records/node.ts';
 import { until } from '../support/programs.ts';
 import { Life } from './life.ts';
-
-interface Heard {
-  readonly value: string;
-  readonly type: string;
-  readonly atMs: number;
-}
+import { StatsdReceiver } from './statsd-receiver.ts';
 
 let life: Life;
-let socket: Socket;
+let receiver: StatsdReceiver;
 let requests: Awaited<ReturnType<Life['requests']>>;
-const heard = new Map<string, Heard[]>();
-const malformed: string[] = [];
+let heard: StatsdReceiver['heard'];
 
 beforeAll(async () => {
-  socket = createSocket('udp4');
-  socket.on('message', (message) => {
-    for (const line of message.toString().split('\n')) {
-      const [, name, value, type] = /^([^:|@]+):(-?[\d.]+|inf)\|(g|c|ms)$/.exec(line) ?? [];
-      if (name === undefined) malformed.push(line);
-      else heard.set(name, [...(heard.get(name) ?? []), { value: value!, type: type!, atMs: Date.now() }]);
-    }
-  });
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  receiver = await StatsdReceiver.open();
+  ({ heard } = receiver);
   life = await Life.begin('apache');
-  const env = { STATSD_HOST: '127.0.0.1', STATSD_PORT: String(socket.address().port) };
-  const [, sleeper] = await Promise.all([life.launcher(env), life.launcher(env, 'slow')]);
+  const [, sleeper] = await Promise.all([life.launcher(receiver.env), life.launcher(receiver.env, 'slow')]);
   await life.submit({ nodeTypes: ['slow'] });
   await seen('nodepool.provider.slow.nodes.building', 'g', '1');
   // Its session ends while it stands still.
@@ -53,19 +38,14 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await life?.end();
-  socket?.close();
+  receiver?.close();
 });
-
-const last = (name: string, type: string) =>
-  heard
-    .get(name)
-    ?.filter((one) => one.type === type)
-    .at(-1)?.value;
 
 const seen = (name: string, type: string, value?: string) =>
   until(
     () => `${name} is ${value ?? 'there'}, but ${JSON.stringify(heard.get(name)?.slice(-3))}`,
-    () => (value === undefined ? heard.get(name)?.some((one) => one.type === type) : last(name, type) === value),
+    () =>
+      value === undefined ? heard.get(name)?.some((one) => one.type === type) : receiver.last(name, type) === value,
     30_000,
   );
 
@@ -160,5 +140,5 @@ test('nothing else is sent, and nothing that is no metric', () => {
     /^nodepool\.launcher\..+\.zk\.(client\.connection_queue|(node|request|image)_cache\.(event|playback)_queue)$/,
   ];
   expect([...heard.keys()].filter((name) => !known.some((pattern) => pattern.test(name)))).toEqual([]);
-  expect(malformed).toEqual([]);
+  expect(receiver.malformed).toEqual([]);
 });
