@@ -4,7 +4,7 @@ import type { NodepoolConfig, TlsFiles } from '../config/model.ts';
 import { systemRuntime } from '../runtime.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createZooKeeper } from '../zookeeper/client/client.ts';
-import type { Connector } from '../zookeeper/client/transport.ts';
+import type { Connector, TlsOptions } from '../zookeeper/client/transport.ts';
 import type { ZooKeeper } from '../zookeeper/client/types.ts';
 import { readAddress } from '../zookeeper/server/data-directory.ts';
 import { commandLog, type GlobalOptions, load } from './context.ts';
@@ -32,15 +32,19 @@ function readTls(files: TlsFiles) {
       throw new UserError(`zookeeper-tls.${key}: ${(error as Error).message}`, 1, error);
     }
   };
-  // The Python Nodepool checks the chain and not the name; its certificates often name no host.
-  return { cert: read('cert'), key: read('key'), ca: read('ca'), verifyHostname: false };
+  return shown({ cert: read('cert'), key: read('key'), ca: read('ca') });
+}
+
+/** The Python Nodepool checks the chain and not the name; its certificates often name no host. */
+export function shown({ cert, key, ca }: Pick<TlsOptions, 'cert' | 'key' | 'ca'>): TlsOptions {
+  return { cert, key, ca, verifyHostname: false };
 }
 
 export interface ConnectOptions {
   /** The embedded coordinator of this very process. */
   readonly inProcess?: Connector | undefined;
-  /** The configuration in force, for each new connection; default: always the first. */
-  readonly current?: () => NodepoolConfig;
+  /** What to show for each new connection; default: what stands in the files then. */
+  readonly tls?: () => TlsOptions;
 }
 
 export function connect(config: NodepoolConfig, log: Log, o: ConnectOptions = {}): ZooKeeper {
@@ -58,7 +62,7 @@ export function connect(config: NodepoolConfig, log: Log, o: ConnectOptions = {}
         ...common,
         servers,
         chroot,
-        ...(tls ? { tls: () => readTls(o.current?.().zookeeper.tls ?? tls) } : {}),
+        ...(tls ? { tls: o.tls ?? (() => readTls(tls)) } : {}),
       }),
       log,
     );

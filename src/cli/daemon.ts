@@ -16,7 +16,7 @@ import { statsdFromEnvironment } from '../telemetry/statsd.ts';
 import { noTracing } from '../telemetry/tracing.ts';
 import type { Coordinator } from '../zookeeper/server/coordinator.ts';
 import { ConfigSource } from './config-source.ts';
-import { connect, connectedDaemon } from './connection.ts';
+import { connect, connectedDaemon, shown } from './connection.ts';
 import { daemonLogs, type GlobalOptions, load } from './context.ts';
 import { createAdapter } from './drivers.ts';
 import { optimizeLater } from './engine.ts';
@@ -36,6 +36,7 @@ import {
   stopTimeoutMs,
 } from './process.ts';
 import { collectTraces } from './traces.ts';
+import { TlsSource } from './tls-source.ts';
 import { version } from './version.ts';
 
 interface DaemonParts {
@@ -152,11 +153,16 @@ async function runLauncher(
 ): Promise<void> {
   const config = source.current;
   const zookeeperLog = logs.named(loggerNames.zookeeper);
-  const client = connect(config, zookeeperLog, { inProcess: embedded?.connector, current: () => source.current });
+  const certificates = embedded ? null : TlsSource.of(() => source.current, systemRuntime, zookeeperLog);
+  const client = connect(config, zookeeperLog, {
+    inProcess: embedded?.connector,
+    ...(certificates ? { tls: () => shown(certificates.material) } : {}),
+  });
   manager.status('Waiting for ZooKeeper');
   try {
     await connectedDaemon(client, config, zookeeperLog, stop.signal);
   } catch (error) {
+    certificates?.close();
     await client.close();
     if (stop.signal.aborted) return;
     throw error;
@@ -201,6 +207,7 @@ async function runLauncher(
   dump.tells(() => summary(store, running));
   manager.follow({ ready: () => running.ready, alive: () => running.alive });
   running.watchdog.addSource(source);
+  if (certificates) running.watchdog.addSource(certificates);
   const site = o.webapp === false ? null : statusSite(config, store, running, metrics, logs.named(loggerNames.webapp));
   if (site) {
     running.watchdog.addSource(site);
@@ -230,6 +237,7 @@ async function runLauncher(
     // Ends the session, whatever still waits for an answer: others need not wait for its time to be over.
     await client.close();
     await store.close();
+    certificates?.close();
   }
   correlation.close();
   statsd?.close();

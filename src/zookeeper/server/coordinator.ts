@@ -8,9 +8,10 @@ import { type Address, dataFile, prepareDataDirectory, removeAddress, writeAddre
 import { lockDataDirectory } from './directory-lock.ts';
 import { Engine, type EngineLimits } from './engine.ts';
 import { answerWord, type WordContext } from './four-letter-words.ts';
-import { isLoopback, type Listener, type ListenerOptions, listenPlain, listenTls, type TlsFiles } from './listener.ts';
+import { isLoopback, type Listener, type ListenerOptions, listenPlain, listenTls } from './listener.ts';
 import { Storage } from './storage.ts';
 import { Traffic } from './traffic.ts';
+import type { TlsFiles } from '../tls-files.ts';
 
 export type CoordinatorLimits = EngineLimits &
   ConnectionLimits & {
@@ -126,7 +127,11 @@ class RunningCoordinator implements Coordinator {
         this.ports.plain = await this.keep(listenPlain(this.listenerOptions(plainHost, port, 'coordinator.port')));
       if (tlsPort !== null) {
         this.ports.tls = await this.keep(
-          listenTls(this.listenerOptions(tlsHost, tlsPort, 'coordinator.tls-port'), this.o.tls!),
+          listenTls(this.listenerOptions(tlsHost, tlsPort, 'coordinator.tls-port'), this.o.tls!, this.o.runtime, {
+            onRenewed: () => this.o.log('Renewed certificates are in force for new connections', {}, 'info'),
+            onCertificateProblem: (problem) =>
+              this.o.log('The new certificates are refused, the old ones stay in force', { problem }, 'error'),
+          }),
         );
       }
       this.where = {

@@ -1,14 +1,9 @@
 /** The two ports: plain TCP on loopback, TLS with client certificates anywhere. */
-import { readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { createServer as createTlsServer, type Server as TlsServer, type TlsOptions } from 'node:tls';
+import type { Runtime } from '../../runtime.ts';
+import { TlsFileError, type TlsFiles, TlsFileWatch, type TlsMaterial } from '../tls-files.ts';
 import { CoordinatorError, reasonOf } from './coordinator-error.ts';
-
-export interface TlsFiles {
-  readonly cert: string;
-  readonly key: string;
-  readonly ca: string;
-}
 
 export interface ListenerOptions {
   readonly host: string;
@@ -42,44 +37,63 @@ export function listenPlain(o: ListenerOptions): Promise<Listener> {
   return listen(createServer(o.onSocket), o);
 }
 
-export async function listenTls(o: ListenerOptions, files: TlsFiles): Promise<Listener> {
-  const options: TlsOptions = {
-    ...readFiles(files),
-    // A client without a certificate of that CA is turned away before it can say a word.
-    requestCert: true,
-    rejectUnauthorized: true,
-    minVersion: 'TLSv1.2',
-    handshakeTimeout: o.handshakeTimeoutMs,
-  };
-  let server: Server;
-  try {
-    server = createTlsServer(options, o.onSocket);
-  } catch (error) {
-    throw new CoordinatorError(
-      'tls',
-      `coordinator.tls: ${files.cert} and ${files.key} can't be used: ${reasonOf(error)}`,
-      error,
-    );
-  }
-  server.on('tlsClientError', (error: Error, socket: Socket) =>
-    o.onProblem(error.message, socket.remoteAddress ?? '?'),
-  );
-  return listen(server, o);
+/** Something about the certificates of the port itself. */
+export interface TlsPortEvents {
+  readonly onRenewed: () => void;
+  readonly onCertificateProblem: (problem: string) => void;
 }
 
-function readFiles(files: TlsFiles): { cert: Buffer; key: Buffer; ca: Buffer } {
-  const read = (what: keyof TlsFiles) => {
-    try {
-      return readFileSync(files[what]);
-    } catch (error) {
-      throw new CoordinatorError(
-        'tls',
-        `coordinator.tls.${what}: ${files[what]} can't be read: ${reasonOf(error)}`,
-        error,
-      );
-    }
-  };
-  return { cert: read('cert'), key: read('key'), ca: read('ca') };
+/** Renewed certificates are shown to clients that connect from then on; those that are connected stay. */
+export async function listenTls(
+  o: ListenerOptions,
+  files: TlsFiles,
+  runtime: Runtime,
+  events: TlsPortEvents,
+): Promise<Listener> {
+  let server: TlsServer | null = null;
+  const watch = watched(files, runtime, {
+    onRenewed: (material) => {
+      server?.setSecureContext(contextOf(material));
+      events.onRenewed();
+    },
+    onProblem: events.onCertificateProblem,
+  });
+  try {
+    server = createTlsServer({ ...contextOf(watch.current), handshakeTimeout: o.handshakeTimeoutMs }, o.onSocket);
+    server.on('tlsClientError', (error: Error, socket: Socket) =>
+      o.onProblem(error.message, socket.remoteAddress ?? '?'),
+    );
+    const listener = await listen(server, o);
+    return {
+      port: listener.port,
+      close: () => {
+        watch.close();
+        listener.close();
+      },
+    };
+  } catch (error) {
+    watch.close();
+    throw error;
+  }
+}
+
+function watched(
+  files: TlsFiles,
+  runtime: Runtime,
+  told: Pick<ConstructorParameters<typeof TlsFileWatch>[0], 'onRenewed' | 'onProblem'>,
+): TlsFileWatch {
+  try {
+    return new TlsFileWatch({ files: () => files, runtime, ...told });
+  } catch (error) {
+    if (!(error instanceof TlsFileError)) throw error;
+    const setting = error.file === null ? 'coordinator.tls' : `coordinator.tls.${error.file}`;
+    throw new CoordinatorError('tls', `${setting}: ${error.message}`, error);
+  }
+}
+
+/** A client without a certificate of that CA is turned away before it can say a word. */
+function contextOf({ cert, key, ca }: TlsMaterial): TlsOptions {
+  return { cert, key, ca, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.2' };
 }
 
 function listen(server: Server, o: ListenerOptions): Promise<Listener> {

@@ -33,6 +33,8 @@ export interface ApacheServer {
 export interface Apache {
   readonly servers: readonly ApacheServer[];
   readonly tls: TlsOptions;
+  /** Has the authority in ca.pem and ca.key. */
+  readonly directory: string;
   leader(): Promise<ApacheServer>;
   close(): Promise<void>;
 }
@@ -68,7 +70,7 @@ export async function startApache(count: 1 | 3, { containerCheckMs = 500 } = {})
     }
     throw new Error('no server leads');
   };
-  return { servers, tls, leader, close };
+  return { servers, tls, directory: dir, leader, close };
 }
 
 function makeServer(
