@@ -69,6 +69,7 @@ export class RequestHandler implements ServedRequest {
   /** Of a failure. */
   private endReason = 'the session or its lock was lost';
   private span = noSpan;
+  private waitSpan = noSpan;
   private standingBack: { readonly behind: readonly string[]; readonly untilMs: number } | null = null;
 
   constructor(options: HandlerOptions) {
@@ -312,6 +313,17 @@ export class RequestHandler implements ServedRequest {
     // A launch that was refused after the end must not keep back other requests.
     this.waitsFor = this.isOver ? null : waiting;
     this.pool.setWaiting(this, this.waitsFor !== null);
+    if (!this.waitsFor) {
+      this.waitSpan.end();
+      this.waitSpan = noSpan;
+    } else if (this.waitSpan === noSpan) {
+      const { kind, resource, scope } = this.waitsFor;
+      this.waitSpan = this.span.child('AwaitRoom', {
+        'nodepool.waiting.kind': kind,
+        'nodepool.waiting.resource': resource || null,
+        'nodepool.waiting.scope': scope,
+      });
+    }
   }
 
   private apply(plan: Plan, reservations: readonly Reservation[], launch: (slot: Slot) => void): void {

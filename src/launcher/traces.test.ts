@@ -138,6 +138,31 @@ test('attempts that fail, and what they leave', async () => {
   });
 });
 
+test('a request that waits for room', async () => {
+  await cluster.launch(
+    config('fake-cloud: {boot-delay: 0.01}').replace('{name: main,', '{name: main, max-servers: 1,'),
+  );
+  const first = await cluster.submit({ nodeTypes: ['a'] });
+  await cluster.untilState(first, 'fulfilled');
+  const second = await cluster.submit({ nodeTypes: ['a'] });
+  await expect.poll(() => named('AwaitRoom').length, patience).toBe(1);
+  const [waiting] = named('AwaitRoom');
+  expect(waiting).toMatchObject({
+    ended: 0,
+    attributes: {
+      'nodepool.waiting.kind': 'resource',
+      'nodepool.waiting.resource': 'instances',
+      'nodepool.waiting.scope': 'pool',
+    },
+  });
+  await cluster.giveBack(first);
+  await cluster.untilState(second, 'fulfilled');
+  expect(waiting!.ended).toBe(1);
+  await expect.poll(() => named('ServeRequest')[1]?.ended, patience).toBe(1);
+  expect(waiting!.parent).toEqual(named('ServeRequest')[1]!.context);
+  expect(named('AwaitRoom')).toHaveLength(1);
+});
+
 test('what follows of a request without a span stays in its trace', async () => {
   await cluster.launch(config('fake-cloud: {boot-delay: 3600}'));
   await cluster.submit({ nodeTypes: ['a'] });
