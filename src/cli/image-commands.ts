@@ -36,7 +36,7 @@ function addImageListings(program: Command, globals: () => GlobalOptions): void 
     .action(async (o: { format: OutputFormat }) => (await listings()).imageStatus(globals(), o.format));
   program
     .command('alien-image-list [provider]')
-    .description("list images in the clouds that no record knows; no driver lists its cloud's images yet")
+    .description('list images in the clouds that a builder made and no record knows')
     .addOption(formatOption())
     .action(async (provider: string | undefined, o: { format: OutputFormat }) =>
       (await import('./commands/alien-images.ts')).alienImageList(globals(), provider, o.format),

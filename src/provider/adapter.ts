@@ -115,6 +115,14 @@ export interface CloudResource {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** An image of its own that a cloud keeps for this account, whoever put it there. */
+export interface CloudImage {
+  readonly id: string;
+  readonly name: string;
+  /** Builders mark theirs with `nodepool_build_id`, `nodepool_upload_id` and `nodepool_provider_name`. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
 /** Upper limits; an absent key is unlimited. */
 export type QuotaLimits = Resources;
 
@@ -155,6 +163,9 @@ export interface Adapter<S extends Json = Json> {
   /** Is the label's cloud image there? Disk images are looked up by the launcher. */
   labelReady(label: PoolLabelConfig, signal: AbortSignal): Promise<boolean>;
   consoleLog?(label: PoolLabelConfig, externalId: ExternalId, signal: AbortSignal): Promise<string | null>;
+
+  /** Present where disk images are uploaded to. */
+  listImages?(signal: AbortSignal): Promise<readonly CloudImage[]>;
 
   /** The host keys of a new instance could not be read; for drivers whose instances share a machine. */
   unreachable?(externalId: ExternalId, signal: AbortSignal): Promise<void>;

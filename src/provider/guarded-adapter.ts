@@ -72,6 +72,12 @@ export function guarded(raw: Adapter, calls: Calls): Adapter {
         raw.unreachable!(externalId, s),
       ),
     troubles: () => raw.troubles?.() ?? [],
+    ...(raw.listImages
+      ? {
+          listImages: (signal) =>
+            calls.bounded('listing images', callBounds.listing, signal, (s) => raw.listImages!(s)),
+        }
+      : {}),
     ...(inventory ? { inventory: guardedInventory(inventory, calls) } : {}),
   };
 }

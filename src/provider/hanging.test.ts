@@ -37,6 +37,7 @@ function adapterWith(hung: ReadonlySet<string>): Adapter {
   const scripted: Adapter = Object.assign(new ScriptedAdapter(), {
     inventory,
     consoleLog: () => Promise.resolve('text'),
+    listImages: () => Promise.resolve([]),
     unreachable: () => Promise.resolve(),
   });
   return new Proxy(scripted, {
@@ -54,6 +55,7 @@ const calls: readonly [string, number, (adapter: Adapter, signal: AbortSignal) =
   ['availabilityZones', callBounds.question, (a, s) => a.availabilityZones(s)],
   ['labelReady', callBounds.question, (a, s) => a.labelReady(label, s)],
   ['consoleLog', callBounds.consoleLog, (a, s) => a.consoleLog!(label, 'i-1', s)],
+  ['listImages', callBounds.listing, (a, s) => a.listImages!(s)],
   ['unreachable', callBounds.unreachable, (a, s) => a.unreachable!('i-1', s)],
   ['check', callBounds.host, (a, s) => a.inventory!.check(host, s)],
   ['alive', callBounds.host, (a, s) => a.inventory!.alive(host, s)],

@@ -12,6 +12,7 @@ const operations = {
   listInstances: 'list_instances',
   listResources: 'list_resources',
   deleteResource: 'delete_resource',
+  listImages: 'list_images',
   quotaLimits: 'quota_limits',
   quotaForLabel: 'quota_for_label',
   availabilityZones: 'availability_zones',

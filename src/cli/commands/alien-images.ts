@@ -1,8 +1,17 @@
-/** alien-image-list: images in the clouds that no record knows. A driver that lists no images has none to tell. */
+/** alien-image-list: images in the clouds that a builder made and no record knows. */
 import type { Column } from '../../api/listings/table.ts';
+import type { NodepoolConfig, ProviderConfig } from '../../config/model.ts';
+import type { CloudImage } from '../../provider/adapter.ts';
+import { Calls } from '../../provider/calls.ts';
+import { guarded } from '../../provider/guarded-adapter.ts';
+import { systemRuntime } from '../../runtime.ts';
+import { Images } from '../../store/images.ts';
+import type { Log } from '../../telemetry/log.ts';
 import { withZooKeeper } from '../connection.ts';
 import type { GlobalOptions } from '../context.ts';
+import { createAdapter } from '../drivers.ts';
 import { type OutputFormat, rendered } from '../output/format.ts';
+import { onStopSignal } from '../process.ts';
 
 interface AlienImage {
   readonly provider: string;
@@ -17,12 +26,59 @@ const columns: readonly Column<AlienImage>[] = [
 ];
 
 export async function alienImageList(o: GlobalOptions, only: string | undefined, format: OutputFormat): Promise<void> {
-  await withZooKeeper(o, async (_client, config) => {
-    for (const { name, driver } of config.providers.values()) {
-      if (only !== undefined && name !== only) continue;
-      console.error(`nodepool: provider ${name}: the driver ${driver} does not list the images of its cloud`);
+  await withZooKeeper(o, async (client, config, log) => {
+    const providers = [...config.providers.values()].filter(({ name }) => only === undefined || name === only);
+    const stop = onStopSignal();
+    try {
+      // The clouds first: what is uploaded meanwhile has a record by then, and is no alien.
+      const inClouds = await Promise.all(providers.map((provider) => imagesIn(provider, log, stop.signal)));
+      const known = await readyUploads(new Images(client, systemRuntime));
+      const aliens = providers.flatMap(({ name: provider }, index) =>
+        inClouds[index]!.filter((image) => isOurs(image, provider, config) && !known.has(key(provider, image.id))).map(
+          ({ id, name }) => ({ provider, id, name }),
+        ),
+      );
+      console.log(rendered(columns, aliens, format));
+    } finally {
+      stop.dispose();
     }
-    console.log(rendered(columns, [], format));
-    return Promise.resolve();
   });
 }
+
+/** None where the driver has no images; one that can't be asked is told, and does not keep the others from it. */
+async function imagesIn(provider: ProviderConfig, log: Log, signal: AbortSignal): Promise<readonly CloudImage[]> {
+  // It has no cloud of its own.
+  if (provider.driver === 'metastatic') return [];
+  try {
+    const adapter = guarded(await createAdapter(provider, systemRuntime, log), new Calls(systemRuntime));
+    if (!adapter.listImages) return [];
+    await adapter.start(signal);
+    try {
+      return await adapter.listImages(signal);
+    } finally {
+      await adapter.stop();
+    }
+  } catch (error) {
+    console.error(`nodepool: provider ${provider.name}: ${(error as Error).message}`);
+    return [];
+  }
+}
+
+/** A builder's mark. Providers may share a cloud: what another one of ours has uploaded is told there. */
+function isOurs({ metadata }: CloudImage, provider: string, config: NodepoolConfig): boolean {
+  if (!('nodepool_build_id' in metadata)) return false;
+  const owner = metadata['nodepool_provider_name'];
+  return owner === undefined || owner === provider || !config.providers.has(owner);
+}
+
+async function readyUploads(images: Images): Promise<ReadonlySet<string>> {
+  const found = await Promise.all(
+    (await images.allUploadIds()).map(async (id) => {
+      const upload = await images.upload(id);
+      return upload?.state === 'ready' && upload.externalId !== null ? [key(id.provider, upload.externalId)] : [];
+    }),
+  );
+  return new Set(found.flat());
+}
+
+const key = (provider: string, imageId: string) => JSON.stringify([provider, imageId]);

@@ -3,6 +3,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { parseBuild, parseUpload } from '../../records/image.ts';
 import { encodeNode, newNode } from '../../records/node.ts';
+import { startFakeCloudServer } from '../../drivers/fake/fake-cloud-server.ts';
 import { systemRuntime } from '../../runtime.ts';
 import { paths } from '../../store/paths.ts';
 import { createZooKeeper } from '../../zookeeper/client/client.ts';
@@ -126,9 +127,87 @@ Nodes:
 +----+-----------+
 `);
   });
+});
 
-  it('have no aliens where drivers list none', async () => {
-    expect((await nodepool('alien-image-list')).stdout).toContain('| Provider | Name | Image ID |');
+describe('alien-image-list', () => {
+  const marked = (build: string, provider = 'cloud1') => ({
+    nodepool_build_id: build,
+    nodepool_provider_name: provider,
+  });
+  let address: string;
+
+  async function images(account: string, some: readonly object[]): Promise<string[]> {
+    const put = { method: 'PUT', body: JSON.stringify({ images: some }) };
+    expect((await fetch(`${address}/accounts/${account}/settings`, put)).status).toBe(200);
+    const all = (await (await fetch(`${address}/accounts/${account}/images`)).json()) as { id: string }[];
+    // The first one is there from the beginning.
+    return all.slice(1).map(({ id }) => id);
+  }
+
+  const cloud = (name: string, account: string, at = address) => `
+  - name: ${name}
+    driver: fake
+    cloud: fake
+    fake-cloud: {address: '${at}', account: ${account}}
+    cloud-images: []
+    pools: []`;
+
+  beforeEach(async () => {
+    const server = await startFakeCloudServer({ port: 0, runtime: systemRuntime });
+    onTestFinished(() => server.close());
+    address = `http://127.0.0.1:${server.port}`;
+    const others = `
+  - {name: hosts, driver: static, pools: []}
+  - {name: slots, driver: metastatic, pools: []}`;
+    const providers = [cloud('cloud1', 'shared'), cloud('cloud2', 'shared'), cloud('cloud3', 'own')].join('');
+    writeFileSync(file, `${readFileSync(file, 'utf8')}providers:${providers}${others}\n`);
+  });
+
+  it('tells what a builder has left in the clouds, and nothing else', async () => {
+    const [known, , left, deleting, elsewhere, unnamed] = await images('shared', [
+      { name: 'known', metadata: marked(build1) },
+      { name: 'of somebody else', metadata: {} },
+      { name: 'left', metadata: marked('gone') },
+      { name: 'deleting', metadata: marked(build1) },
+      { name: 'elsewhere', metadata: marked(build1, 'cloud2') },
+      { name: 'unnamed', metadata: { nodepool_build_id: 'b' } },
+    ]);
+    const [own] = await images('own', [{ name: 'own', metadata: marked(build1, 'an old name') }]);
+    const ready = { state: 'ready', state_time: 1, external_name: 'n' };
+    await put(uploadAt(build1, 'cloud1', upload), { ...ready, external_id: known });
+    await put(uploadAt(build1, 'cloud1', '0000000004'), { ...ready, external_id: deleting, state: 'deleting' });
+    // The id is that of another cloud: it says nothing about this one.
+    await put(uploadAt(build1, 'cloud2', upload), { ...ready, external_id: left });
+
+    const found = await nodepool('alien-image-list', '--format', 'json');
+    expect(found).toMatchObject({ status: 0, stderr: '' });
+    expect(JSON.parse(found.stdout)).toEqual([
+      { provider: 'cloud1', name: 'left', image_id: left },
+      { provider: 'cloud1', name: 'deleting', image_id: deleting },
+      { provider: 'cloud1', name: 'unnamed', image_id: unnamed },
+      { provider: 'cloud2', name: 'elsewhere', image_id: elsewhere },
+      { provider: 'cloud2', name: 'unnamed', image_id: unnamed },
+      { provider: 'cloud3', name: 'own', image_id: own },
+    ]);
+    expect((await nodepool('alien-image-list', 'cloud3')).stdout).toBe(
+      [
+        '+----------+------+----------------------------------+',
+        '| Provider | Name | Image ID                         |',
+      ]
+        .concat('+----------+------+----------------------------------+', `| cloud3   | own  | ${own} |`)
+        .concat('+----------+------+----------------------------------+', '')
+        .join('\n'),
+    );
+    expect(JSON.parse((await nodepool('alien-image-list', 'hosts', '--format', 'json')).stdout)).toEqual([]);
+  });
+
+  it('tells of the others when a cloud does not answer, and says why', async () => {
+    writeFileSync(file, `${readFileSync(file, 'utf8')}${cloud('away', 'x', 'http://127.0.0.1:1')}\n`);
+    const [left] = await images('own', [{ name: 'left', metadata: marked('b', 'cloud3') }]);
+    const { status, stdout, stderr } = await nodepool('alien-image-list', '--format', 'json');
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toEqual([{ provider: 'cloud3', name: 'left', image_id: left }]);
+    expect(stderr).toContain('nodepool: provider away: the fake cloud at 127.0.0.1:1 cannot be reached');
   });
 });
 

@@ -140,6 +140,7 @@ test('images: an id is believed, a name must be there', async () => {
   expect(await ready({ imageId: 'anything', imageName: null })).toBe(true);
   expect(await ready({ imageId: null, imageName: 'Fake Precise' })).toBe(true);
   expect(await ready({ imageId: null, imageName: 'fake-image' })).toBe(false);
+  expect(await adapter.listImages(never)).toEqual([{ id: 'fake-image-id', name: 'Fake Precise', metadata: {} }]);
 });
 
 test('no limit of its own unless asked for; then each resource is refused beyond it', async () => {

@@ -3,6 +3,7 @@ import type { PoolLabelConfig } from '../../config/model.ts';
 import type {
   Adapter,
   AdapterContext,
+  CloudImage,
   CloudResource,
   CreateStep,
   DeleteStep,
@@ -139,7 +140,12 @@ export class FakeAdapter implements Adapter<State> {
   async labelReady(label: PoolLabelConfig, signal: AbortSignal): Promise<boolean> {
     const { imageId, imageName } = label.settings as FakeLabelSettings;
     // An id is believed, not looked up.
-    return imageId !== null || imageName === null || this.cloud.hasImage(imageName, signal);
+    if (imageId !== null || imageName === null) return true;
+    return (await this.cloud.images(signal)).some(({ name }) => name === imageName);
+  }
+
+  listImages(signal: AbortSignal): Promise<readonly CloudImage[]> {
+    return this.cloud.images(signal);
   }
 
   private get cloud(): CloudPort {

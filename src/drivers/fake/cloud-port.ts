@@ -1,7 +1,7 @@
 /** What the adapter needs of a cloud, in this process or in another one; and the clouds of this process. */
 import { CapacityError, NotFoundError, ProviderError, QuotaError } from '../../provider/errors.ts';
 import type { Runtime } from '../../runtime.ts';
-import { FakeCloud, Refusal, type FakeServer, type ServerLook, type ServerSpec } from './cloud.ts';
+import { FakeCloud, type FakeImage, Refusal, type FakeServer, type ServerLook, type ServerSpec } from './cloud.ts';
 
 /** Every call rejects with a ProviderError. */
 export interface CloudPort {
@@ -12,7 +12,7 @@ export interface CloudPort {
   delete(id: string, signal: AbortSignal): Promise<number>;
   quota(signal: AbortSignal): Promise<Readonly<Record<string, number>>>;
   zones(signal: AbortSignal): Promise<readonly string[]>;
-  hasImage(name: string, signal: AbortSignal): Promise<boolean>;
+  images(signal: AbortSignal): Promise<readonly FakeImage[]>;
   close(): Promise<void>;
 }
 
@@ -77,8 +77,8 @@ export class LocalCloud implements CloudPort {
     return this.call(() => this.cloud.zones);
   }
 
-  hasImage(name: string): Promise<boolean> {
-    return this.call(() => this.cloud.hasImage(name));
+  images(): Promise<readonly FakeImage[]> {
+    return this.call(() => this.cloud.listImages());
   }
 
   close(): Promise<void> {

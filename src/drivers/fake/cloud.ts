@@ -67,6 +67,12 @@ interface Server extends ServerSpec {
 
 const mostServers = 100_000;
 
+export interface FakeImage {
+  readonly id: string;
+  readonly name: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
 export class FakeCloud {
   readonly faults: CloudFaults = {
     createFailures: 0,
@@ -88,7 +94,9 @@ export class FakeCloud {
   /** Statuses that a test forces; a server forced to DELETED stays listed after its deletion. */
   forced: ReadonlyMap<string, string> = new Map();
   readonly counters = { created: 0, deleted: 0, refused: 0 };
-  private readonly images = new Map<string, string>([['Fake Precise', 'fake-image-id']]);
+  private readonly images = new Map<string, FakeImage>([
+    ['Fake Precise', { id: 'fake-image-id', name: 'Fake Precise', metadata: {} }],
+  ]);
   private readonly servers = new Map<string, Server>();
   private readonly byToken = new Map<string, Server>();
   private readonly used = new Map<string, number>();
@@ -157,16 +165,13 @@ export class FakeCloud {
     return this.servers.has(id) ? this.deleteDelayMs : 0;
   }
 
-  hasImage(name: string): boolean {
-    return this.images.has(name);
+  listImages(): FakeImage[] {
+    return [...this.images.values()];
   }
 
-  imageNames(): string[] {
-    return [...this.images.keys()];
-  }
-
-  addImage(name: string): void {
-    if (!this.images.has(name)) this.images.set(name, this.runtime.randomHex(32));
+  /** Names are unique here, unlike in most clouds. */
+  addImage(name: string, metadata: FakeImage['metadata'] = {}): void {
+    if (!this.images.has(name)) this.images.set(name, { id: this.runtime.randomHex(32), name, metadata });
   }
 
   private drop(server: Server): void {

@@ -65,13 +65,23 @@ test('settings hold for one account and leave the rest as it was', async () => {
   await ask(
     'PUT',
     '/accounts/one/settings',
-    JSON.stringify({ quota: { instances: 3 }, zones: ['z'], images: ['img'], bootDelayMs: 5, capacity: 2 }),
+    JSON.stringify({
+      quota: { instances: 3 },
+      zones: ['z'],
+      images: ['img', { name: 'marked', metadata: { nodepool_build_id: 'b' } }],
+      bootDelayMs: 5,
+      capacity: 2,
+    }),
   );
   await ask('PUT', '/accounts/one/settings', JSON.stringify({ capacity: null, faults: { createFailures: 1 } }));
   const cloud = client('one');
   expect(await cloud.quota(never)).toEqual({ instances: 3 });
   expect(await cloud.zones(never)).toEqual(['z']);
-  expect(await cloud.hasImage('img', never)).toBe(true);
+  expect(await cloud.images(never)).toEqual([
+    { id: 'fake-image-id', name: 'Fake Precise', metadata: {} },
+    { id: expect.any(String), name: 'img', metadata: {} },
+    { id: expect.any(String), name: 'marked', metadata: { nodepool_build_id: 'b' } },
+  ]);
   await expect(cloud.create({ ...spec('t'), zone: 'z' }, never)).rejects.toMatchObject({ code: 'unknown' });
   for (const token of ['1', '2', '3']) await cloud.create({ ...spec(token), zone: 'z' }, never);
   await expect(cloud.create({ ...spec('4'), zone: 'z' }, never)).rejects.toMatchObject({ code: 'quota' });

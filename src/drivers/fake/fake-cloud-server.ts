@@ -178,7 +178,7 @@ class Clouds {
       case 'GET zones':
         return cloud.zones;
       case 'GET images':
-        return cloud.imageNames();
+        return cloud.listImages();
       default:
         throw notFound();
     }
@@ -210,7 +210,10 @@ class Clouds {
       Object.assign(name in transport ? transport : cloud.faults, { [name]: value });
     Object.assign(cloud, rest);
     if (capacity !== undefined) cloud.capacity = capacity ?? Number.POSITIVE_INFINITY;
-    for (const image of images) cloud.addImage(image);
+    for (const image of images) {
+      if (typeof image === 'string') cloud.addImage(image);
+      else cloud.addImage(image.name, image.metadata);
+    }
     return {};
   }
 }

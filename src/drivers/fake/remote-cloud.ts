@@ -2,9 +2,9 @@
 import { Agent, request as httpRequest } from 'node:http';
 import { z } from 'zod';
 import { NotFoundError, PermanentError, ProviderError, ThrottledError } from '../../provider/errors.ts';
-import type { FakeServer, ServerLook, ServerSpec } from './cloud.ts';
+import type { FakeImage, FakeServer, ServerLook, ServerSpec } from './cloud.ts';
 import { type CloudPort, refusalError } from './cloud-port.ts';
-import { created, goneIn, look, type Problem, problem, serverList } from './wire.ts';
+import { created, goneIn, imageList, look, type Problem, problem, serverList } from './wire.ts';
 
 const mostConnections = 64;
 const mostAnswerBytes = 64 * 1024 * 1024;
@@ -50,8 +50,8 @@ export class RemoteCloud implements CloudPort {
     return this.ask('GET', 'zones', z.array(z.string()), signal);
   }
 
-  async hasImage(name: string, signal: AbortSignal): Promise<boolean> {
-    return (await this.ask('GET', 'images', z.array(z.string()), signal)).includes(name);
+  images(signal: AbortSignal): Promise<readonly FakeImage[]> {
+    return this.ask('GET', 'images', imageList, signal);
   }
 
   close(): Promise<void> {

@@ -4,9 +4,11 @@ import { z } from 'zod';
 const amount = z.number().min(0).max(1e12);
 const text = z.string().max(1024);
 
+const metadata = z.record(text, text).refine((m) => Object.keys(m).length <= 256, 'too many entries');
+
 export const serverSpec = z.strictObject({
   name: text,
-  metadata: z.record(text, text).refine((m) => Object.keys(m).length <= 256, 'too many entries'),
+  metadata,
   securityGroups: z.array(text).max(256),
   zone: text,
   resources: z.record(text, amount).refine((r) => Object.keys(r).length <= 64, 'too many entries'),
@@ -39,7 +41,7 @@ export const settings = z
     quota: z.record(text, amount),
     capacity: count.nullable(),
     zones: z.array(text).max(256),
-    images: z.array(text).max(1000),
+    images: z.array(z.union([text, z.strictObject({ name: text, metadata })])).max(1000),
     bootDelayMs: amount,
     deleteDelayMs: amount,
     faults,
@@ -58,6 +60,8 @@ export const look = z.discriminatedUnion('state', [
 export const serverList = z.array(
   serverSpec.extend({ id: text, status: z.enum(['BUILD', 'ACTIVE', 'ERROR', 'DELETED']) }),
 );
+
+export const imageList = z.array(z.object({ id: text, name: text, metadata }));
 
 export const goneIn = z.object({ goneInMs: z.number() });
 
