@@ -4,6 +4,7 @@ import { Store } from '../../store/store.ts';
 import { ZooKeeperUnreachable, withZooKeeper } from '../connection.ts';
 import type { GlobalOptions } from '../context.ts';
 import { clockFindings } from '../doctor/clocks.ts';
+import { fileFindings } from '../doctor/files.ts';
 import { type Finding, isStuck, sortFindings } from '../doctor/finding.ts';
 import { launcherFindings, statedFindings } from '../doctor/launchers.ts';
 import { brokenFindings, nodeFindings } from '../doctor/nodes.ts';
@@ -42,6 +43,7 @@ export async function doctor(o: GlobalOptions, { format, patienceMs }: DoctorOpt
           ...(await nodeFindings(picture)),
           ...brokenFindings(picture),
           ...clockFindings(picture),
+          ...fileFindings(o.secure, config),
         ];
         return print(findings, summary(picture));
       } finally {

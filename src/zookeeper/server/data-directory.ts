@@ -28,16 +28,33 @@ const addressFile = (dataDir: string) => join(dataDir, 'address.json');
 const dataFileName = 'data.mdb';
 export const dataFile = (dataDir: string): string => join(dataDir, dataFileName);
 
-/** Makes the directory, for its owner alone. Throws CoordinatorError. */
-export function prepareDataDirectory(dataDir: string): void {
+const directoryMode = 0o700;
+const fileMode = 0o600;
+
+/**
+ * Makes the directory, for its owner alone, whatever the umask is; what is in it of ours is closed too. Throws CoordinatorError.
+ * `uid`: of this process; undefined where there are no users.
+ */
+export function prepareDataDirectory(dataDir: string, uid = process.getuid?.()): void {
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-    const { mode, uid } = statSync(dataDir);
+    if (mkdirSync(dataDir, { recursive: true, mode: directoryMode }) !== undefined) chmodSync(dataDir, directoryMode);
+    const files = readdirSync(dataDir).filter((name) => name.startsWith(dataFileName));
+    for (const path of [dataDir, ...files.map((name) => join(dataDir, name))]) {
+      const owner = statSync(path).uid;
+      // What one user makes here the other one could not open.
+      if (uid !== undefined && owner !== uid) {
+        throw new CoordinatorError(
+          'data-dir',
+          `${path} belongs to user ${owner}, and this process is user ${uid}; run it as user ${owner}, or give the coordinator a data directory of its own`,
+        );
+      }
+      if (path !== dataDir) chmodSync(path, fileMode);
+    }
+    const { mode } = statSync(dataDir);
     if ((mode & 0o77) === 0) return;
-    const files = readdirSync(dataDir);
     // Not to shut others out of a directory that is more than ours; the files in it are closed to them anyway.
-    if (files.length === 0 || files.includes(dataFileName)) chmodSync(dataDir, 0o700);
-    else if ((mode & 0o22) !== 0 || uid !== (process.getuid?.() ?? uid)) {
+    if (files.length > 0 || readdirSync(dataDir).length === 0) chmodSync(dataDir, directoryMode);
+    else if ((mode & 0o22) !== 0) {
       throw new CoordinatorError(
         'data-dir',
         `others may write into the data directory ${dataDir}; give the coordinator one of its own`,
@@ -52,7 +69,10 @@ export function prepareDataDirectory(dataDir: string): void {
 export function writeAddress(dataDir: string, address: Address): void {
   const file = addressFile(dataDir);
   rmSync(`${file}.new`, { force: true });
-  writeFileSync(`${file}.new`, `${JSON.stringify({ ...address, started: startOf(address.pid) })}\n`, { mode: 0o600 });
+  writeFileSync(`${file}.new`, `${JSON.stringify({ ...address, started: startOf(address.pid) })}\n`, {
+    mode: fileMode,
+  });
+  chmodSync(`${file}.new`, fileMode);
   renameSync(`${file}.new`, file);
 }
 

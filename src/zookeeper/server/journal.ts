@@ -2,7 +2,7 @@
  * An append-only file that makes a commit durable with one flush; the data file follows later (storage.ts). Each record is
  * guarded by a checksum over a salt of the file and its place, so that remains of a write that failed are never taken for one.
  */
-import { close, constants, openSync, readdirSync, readFileSync, rmSync, write } from 'node:fs';
+import { close, constants, fchmodSync, openSync, readdirSync, readFileSync, rmSync, write } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -34,6 +34,8 @@ export class Journal {
     this.salt = Buffer.from(runtime.randomHex(saltBytes * 2), 'hex');
     // Each write returns when it has been flushed.
     this.fd = openSync(file, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_DSYNC, 0o600);
+    // Whatever the umask is.
+    fchmodSync(this.fd, 0o600);
   }
 
   /** Resolves when the record is on the disk. One at a time; after a failure the next one takes the same place. */
