@@ -146,7 +146,7 @@ export async function withZooKeeper<T>(
   work: (client: ZooKeeper, config: NodepoolConfig, log: Log) => Promise<T>,
 ): Promise<T> {
   const log = commandLog(o);
-  const config = load(o, log);
+  const config = load(o);
   return withConnection(config, log, o, (client) => work(client, config, log));
 }
 

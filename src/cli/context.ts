@@ -14,14 +14,15 @@ export interface GlobalOptions extends LogOptions {
   readonly connectTimeout?: number;
 }
 
-export function load(o: GlobalOptions, log: Log): NodepoolConfig {
+/** Warnings are for those who can do something about the file then: `config-validate`, and the daemons, which pass `remark`. */
+export function load(o: GlobalOptions, remark?: (text: string) => void): NodepoolConfig {
   const { config, warnings } = loadConfig({
     path: o.config,
     securePath: o.secure,
     env: process.env,
     drivers: driverDefinitions,
   });
-  for (const warning of warnings) log.warn({}, formatIssue(warning));
+  for (const warning of warnings) remark?.(formatIssue(warning));
   return config;
 }
 

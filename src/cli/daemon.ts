@@ -18,7 +18,7 @@ import type { Coordinator } from '../zookeeper/server/coordinator.ts';
 import { ConfigSource } from './config-source.ts';
 import { connect, connectedDaemon, shown } from './connection.ts';
 import { daemonLogs, type GlobalOptions, load } from './context.ts';
-import { createAdapter } from './drivers.ts';
+import { createAdapter, notBuilt, servable } from './drivers.ts';
 import { optimizeLater } from './engine.ts';
 import { Correlation } from './logging/correlation.ts';
 import { loggerNames, providerLogger } from './logging/loggers.ts';
@@ -94,7 +94,7 @@ async function daemon(o: DaemonOptions, work: (parts: DaemonParts) => Promise<vo
     const log = logs.named(loggerNames.config);
     const source = new ConfigSource({
       paths: [o.config, ...(o.secure === undefined ? [] : [o.secure])],
-      load: () => load(o, log),
+      load: () => loadServable(o, log),
       runtime: systemRuntime,
       log,
     });
@@ -128,6 +128,12 @@ async function daemon(o: DaemonOptions, work: (parts: DaemonParts) => Promise<vo
   } finally {
     pidFile?.release();
   }
+}
+
+function loadServable(o: DaemonOptions, log: Log): NodepoolConfig {
+  const config = load(o, (remark) => log.warn({}, remark));
+  for (const left of notBuilt(config)) log.warn({}, left);
+  return servable(config);
 }
 
 async function openCoordinator({ source, logs }: DaemonParts): Promise<Coordinator> {

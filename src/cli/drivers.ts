@@ -1,5 +1,5 @@
 /** The map of drivers. Their configuration is always known, their code is loaded when a provider uses it. */
-import type { DriverConfigDefinition, ProviderConfig } from '../config/model.ts';
+import type { DriverConfigDefinition, NodepoolConfig, ProviderConfig } from '../config/model.ts';
 import { awsConfig } from '../drivers/aws/config.ts';
 import { azureConfig } from '../drivers/azure/config.ts';
 import { fakeConfig } from '../drivers/fake/config.ts';
@@ -41,21 +41,21 @@ export const driverDefinitions: ReadonlyMap<string, DriverConfigDefinition> = ne
     openshiftpodsConfig,
     openstackConfig,
     staticConfig,
-  ].map((definition) => [definition.name, isBuilt(definition.name) ? definition : announced(definition)]),
+  ].map((definition) => [definition.name, definition]),
 );
 
-/** Whoever configures a provider of that driver hears that it will not start. */
-function announced(definition: DriverConfigDefinition): DriverConfigDefinition {
-  return {
-    ...definition,
-    load: (parsed, context) => {
-      context.warn(
-        ['driver'],
-        `the driver ${definition.name} is not built yet: the provider is checked, and does not start`,
-      );
-      return definition.load(parsed, context);
-    },
-  };
+/** In words, the providers that this program leaves to others. */
+export function notBuilt(config: NodepoolConfig): string[] {
+  return [...config.providers.values()]
+    .filter(({ driver }) => !isBuilt(driver))
+    .map(
+      ({ name, driver }) => `provider ${name}: the driver ${driver} is not built yet; it is left to other launchers`,
+    );
+}
+
+/** Without providers that no launcher of this kind can serve. */
+export function servable(config: NodepoolConfig): NodepoolConfig {
+  return { ...config, providers: new Map([...config.providers].filter(([, { driver }]) => isBuilt(driver))) };
 }
 
 export async function createAdapter(

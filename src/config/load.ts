@@ -34,6 +34,8 @@ export interface Loaded {
 }
 
 export interface Validated {
+  /** Good for looking at; the daemons take it only where there are no refusals. */
+  readonly config: NodepoolConfig;
   /** What the daemons would refuse although the file is valid. */
   readonly refusals: readonly ConfigIssue[];
   readonly warnings: readonly ConfigIssue[];
@@ -41,8 +43,7 @@ export interface Validated {
 
 /** What `config-validate` judges, as the Python one does, and the secure file. Throws ConfigError with all findings. */
 export function validate(o: ConfigFile): Validated {
-  const { refusals, warnings } = read(o);
-  return { refusals, warnings };
+  return read(o);
 }
 
 /** What the daemons run with. Throws ConfigError. */
@@ -52,7 +53,7 @@ export function loadConfig(o: ConfigFile): Loaded {
   return { config, warnings };
 }
 
-function read(o: ConfigFile): Validated & { readonly config: NodepoolConfig } {
+function read(o: ConfigFile): Validated {
   const main = new ConfigDocument(o.path, o.env);
   const raw = main.parse(globalSchema, main.value);
   if (isMapping(main.value)) warnOfDuplicates(main, main.value, []);

@@ -29,6 +29,8 @@ export interface InventoryOptions {
 
 /** Another launcher is registering the same host; what it has done is known by then. */
 const lostRaceRetryMs = 200;
+/** Hosts of which a trouble tells. */
+const mostNamed = 5;
 
 type Identity = Pick<InventoryHost, 'name' | 'username' | 'connectionPort'>;
 
@@ -72,13 +74,12 @@ export class InventoryReconciler {
 
   /** Hosts that cannot be used, and the state of the queue. */
   *troubles(): Iterable<Trouble> {
-    const [first] = this.problems;
-    if (first) {
+    if (this.problems.size > 0) {
       yield {
         key: `hosts of ${this.o.provider.name}`,
         severity: 'warning',
         what: `provider ${this.o.provider.name}: hosts cannot be used`,
-        why: `${first[0].split('\n')[0]}: ${first[1]}`,
+        why: this.namedProblems(),
         sinceMs: null,
         hint: 'they are looked at again and again; the log names each of them',
         said: true,
@@ -86,6 +87,12 @@ export class InventoryReconciler {
       };
     }
     yield* this.queue.troubles();
+  }
+
+  private namedProblems(): string {
+    const named = [...this.problems].slice(0, mostNamed).map(([key, problem]) => `${key.split('\n')[0]}: ${problem}`);
+    const others = this.problems.size - named.length;
+    return [...named, ...(others > 0 ? [`${others} more`] : [])].join('; ');
   }
 
   async stop(): Promise<void> {

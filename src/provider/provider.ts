@@ -330,7 +330,7 @@ export class Provider {
     if (state !== this.currentState) this.stateSinceMs = this.o.runtime.monotonicMs();
     this.currentState = state;
     this.currentReason = reason;
-    const fields = { provider: this.name, state, reason };
+    const fields = { provider: this.name, state, ...(reason === '' ? {} : { reason }) };
     if (state === 'failed') this.o.log.error(fields, 'A provider is not available');
     else this.o.log.info(fields, 'A provider changed its state');
     this.changed();

@@ -33,6 +33,13 @@ test('only what is said of providers that could serve all labels of a request', 
   expect(explainProviders({ labels: ['unknown'] }, config, said)).toEqual([]);
 });
 
+test('the same words once, and nothing that hinders nobody', () => {
+  const twice = [health('one', [trouble('far', 'no name')]), health('one', [trouble('far', 'no name')])];
+  expect(explainProviders({ provider: 'far' }, config, twice)).toHaveLength(1);
+  const info = [health('one', [{ ...trouble('far', 'pods may not be watched'), severity: 'info' }])];
+  expect(explainProviders({ provider: 'far' }, config, info)).toEqual([]);
+});
+
 test('of a node: what is said of its provider', () => {
   expect(explainProviders({ provider: 'nearer' }, config, said)).toEqual([
     '  one says: provider nearer: it is not available: no money',

@@ -133,7 +133,7 @@ function machineText(node: NodeRecord): string {
   return node.externalId === null ? '' : ', its instance exists in the cloud';
 }
 
-/** What launchers say is wrong with the providers that could serve these labels, or with the one that has the node. */
+/** What launchers say is wrong, and more than worth knowing, with the providers that could serve these labels, or with the one that has the node. */
 export function explainProviders(
   of: { readonly labels: readonly string[] } | { readonly provider: string | null },
   config: NodepoolConfig,
@@ -144,11 +144,13 @@ export function explainProviders(
       ? provider.name === of.provider
       : [...provider.pools.values()].some((pool) => of.labels.every((label) => pool.labels.has(label))),
   );
-  return concerned.flatMap(({ name }) =>
+  const lines = concerned.flatMap(({ name }) =>
     health.flatMap(({ hostname, troubles }) =>
       troubles
-        .filter(({ key }) => key.startsWith(`provider ${name}: `))
+        .filter(({ key, severity }) => severity !== 'info' && key.startsWith(`provider ${name}: `))
         .map(({ what, why }) => `  ${hostname} says: ${what}${why ? `: ${why}` : ''}`),
     ),
   );
+  // Several launchers of a machine say the same.
+  return [...new Set(lines)];
 }

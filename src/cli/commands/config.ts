@@ -9,8 +9,8 @@ import { Store } from '../../store/store.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { withZooKeeper } from '../connection.ts';
-import { commandLog, type GlobalOptions, load } from '../context.ts';
-import { driverDefinitions } from '../drivers.ts';
+import { type GlobalOptions, load } from '../context.ts';
+import { driverDefinitions, notBuilt } from '../drivers.ts';
 import { type OutputFormat, structured } from '../output/format.ts';
 import { UserError } from '../user-error.ts';
 
@@ -33,20 +33,22 @@ interface JudgedConfig {
  */
 export function judgeConfig(o: JudgedConfig): { readonly lines: string[]; readonly status: number } {
   try {
-    const { warnings, refusals } = validate({
+    const { config, warnings, refusals } = validate({
       path: o.config,
       securePath: o.secure,
       env: o.env,
       drivers: driverDefinitions,
     });
-    const but = refusals.length > 0 ? ', but the daemons refuse it' : '';
+    const refused = refusals.length > 0;
+    const butWarned = o.strict && warnings.length > 0 ? ', but --strict bears no warning' : '';
     return {
       lines: [
         ...warningLines(warnings),
+        ...notBuilt(config).map((provider) => `note: ${provider}`),
         ...refusals.map((refusal) => `refused by the daemons: ${formatIssue(refusal)}`),
-        `${o.config}: the configuration is valid${but}`,
+        `${o.config}: the configuration is valid${refused ? ', but the daemons refuse it' : butWarned}`,
       ],
-      status: o.strict && warnings.length + refusals.length > 0 ? 1 : 0,
+      status: o.strict && (refused || warnings.length > 0) ? 1 : 0,
     };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -63,9 +65,7 @@ export function configSchema(): void {
 
 /** Exit status as of diff(1): 0 without a difference, 1 with one. */
 export async function configDiff(o: GlobalOptions, other: string, format: OutputFormat): Promise<number> {
-  const log = commandLog(o);
-  const before = load(o, log);
-  const difference = configDifference(before, load({ ...o, config: other }, log));
+  const difference = configDifference(load(o), load({ ...o, config: other }));
   const affected = await affectedNodes(o, difference);
   const lines = describeDifference(difference);
   if (format !== 'table') console.log(structured({ ...difference, affectedNodes: affected }, format));

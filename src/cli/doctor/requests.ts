@@ -123,7 +123,7 @@ function pending(picture: Picture, seen: SeenRequest, who: string, many: boolean
       check: 'request-abandoned',
       problem: `${who} ${many ? 'were' : 'was'} taken by a launcher that has gone, and no other one goes on`,
       reasons,
-      hint: 'any running launcher takes it over or resets it within seconds: is one running, is it in touch with ZooKeeper?',
+      hint: 'a running launcher takes it over within seconds, a Python one resets it within a minute: is one running, is it in touch with ZooKeeper?',
     };
   }
   const nodes = picture.nodes.filter(({ node }) => node.allocatedTo === request.id);
@@ -163,8 +163,14 @@ function shortOf({ config, nodes }: Picture, { tenantName, nodeTypes }: RequestR
 }
 
 /** Locks of requests that are no more. */
-export function strayLockFindings({ strayLocks, nowMs, patienceMs }: Picture): Finding[] {
-  const held = strayLocks.filter((lock) => lock.locked && nowMs - lock.changedMs > patienceMs);
+export function strayLockFindings({ strayLocks, nodes, nowMs, patienceMs }: Picture): Finding[] {
+  // Launches for a request that was withdrawn are led to their end, for the stock. If one takes too long, that is told of the node.
+  const launching = new Set(
+    nodes.flatMap(({ node }) => (node.state === 'init' || node.state === 'building' ? [node.allocatedTo] : [])),
+  );
+  const held = strayLocks.filter(
+    (lock) => lock.locked && nowMs - lock.changedMs > patienceMs && !launching.has(lock.requestId),
+  );
   // Launchers sweep them eight hours after their last use.
   const left = strayLocks.filter((lock) => !lock.locked && nowMs - lock.changedMs > sweptAfterMs);
   const found: Finding[] = [];

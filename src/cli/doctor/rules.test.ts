@@ -128,6 +128,9 @@ describe('requests', () => {
     ];
     const found = await all(well({ strayLocks }));
     expect(found.map(({ subject }) => subject)).toEqual(['request old', 'request held']);
+    const launching = node(6, { state: 'building', allocatedTo: 'held' }, { locked: true });
+    const meanwhile = await all(well({ strayLocks, nodes: [launching] }));
+    expect(meanwhile.map(({ subject }) => subject)).toEqual(['request old']);
   });
 });
 

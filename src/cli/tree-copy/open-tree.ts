@@ -23,7 +23,7 @@ export class NoTreeYet extends UserError {}
 /** `make`: a data directory that is not there yet is made. */
 export async function withTree<T>(o: GlobalOptions, make: boolean, work: (tree: OpenTree) => Promise<T>): Promise<T> {
   const log = commandLog(o);
-  const config = load(o, log);
+  const config = load(o);
   const { servers, chroot } = config.zookeeper;
   const { dataDir } = config.coordinator;
   if (servers.length === 0 && !readAddress(dataDir)) return withStopped(config, log, make, work);
