@@ -29,7 +29,7 @@ export async function deleteNow(o: GlobalOptions, id: string, format: OutputForm
       if (!node || isBroken(node)) return console.log(`Node id ${id} not found`);
       const provider = config.providers.get(node.provider ?? '');
       if (!provider) {
-        return console.log(`Provider ${node.provider} for node ${id} not defined on this launcher`);
+        return console.log(`Provider ${node.provider ?? 'None'} for node ${id} not defined on this launcher`);
       }
       const operations = new Operations(store);
       const held = await lockPatiently(operations, id);

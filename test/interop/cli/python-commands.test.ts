@@ -64,7 +64,7 @@ providers:
 
 const theirs = (...argv: string[]): Promise<Answer> => {
   const [command, ...first] = python('cli');
-  return answer(command, [...first, '-c', pythonFile, ...argv], { [cloudsVariable]: cloudsFile });
+  return answer(command, [...first, '-c', pythonFile, ...argv], { env: { [cloudsVariable]: cloudsFile } });
 };
 const nodepool = new URL('../../../bin/nodepool', import.meta.url).pathname;
 const ours = (...argv: string[]) => answer(process.execPath, [nodepool, '-c', oursFile, ...argv]);

@@ -9,10 +9,12 @@ export interface Answer {
 export function answer(
   command: string,
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  { env = {}, input }: { env?: Readonly<Record<string, string>>; input?: string } = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: 'pipe' });
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(input);
     let stdout = '';
     child.stdout.on('data', (chunk) => (stdout += String(chunk)));
     child.stderr.resume();
