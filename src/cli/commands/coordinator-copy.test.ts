@@ -1,4 +1,5 @@
 /** coordinator-export and coordinator-import between embedded coordinators, running and stopped. */
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { systemRuntime } from '../../runtime.ts';
@@ -232,6 +233,17 @@ describe('coordinator-export and coordinator-import', () => {
     expect(refused).toMatchObject({ status: 1, stdout: '' });
     expect(refused.stderr).toContain('the end is missing: the file is not whole');
     expect(await childrenOf(copy, '/')).toEqual(['zookeeper']);
+  });
+
+  it('a file that asks for more numbers than anybody has given is refused', async () => {
+    const head = '{"nodepool-tree":1,"root":"/"}\n{"path":"/nodepool"}\n{"path":"/nodepool/nodes","next":2147483647}\n';
+    const sha256 = createHash('sha256').update(head).digest('hex');
+    writeFileSync(file, `${head}${JSON.stringify({ znodes: 2, sha256 })}\n`);
+    const { zk: copy } = await start('new');
+    expect((await imported('new')).stderr).toContain(
+      'counters would have to be raised by 2147483647, more than 100000000',
+    );
+    expect(await copy.exists(paths.root)).toBe(null);
   });
 
   it('take a file or a configuration, not both and not neither', async () => {

@@ -3,6 +3,7 @@
  * stock, in use or on hold goes on, instances stay, numbers do not come twice.
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { writeTreeFile } from '../../../src/cli/tree-copy/tree-file.ts';
 import { paths } from '../../../src/store/paths.ts';
 import { systemRuntime } from '../../../src/runtime.ts';
 import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
@@ -177,4 +178,56 @@ test('from an embedded coordinator to Apache ZooKeeper and back', async () => {
   await served(back, running);
   expect(ready(after)).toContain(await taken(back));
   await stop(running);
+});
+
+test('an import that is killed is repeated, one whose server is killed goes on', async () => {
+  const moved = ensemble();
+  const bytes = Buffer.alloc(1_000_000);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = (at * 31) % 256;
+  const count = 20_000;
+  const next = 200_000;
+  const entry = (path: string, data = empty, counter = 0) => ({ path, data, next: counter, acl: null });
+  const name = (index: number) => `${paths.nodes}/${String(index).padStart(10, '0')}`;
+  const source = async function* () {
+    await Promise.resolve();
+    yield entry('/nodepool', empty, 1);
+    yield entry('/nodepool/nodes', empty, next);
+    for (let index = 0; index < count; index++)
+      yield entry(name(index), Buffer.from(`{"state": "ready", "n": ${index}}`));
+    // As large as a server takes it.
+    yield entry(name(count), bytes);
+  };
+  await writeTreeFile(file, { root: '/', taken: '', by: 'test' }, source(), 'x');
+  const server = apache.servers[0]!;
+  const zk = createZooKeeper({ servers: [server.plain], chroot: '/moved', runtime: systemRuntime });
+  const nodes = async () => (await zk.exists(paths.nodes).catch(() => null)) ?? { numChildren: 0, cversion: 0 };
+  try {
+    const killed = place.start('nodepool', ['-c', moved, 'coordinator-import', file]);
+    await until(killed.output, async () => (await nodes()).numChildren > 2000, 60_000);
+    killed.process.kill('SIGKILL');
+    await killed.ended;
+    const half = await nodes();
+    expect((half.cversion + half.numChildren) / 2).toBeLessThan(next);
+
+    const repeated = place.start('nodepool', ['-c', moved, 'coordinator-import', file]);
+    await until(repeated.output, async () => (await nodes()).cversion > 3 * count, 60_000);
+    await server.kill();
+    await server.start();
+    expect(await repeated.ended, repeated.output()).toBe(0);
+    const compared = await nodepool('-c', moved, 'coordinator-import', '--compare', file);
+    expect(compared.status, compared.output).toBe(0);
+    expect((await zk.get(name(count))).data.equals(bytes)).toBe(true);
+    expect((await zk.create(`${paths.nodes}/`, empty, sequential)).path).toBe(name(next));
+  } finally {
+    await zk.close();
+  }
+});
+
+test('a chroot whose parent is not there is refused', async () => {
+  await writeTreeFile(file, { root: '/', taken: '', by: 'test' }, (async function* () {})(), 'x');
+  const { port } = apache.servers[0]!.plain;
+  const deep = config('deep', `zookeeper-servers: [{host: localhost, port: ${port}, chroot: /not/there}]`);
+  const refused = await nodepool('-c', deep, 'coordinator-import', file);
+  expect(refused.status).toBe(1);
+  expect(refused.output).toContain('the znode above the chroot of zookeeper-servers is not there');
 });
