@@ -8,7 +8,7 @@ import { isBroken } from '../records/broken.ts';
 import type { Runtime, Timer } from '../runtime.ts';
 import type { Store } from '../store/store.ts';
 import type { NodeEntry, RequestEntry } from '../store/views.ts';
-import { ImageFollower } from './image-follower.ts';
+import { ImageFollower } from '../store/image-follower.ts';
 import { refuse } from './respond.ts';
 import type { ApiLog, ApiRequest } from './server.ts';
 

@@ -4,7 +4,7 @@
  */
 import { parseBuild, parseUpload } from '../records/image.ts';
 import { type Runtime, sleep } from '../runtime.ts';
-import { paths } from '../store/paths.ts';
+import { paths } from './paths.ts';
 import type { ZooKeeper } from '../zookeeper/client/types.ts';
 import { Mirror } from '../zookeeper/recipes/mirror.ts';
 
