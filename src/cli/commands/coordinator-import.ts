@@ -65,7 +65,6 @@ async function importFile(globals: GlobalOptions, file: string, o: ImportOptions
   return intoTree(globals, { root, read }, o);
 }
 
-/** The parents of `root` are made as they are in the file, where it has them. */
 async function* below(source: TreeSource, root: string, from: string): AsyncGenerator<TreeEntry> {
   for await (const entry of source) if (root === from || isWithin(entry.path, root)) yield entry;
 }

@@ -3,6 +3,7 @@ import { childrenOf, readIfThere } from '../../store/tree.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { UserError } from '../user-error.ts';
 import type { OpenTree } from './open-tree.ts';
+import { printable } from './report.ts';
 
 /** Nodepool's and Zuul's registries are alike. */
 const registries = ['/nodepool/components', '/zuul/components'];
@@ -13,7 +14,9 @@ const parts = ['pool'];
 export async function refuseParticipants({ client, where, alone }: OpenTree): Promise<void> {
   const found = alone ? [] : await participants(client);
   if (found.length === 0) return;
-  throw new UserError(`${where} is in use by ${found.join(', ')}; stop them first, or give --allow-running`);
+  throw new UserError(
+    `${where} is in use by ${found.map(printable).join(', ')}; stop them first, or give --allow-running`,
+  );
 }
 
 /** Such as `launcher on host1`. */

@@ -53,5 +53,5 @@ export function examples(some: readonly string[]): string[] {
 
 const counterText = ({ path, have, want }: LowCounter) => `${path}: next is ${have}, was to be ${want}`;
 
-/** Paths are written by others: they must not steer the terminal. */
-const printable = (text: string) => text.replace(/\p{C}/gu, (character) => encodeURIComponent(character));
+/** What others have written into a tree must not steer the terminal. */
+export const printable = (text: string) => text.replace(/\p{C}/gu, (character) => encodeURIComponent(character));
