@@ -5,6 +5,7 @@ import type { DaemonOptions } from './daemon.ts';
 import { absolute, detach, detachedOption, tellStarter } from './detach.ts';
 import { logFormatOption, logLevelOption } from './logging/options.ts';
 import { run, statusOf } from './run.ts';
+import { UserError, usageStatus } from './user-error.ts';
 import { version } from './version.ts';
 
 const name = 'nodepool-launcher';
@@ -13,6 +14,7 @@ interface Options extends DaemonOptions {
   readonly pidfile: string;
   readonly foreground?: boolean;
   readonly detached?: boolean;
+  readonly repl?: boolean;
 }
 
 const program = new Command(name)
@@ -30,6 +32,7 @@ const program = new Command(name)
   .option('-d, --debug', 'stay in the foreground and log everything')
   .option('-f, --foreground', 'stay in the foreground')
   .option('--no-webapp', 'no status server')
+  .addOption(new Option('--repl').hideHelp())
   .addOption(new Option(detachedOption, 'what starts without a terminal').hideHelp())
   .version(`Nodepool version: ${version}`, '--version', 'print the version')
   .exitOverride();
@@ -37,6 +40,11 @@ const program = new Command(name)
 async function main(): Promise<number> {
   program.parse();
   const o = program.opts<Options>();
+  if (o.repl) {
+    const hint =
+      '`kill -USR2` logs the state of the process, `nodepool doctor` and `nodepool explain` say what is wrong';
+    throw new UserError(`--repl: there is no console in the process; ${hint}`, usageStatus);
+  }
   if (!o.detached && !o.foreground && !o.debug) return detach(argumentsOf(o), name);
   const { launcher } = await import('./daemon.ts');
   const background = { pidFile: o.pidfile, onRunning: () => tellStarter({ kind: 'runs' }) };

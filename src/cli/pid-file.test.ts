@@ -21,7 +21,8 @@ const take = (path: string, waitMs = 0) => takePidFile(path, systemRuntime, wait
 
 it('holds the id as long as the process has it', async () => {
   const path = join(temporaryDirectory(), 'run', 'nodepool.pid');
-  const file = await take(path);
+  const umask = process.umask(0o077);
+  const file = await take(path).finally(() => process.umask(umask));
   expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n`);
   expect(statSync(path).mode & 0o777).toBe(0o644);
   expect(readdirSync(join(path, '..'))).toEqual(['nodepool.pid']);

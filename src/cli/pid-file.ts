@@ -2,7 +2,7 @@
  * The file that tells others the id of a detached process, and keeps a second one from starting: who makes it has it. One whose
  * process does not run any more is put aside.
  */
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Runtime, sleep } from '../runtime.ts';
 import { UserError } from './user-error.ts';
@@ -24,6 +24,7 @@ export async function takePidFile(path: string, runtime: Runtime, waitMs = patie
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
     writeFileSync(own, `${process.pid}\n`, { mode: fileMode });
+    chmodSync(own, fileMode);
     for (;;) {
       if (linked(own, path)) return { release: () => release(path) };
       const holder = pidIn(path);

@@ -76,6 +76,13 @@ describe('signals', () => {
   );
 });
 
+it('has no console in the process, and says what there is instead', async () => {
+  const { start, config } = await place();
+  const refused = start('-f', '--repl', '-c', config);
+  expect(await refused.ended).toBe(2);
+  expect(refused.output()).toContain('--repl: there is no console in the process; `kill -USR2`');
+});
+
 describe('without -f', () => {
   function logging(directory: string): string {
     writeFileSync(

@@ -31,7 +31,8 @@ export function programLogs(o: LogOptions, defaults: LogDefaults): Logs {
   try {
     logs = createLogs(plan);
   } catch (error) {
-    throw new UserError(`a log file can't be written: ${(error as Error).message}`, 1, error);
+    const hint = 'make its directory for this user, name another file with -l, or stay in the foreground';
+    throw new UserError(`a log file can't be written: ${(error as Error).message}; ${hint}`, 1, error);
   }
   for (const note of notes) logs.named(loggerNames.config).info({}, note);
   return logs;
