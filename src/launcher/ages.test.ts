@@ -108,6 +108,20 @@ test('what nobody holds any more is removed in every state; ready and held nodes
   expect([...stay, foreign].filter(find)).toEqual([...stay, foreign]);
 });
 
+test('a node that somebody removes without a lock is left to him for a while', async () => {
+  const launcher = await cluster.launch(file(), undefined, env);
+  const locked: string[] = [];
+  cluster.storeOf(launcher).nodes.onChange((id, _before, after) => {
+    if (after?.locked) locked.push(id);
+  });
+  const fromMs = runtime.nowMs();
+  const id = await put({ state: 'ready' }, 'deleted');
+  await expect.poll(() => find(id), patience).toBeDefined();
+  expect(locked).not.toContain(id);
+  expect(await secondsUntilGone(id, fromMs)).toBeGreaterThanOrEqual(5);
+  expect(locked).toContain(id);
+});
+
 test('a deletion that the cloud refuses is repeated, and the node is not locked meanwhile', async () => {
   let refusals = 0;
   const create = altered((adapter) => ({

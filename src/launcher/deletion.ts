@@ -36,6 +36,8 @@ const takeOverGraceMs = 15_000;
 /** With nobody at work on its request a new node has no future; the mirrors need a moment to agree on that. */
 const orphanedInitGraceMs = 1000;
 const emptyNodeGraceMs = 5_000;
+/** Whoever writes `deleted` removes the record right after that, the Python `erase` without a lock: one would be in its way. */
+const deletedGraceMs = 5_000;
 const behindMs = 10;
 
 export interface DeletionOptions {
@@ -147,6 +149,10 @@ export class DeletionReconciler {
     if (node.state === 'ready' && !this.evicting.has(id)) return this.deallocate(node);
     if (node.state === 'init') {
       const leftMs = this.initGraceLeftMs(node);
+      if (leftMs > 0) return leftMs;
+    }
+    if (node.state === 'deleted') {
+      const leftMs = deletedGraceMs - this.seenForMs(id);
       if (leftMs > 0) return leftMs;
     }
     if (awaitsTakeOver(this.o.store, entry) && this.seenForMs(id) < takeOverGraceMs) return takeOverGraceMs;
