@@ -1,6 +1,6 @@
 /** Handlers and formatters of a Python logging configuration, as outputs here. What has no counterpart is refused. */
 import { hint } from '../../config/suggest.ts';
-import { compileLayout, LayoutError } from '../../telemetry/layout.ts';
+import { compileLayout, defaultLayout, LayoutError } from '../../telemetry/layout.ts';
 import type { OutputFormat, OutputPlan, Target } from '../../telemetry/log-plan.ts';
 import { type RotationPolicy, type When, whens } from '../../telemetry/rotation.ts';
 import { type LoggingDocument, LoggingRefusal, type Section } from './document.ts';
@@ -115,7 +115,9 @@ function formatOf(document: LoggingDocument, name: string, user: FieldReader, no
       );
     return { kind: 'json' };
   }
-  if (!/^(?:logging\.Formatter|Formatter|(?:\w+\.)*MultiLineFormatter)$/.test(className)) {
+  // Formatters of the Python programs themselves: ours repeats prefixes as they do.
+  const own = /^(?:nodepool|zuul)\.(?:\w+\.)*logconfig\.\w+$/.test(className);
+  if (!own && !/^(?:logging\.Formatter|Formatter|(?:\w+\.)*MultiLineFormatter)$/.test(className)) {
     fields.refuse(
       key,
       `${className} is Python code`,
@@ -126,7 +128,7 @@ function formatOf(document: LoggingDocument, name: string, user: FieldReader, no
   const style = fields.text('style') ?? '%';
   if (style !== '%') fields.refuse('style', `formats of the style ${style} are not read`, "write it with style '%'");
   const formatKey = fields.has('fmt') ? 'fmt' : 'format';
-  const layout = fields.text(formatKey) || '%(message)s';
+  const layout = fields.text(formatKey) || (key === '()' && own ? defaultLayout : '%(message)s');
   const dateLayout = fields.text('datefmt') || null;
   try {
     compileLayout(layout, dateLayout);

@@ -80,6 +80,12 @@ root: {level: INFO, handlers: [c]}
     expect(notes).toEqual([expect.stringContaining('JSON lines of formatter j have the fields of this program')]);
   });
 
+  it("the formatter of Python's own defaults", () => {
+    const factory = 'nodepool.logconfig.exception_collection_formatter_factory';
+    const { outputs } = plan('a.yaml', formatter(`'()': ${factory}`));
+    expect(outputs['h']?.format).toMatchObject({ layout: '%(asctime)s %(levelname)s %(name)s: %(message)s' });
+  });
+
   it('several loggers that are one here: whoever wants more gets it', () => {
     const { loggers } = plan(
       'a.yaml',
