@@ -66,7 +66,8 @@ const eventually = <T>(what: string, condition: () => Promise<T>) =>
 function stock(ready: number) {
   return eventually(`${ready} nodes in stock`, async () => {
     const all = await json('list', '--detail');
-    const settled = all.every(({ state }) => state === 'ready' || state === 'hold');
+    // The Python launcher unlocks a node after it has written that it is ready.
+    const settled = all.every(({ state, locked }) => (state === 'ready' || state === 'hold') && locked === 'unlocked');
     return settled && all.filter(({ state }) => state === 'ready').length === ready ? all : null;
   });
 }
