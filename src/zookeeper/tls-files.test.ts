@@ -1,4 +1,14 @@
-import { cpSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
@@ -77,6 +87,73 @@ it('sees links that lead elsewhere now, as they are in mounted secrets', async (
   renameSync(`${link}.new`, link);
   expect(watch.current.cert).toEqual(readTlsFiles(client(two)).cert);
   unlinkSync(link);
+});
+
+it('refuses what cannot even be looked at, and goes on looking', async () => {
+  const directory = place();
+  const [live, next] = [await made(directory, 'live'), await made(directory, 'next')];
+  const said: string[] = [];
+  let tick: () => void = () => undefined;
+  const watch = new TlsFileWatch({
+    files: () => client(live),
+    runtime: {
+      ...systemRuntime,
+      setBackgroundTimer: (_, callback) => ((tick = callback), { cancel: () => undefined }),
+    },
+    onRenewed: () => said.push('renewed'),
+    onProblem: (problem) => said.push(problem),
+  });
+  const first = watch.current;
+  const ca = join(live, 'ca.pem');
+  rmSync(ca);
+  symlinkSync('ca.pem', ca);
+  tick();
+  expect(watch.current).toBe(first);
+  expect(said).toEqual([expect.stringContaining(`${ca} can't be used: ELOOP`)]);
+  expect(
+    () => new TlsFileWatch({ files: () => client(live), runtime, onRenewed: () => {}, onProblem: () => {} }),
+  ).toThrow(expect.objectContaining({ code: 'tls-files', file: 'ca' }) as Error);
+  unlinkSync(ca);
+  for (const file of ['client.key', 'client.pem', 'ca.pem']) cpSync(join(next, file), join(live, file));
+  tick();
+  expect(said.slice(1)).toEqual(['renewed']);
+});
+
+it('takes at the next look what could not be read, though nothing of it has changed', async () => {
+  const directory = place();
+  const [live, next] = [await made(directory, 'live'), await made(directory, 'next')];
+  let readable = true;
+  const watch = new TlsFileWatch({
+    files: () => client(live),
+    runtime,
+    onRenewed: () => {},
+    onProblem: () => {},
+    readFile: (path) => {
+      if (!readable && path === join(live, 'client.key')) throw new Error('EMFILE: too many open files');
+      return readFileSync(path);
+    },
+  });
+  readable = false;
+  for (const file of ['client.key', 'client.pem', 'ca.pem']) cpSync(join(next, file), join(live, file));
+  expect(watch.current.cert).not.toEqual(readTlsFiles(client(next)).cert);
+  expect(watch.problem?.problem).toContain('EMFILE');
+  readable = true;
+  expect(watch.current.cert).toEqual(readTlsFiles(client(next)).cert);
+  expect(watch.problem).toBeNull();
+});
+
+it('reads again when the rights of a file have changed', async () => {
+  const live = await made(place(), 'live');
+  let renewals = 0;
+  const watch = new TlsFileWatch({
+    files: () => client(live),
+    runtime,
+    onRenewed: () => renewals++,
+    onProblem: () => {},
+  });
+  expect([watch.current && renewals]).toEqual([0]);
+  chmodSync(join(live, 'client.key'), 0o640);
+  expect([watch.current && renewals]).toEqual([1]);
 });
 
 it('looks by itself every few seconds', async () => {

@@ -22,6 +22,8 @@ export interface TlsMaterial {
   readonly expiresMs: number;
 }
 
+type ReadFile = (path: string) => Buffer;
+
 export class TlsFileError extends Error {
   readonly code = 'tls-files';
   /** Which one; null: they do not fit together. */
@@ -35,7 +37,7 @@ export class TlsFileError extends Error {
 }
 
 /** Throws TlsFileError. */
-export function readTlsFiles(files: TlsFiles): TlsMaterial {
+export function readTlsFiles(files: TlsFiles, readFile: ReadFile = readFileSync): TlsMaterial {
   const step = <T>(file: keyof TlsFiles | null, work: () => T): T => {
     try {
       return work();
@@ -44,7 +46,7 @@ export function readTlsFiles(files: TlsFiles): TlsMaterial {
       throw new TlsFileError(file, `${what}: ${(error as Error).message}`, error);
     }
   };
-  const [cert, key, ca] = (['cert', 'key', 'ca'] as const).map((file) => step(file, () => readFileSync(files[file])));
+  const [cert, key, ca] = (['cert', 'key', 'ca'] as const).map((file) => step(file, () => readFile(files[file])));
   const { validTo } = step('cert', () => new X509Certificate(cert!));
   step('ca', () => new X509Certificate(ca!));
   step(null, () => createSecureContext({ cert, key, ca }));
@@ -59,6 +61,7 @@ export interface TlsFileWatchOptions {
   readonly onRenewed: (material: TlsMaterial) => void;
   /** Told once of each reason why the files as they are now are not in force. */
   readonly onProblem: (problem: string) => void;
+  readonly readFile?: ReadFile;
 }
 
 export interface TlsProblem {
@@ -81,7 +84,7 @@ export class TlsFileWatch {
   constructor(options: TlsFileWatchOptions) {
     this.o = options;
     this.stamp = stampOf(options.files());
-    this.inForce = readTlsFiles(options.files());
+    this.inForce = readTlsFiles(options.files(), options.readFile);
     this.arm();
   }
 
@@ -116,10 +119,11 @@ export class TlsFileWatch {
   private look(): void {
     const files = this.o.files();
     const stamp = stampOf(files);
-    if (stamp === this.stamp) return;
+    // What is refused may be good the next time with the same stamp: a read that failed for lack of descriptors.
+    if (stamp === this.stamp && this.refused === null) return;
     this.stamp = stamp;
     try {
-      this.inForce = readTlsFiles(files);
+      this.inForce = readTlsFiles(files, this.o.readFile);
     } catch (error) {
       const problem = (error as Error).message;
       const before = this.refused;
@@ -132,12 +136,17 @@ export class TlsFileWatch {
   }
 }
 
-/** Links are followed: what they point to is exchanged by some tools. */
+/** Links are followed: what they point to is exchanged by some tools. Never throws: reading tells what is wrong. */
 function stampOf(files: TlsFiles): string {
-  return [files.cert, files.key, files.ca]
-    .map((path) => {
-      const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-      return stat ? `${path} ${stat.ino} ${stat.size} ${stat.mtimeNs}` : `${path} missing`;
-    })
-    .join('\n');
+  return [files.cert, files.key, files.ca].map((path) => `${path} ${stateOf(path)}`).join('\n');
+}
+
+/** A right to read that is given late changes neither content nor `mtime`. */
+function stateOf(path: string): string {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs, mode, uid, gid } = statSync(path, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs, mode, uid, gid].join(' ');
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'unknown';
+  }
 }
