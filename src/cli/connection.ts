@@ -56,7 +56,7 @@ export function connect(config: NodepoolConfig, log: Log, o: ConnectOptions = {}
   };
   if (servers.length > 0) {
     // Once before the first connection, so that a missing file is not mistaken for an unreachable server.
-    if (tls) readTls(tls);
+    if (tls && !o.tls) readTls(tls);
     return logged(
       createZooKeeper({
         ...common,
@@ -93,7 +93,12 @@ function logged(client: ZooKeeper, log: Log): ZooKeeper {
 }
 
 /** A daemon waits for its first connection for ever, with a word about it now and then. */
-export async function connectedDaemon(client: ZooKeeper, config: NodepoolConfig, log: Log, signal: AbortSignal) {
+export async function connectedDaemon(
+  client: ZooKeeper,
+  config: NodepoolConfig,
+  log: Log,
+  { signal, tls }: { readonly signal: AbortSignal } & Pick<ConnectOptions, 'tls'>,
+) {
   let timeoutMs = impatienceMs;
   for (;;) {
     try {
@@ -101,10 +106,19 @@ export async function connectedDaemon(client: ZooKeeper, config: NodepoolConfig,
       return;
     } catch (error) {
       if (signal.aborted) throw error;
-      const problems = (await diagnoseServers(config)).map((d) => d.problem);
+      const problems = await problemsOf(config, tls);
       log.warn(problems.length > 0 ? { problems } : { err: error }, 'Still waiting for ZooKeeper');
       timeoutMs = daemonReportMs;
     }
+  }
+}
+
+/** Whoever waits goes on waiting, also where the reason cannot be found out. */
+async function problemsOf(config: NodepoolConfig, tls: ConnectOptions['tls']): Promise<string[]> {
+  try {
+    return (await diagnoseServers(config, tls)).map(({ problem }) => problem);
+  } catch (error) {
+    return [(error as Error).message];
   }
 }
 
@@ -129,14 +143,20 @@ async function connectedCommand(client: ZooKeeper, config: NodepoolConfig, total
   }
 }
 
-/** The configured servers, with what is needed to talk to each. */
-export function targetsOf(config: NodepoolConfig): ServerTarget[] {
+/** The configured servers, with what is needed to talk to each: `material`, or else what stands in the files. */
+export function targetsOf(config: NodepoolConfig, material?: ConnectOptions['tls']): ServerTarget[] {
   const { servers, tls } = config.zookeeper;
-  return servers.map(({ host, port }) => (tls ? { host, port, files: tls, material: readTls(tls) } : { host, port }));
+  if (!tls) return servers.map(({ host, port }) => ({ host, port }));
+  const shownThere = material?.() ?? readTls(tls);
+  return servers.map(({ host, port }) => ({ host, port, files: tls, material: shownThere }));
 }
 
-export async function diagnoseServers(config: NodepoolConfig): Promise<readonly Diagnosis[]> {
-  const found = await Promise.all(targetsOf(config).map((target) => diagnose(target)));
+/** Throws UserError where the files of zookeeper-tls are needed and cannot be read. */
+export async function diagnoseServers(
+  config: NodepoolConfig,
+  material?: ConnectOptions['tls'],
+): Promise<readonly Diagnosis[]> {
+  const found = await Promise.all(targetsOf(config, material).map((target) => diagnose(target)));
   return found.filter((diagnosis) => diagnosis !== null);
 }
 

@@ -160,13 +160,11 @@ async function runLauncher(
   const config = source.current;
   const zookeeperLog = logs.named(loggerNames.zookeeper);
   const certificates = embedded ? null : TlsSource.of(() => source.current, systemRuntime, zookeeperLog);
-  const client = connect(config, zookeeperLog, {
-    inProcess: embedded?.connector,
-    ...(certificates ? { tls: () => shown(certificates.material) } : {}),
-  });
+  const tls = certificates ? { tls: () => shown(certificates.material) } : {};
+  const client = connect(config, zookeeperLog, { inProcess: embedded?.connector, ...tls });
   manager.status('Waiting for ZooKeeper');
   try {
-    await connectedDaemon(client, config, zookeeperLog, stop.signal);
+    await connectedDaemon(client, config, zookeeperLog, { signal: stop.signal, ...tls });
   } catch (error) {
     certificates?.close();
     await client.close();

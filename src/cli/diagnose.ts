@@ -3,6 +3,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { TlsFiles } from '../config/model.ts';
 import { type Runtime, systemRuntime } from '../runtime.ts';
+import type { TlsOptions } from '../zookeeper/client/transport.ts';
 
 export interface Diagnosis {
   readonly problem: string;
@@ -19,7 +20,7 @@ export type ServerTarget = Target | TlsTarget;
 
 interface TlsTarget extends Target {
   readonly files: TlsFiles;
-  readonly material: { readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer };
+  readonly material: Pick<TlsOptions, 'cert' | 'key' | 'ca'>;
 }
 
 const attemptMs = 3000;
