@@ -10,10 +10,24 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemRuntime } from '../runtime.ts';
 import { LogFile, type LogFileOptions } from './log-file.ts';
 import { nextRolloverMs, rolledSuffix } from './rotation.ts';
+
+/** What is left on the disk. */
+const room = vi.hoisted(() => ({ bytes: Number.POSITIVE_INFINITY }));
+
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>();
+  const writeSync = (fd: number, data: Buffer) => {
+    if (room.bytes === 0) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+    const written = fs.writeSync(fd, data.subarray(0, room.bytes));
+    room.bytes -= written;
+    return written;
+  };
+  return { ...fs, writeSync };
+});
 
 function place() {
   const directory = mkdtempSync(join(tmpdir(), 'nodepool-log-'));
@@ -60,7 +74,38 @@ it('a file that can not be written costs lines, which are counted, and not the p
   file.write('two\n');
   rmSync(path, { recursive: true });
   file.write('three\n');
-  expect(text()).toBe('2 lines could not be written here\nthree\n');
+  expect(text()).toBe('Lines could not be written here {"lost":2}\nthree\n');
+});
+
+it('a rotation that fails costs no lines, is said once, and is tried again', () => {
+  const { directory, path, open, text } = place();
+  let nowMs = 0;
+  const runtime = { ...systemRuntime, monotonicMs: () => nowMs };
+  const file = open({ runtime, rotation: { by: 'size', maxBytes: 5, keep: 1 } });
+  mkdirSync(`${path}.1`);
+  for (const line of ['one', 'two', 'three', 'four']) file.write(`${line}\n`);
+  nowMs += 120_000;
+  file.write('five\n');
+  expect(text().replace(/(reason":")[^}]*/, '$1')).toBe(
+    'one\nThis log can not be rotated {"reason":"}\ntwo\nthree\nfour\nfive\n',
+  );
+  rmSync(`${path}.1`, { recursive: true });
+  nowMs += 120_000;
+  file.write('six\n');
+  expect(text()).toBe('six\n');
+  expect(readdirSync(directory).sort()).toEqual(['nodepool.log', 'nodepool.log.1']);
+});
+
+it('a line that a full disk has torn is ended before the next', () => {
+  const { open, text } = place();
+  const file = open({ notice: (message, fields) => `${JSON.stringify({ ...fields, msg: message })}\n` });
+  room.bytes = 6;
+  onTestFinished(() => void (room.bytes = Number.POSITIVE_INFINITY));
+  file.write('{"a":1}\n');
+  file.write('{"a":2}\n');
+  room.bytes = Number.POSITIVE_INFINITY;
+  file.write('{"a":3}\n');
+  expect(text()).toBe('{"a":1\n{"lost":2,"msg":"Lines could not be written here"}\n{"a":3}\n');
 });
 
 it('by size: numbers its files and keeps as many as wanted', () => {

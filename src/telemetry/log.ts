@@ -3,11 +3,13 @@
  * from one plan. Secrets are redacted by the name of their field.
  */
 import { type DestinationStream, type Logger as PinoLogger, pino, symbols } from 'pino';
+import { systemRuntime } from '../runtime.ts';
 import { compileLayout, type PlainError } from './layout.ts';
 import { levelNumbers } from './levels.ts';
-import { LogFile } from './log-file.ts';
+import { LogFile, type Notice } from './log-file.ts';
 import { levelFor, type LogPlan, type OutputPlan, outputsFor } from './log-plan.ts';
 import { redact, withoutSecrets } from './redact.ts';
+import { StandardStream } from './standard-stream.ts';
 
 export type Log = PinoLogger;
 
@@ -22,8 +24,10 @@ interface Sink {
   write(json: string): void;
 }
 
+type OpenStandard = (fd: 1 | 2, notice: Notice) => DestinationStream;
+
 /** Throws the system's error when a log file cannot be written. */
-export function createLogs(plan: LogPlan, standard: (fd: 1 | 2) => DestinationStream = standardStream): Logs {
+export function createLogs(plan: LogPlan, standard: OpenStandard = standardStream): Logs {
   const files: LogFile[] = [];
   const sinks = new Map([...plan.outputs].map(([name, output]) => [name, sinkOf(output, files, standard)] as const));
   const loggers = new Map<string, Log>();
@@ -58,37 +62,28 @@ function route(sinks: readonly Sink[]): DestinationStream {
   } as DestinationStream & { lastLevel: number };
 }
 
-function sinkOf(
-  { level, format, target }: OutputPlan,
-  files: LogFile[],
-  standard: (fd: 1 | 2) => DestinationStream,
-): Sink {
+function sinkOf({ level, format, target }: OutputPlan, files: LogFile[], standard: OpenStandard): Sink {
   const least = level === null ? 0 : levelNumbers[level];
   if (target.kind === 'nowhere') return { least, write: () => undefined };
-  const output = target.kind === 'stream' ? standard(target.fd) : new LogFile(target);
+  const shown = format.kind === 'json' ? (json: string) => json : compileLayout(format.layout, format.dateLayout);
+  const notice: Notice = (message, fields) => shown(noticeLine(message, fields));
+  const output = target.kind === 'stream' ? standard(target.fd, notice) : new LogFile({ ...target, notice });
   if (output instanceof LogFile) files.push(output);
-  if (format.kind === 'json') return { least, write: (json) => output.write(json) };
-  const text = compileLayout(format.layout, format.dateLayout);
-  return { least, write: (json) => output.write(text(json)) };
+  return { least, write: (json) => output.write(shown(json)) };
 }
 
-const unflushed: { flushSync(): void }[] = [];
+/** As pino would write it: who reads JSON gets nothing else. */
+function noticeLine(message: string, fields: object): string {
+  const time = systemRuntime.nowMs();
+  return `${JSON.stringify({ level: levelNumbers.warn, time, name: 'nodepool', ...fields, msg: message })}\n`;
+}
 
-/** Written behind, flushed at the end of the process. */
-function standardStream(fd: 1 | 2): DestinationStream {
-  const stream = pino.destination({ dest: fd, sync: false, minLength: 0 });
-  if (unflushed.push(stream) === 1) process.on('exit', flush);
+const unflushed: StandardStream[] = [];
+
+function standardStream(fd: 1 | 2, notice: Notice): DestinationStream {
+  const stream = new StandardStream(fd, { notice });
+  if (unflushed.push(stream) === 1) process.on('exit', () => unflushed.forEach((one) => one.flush()));
   return stream;
-}
-
-function flush(): void {
-  for (const stream of unflushed) {
-    try {
-      stream.flushSync();
-    } catch {
-      // Nobody reads any more.
-    }
-  }
 }
 
 /** Only these four: the errors of SDKs and HTTP clients carry requests, and those carry credentials. */
