@@ -186,7 +186,9 @@ describe('coordinator-export and coordinator-import', () => {
     await exported('old');
     const launcher = Buffer.from('{"hostname": "host1", "kind": "launcher"}');
     await zk.ensurePath(paths.component('launcher'));
-    await zk.create(`${paths.component('launcher')}/host1`, launcher, { mode: 'ephemeral-sequential' });
+    const register = () =>
+      zk.create(`${paths.component('launcher')}/host1`, launcher, { mode: 'ephemeral-sequential' });
+    await register();
     const { zk: other } = await start('new');
     await other.ensurePath('/zuul/components/scheduler');
     await other.create('/zuul/components/scheduler/a', empty, { mode: 'ephemeral-sequential' });
@@ -196,7 +198,8 @@ describe('coordinator-export and coordinator-import', () => {
     expect((await imported('new', '--dry-run')).status).toBe(1);
     expect(await other.exists(paths.root)).toBe(null);
     const from = ['-c', config('new'), 'coordinator-import', '--from-config', config('old')];
-    expect((await run(...from)).stderr).toContain('launcher on host1');
+    await register();
+    expect((await run(...from)).stderr).toContain('is in use by 2 times launcher on host1; stop them first');
     expect((await imported('new', '--allow-running')).status).toBe(0);
   });
 
@@ -222,6 +225,16 @@ describe('coordinator-export and coordinator-import', () => {
     expect((await imported('new')).status).toBe(0);
     expect((await imported('new', '--compare')).status).toBe(0);
     expect(await number(half, paths.nodes)).toBe('0000001235');
+  });
+
+  it('an export that is interrupted leaves nothing', async () => {
+    const interrupt = (name: string | symbol) => {
+      if (name === 'SIGTERM') setImmediate(() => process.emit('SIGTERM'));
+    };
+    process.on('newListener', interrupt);
+    onTestFinished(() => void process.off('newListener', interrupt));
+    expect(await exported('old')).toMatchObject({ status: 143, stderr: 'nodepool: interrupted\n' });
+    expect(readdirSync(directory).filter((name) => name.startsWith('tree'))).toEqual([]);
   });
 
   it('half a file changes nothing', async () => {

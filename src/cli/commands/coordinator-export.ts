@@ -2,6 +2,7 @@
 import { systemRuntime } from '../../runtime.ts';
 import type { GlobalOptions } from '../context.ts';
 import { type OutputFormat, structured } from '../output/format.ts';
+import { onStopSignal, signalStatus } from '../process.ts';
 import { type OpenTree, withTree } from '../tree-copy/open-tree.ts';
 import { refuseParticipants } from '../tree-copy/participants.ts';
 import { Progress } from '../tree-copy/progress.ts';
@@ -19,27 +20,43 @@ export interface ExportOptions {
 }
 
 export async function coordinatorExport(globals: GlobalOptions, file: string, o: ExportOptions): Promise<void> {
+  const stop = onStopSignal();
+  try {
+    await exportTree(globals, file, o, stop.signal);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    throw new UserError('interrupted', signalStatus(await stop.received), error);
+  } finally {
+    stop.dispose();
+  }
+}
+
+async function exportTree(globals: GlobalOptions, file: string, o: ExportOptions, signal: AbortSignal): Promise<void> {
   await withTree(globals, false, async (tree) => {
     const allowed = o.allowRunning ?? false;
     if (!allowed) await refuseParticipants(tree);
     if (!(await tree.client.exists(o.root))) throw new UserError(`there is no ${o.root} in ${tree.where}`);
     const leftOut: string[] = [];
     const { znodes, changes } = await watched(tree.client, o.root, async (seen) => {
-      const written = await write(tree, file, o.root, leftOut, allowed ? null : seen);
+      const written = await write(tree, { file, root: o.root, leftOut, strict: allowed ? null : seen, signal });
       return { znodes: written, changes: seen };
     });
     report(file, znodes, leftOut, changes.count, o.format);
   });
 }
 
-/** `strict`: whoever changed something meanwhile made the file worthless, and it is not kept. */
-async function write(
-  { client, where }: OpenTree,
-  file: string,
-  root: string,
-  leftOut: string[],
-  strict: Changes | null,
-): Promise<number> {
+interface Writing {
+  readonly file: string;
+  readonly root: string;
+  /** Gets what is. */
+  readonly leftOut: string[];
+  /** Whoever changed something meanwhile made the file worthless, and it is not kept. */
+  readonly strict: Changes | null;
+  readonly signal: AbortSignal;
+}
+
+async function write({ client, where }: OpenTree, w: Writing): Promise<number> {
+  const { file, root, leftOut, strict, signal } = w;
   const progress = new Progress(systemRuntime, 'znodes read');
   const head = { root, taken: new Date(systemRuntime.nowMs()).toISOString(), by: version };
   const source = async function* () {
@@ -52,7 +69,7 @@ async function write(
       );
     }
   };
-  return writeTreeFile(file, head, source(), systemRuntime.randomHex(8));
+  return writeTreeFile(file, head, source(), { unique: systemRuntime.randomHex(8), signal });
 }
 
 function report(file: string, znodes: number, leftOut: readonly string[], changes: number, format: OutputFormat): void {

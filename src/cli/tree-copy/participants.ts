@@ -15,8 +15,15 @@ export async function refuseParticipants({ client, where, alone }: OpenTree): Pr
   const found = alone ? [] : await participants(client);
   if (found.length === 0) return;
   throw new UserError(
-    `${where} is in use by ${found.map(printable).join(', ')}; stop them first, or give --allow-running`,
+    `${where} is in use by ${counted(found).map(printable).join(', ')}; stop them first, or give --allow-running`,
   );
+}
+
+/** Several of a kind may be at work on one host. */
+function counted(names: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(([name, count]) => (count === 1 ? name : `${count} times ${name}`));
 }
 
 /** Such as `launcher on host1`. */

@@ -1,6 +1,7 @@
 /** The file of a tree: what is written is read, and nothing else is believed. */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { lstatSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../testing/command-line.ts';
 import type { TreeEntry } from './entry.ts';
@@ -8,6 +9,7 @@ import { TreeFileError } from './file-lines.ts';
 import { readHead, readTreeFile, writeTreeFile } from './tree-file.ts';
 
 const head = { root: '/', taken: '2026-11-21T12:00:00.000Z', by: '12.0.0' };
+const options = { unique: 'x', signal: new AbortController().signal };
 const entry = (path: string, data: Buffer | string = '', rest: Partial<TreeEntry> = {}): TreeEntry => ({
   path,
   data: Buffer.from(data),
@@ -49,7 +51,7 @@ describe('a file of a tree', () => {
       entry('/a/b/c', '\ufeffwith a mark', { acl: [{ perms: 31, scheme: 'digest', id: 'user:hash' }] }),
       entry('/a/d', Buffer.alloc(1024 * 1024, 1)),
     ];
-    expect(await writeTreeFile(file, head, source(entries), 'x')).toBe(4);
+    expect(await writeTreeFile(file, head, source(entries), options)).toBe(4);
     expect(await readHead(file)).toEqual(head);
     // Comparing a megabyte byte by byte takes seconds.
     const shown = ({ data, ...rest }: TreeEntry) => ({ ...rest, data: data.toString('base64') });
@@ -63,9 +65,48 @@ describe('a file of a tree', () => {
       yield* source([entry('/a')]);
       throw new Error('lost');
     };
-    await expect(writeTreeFile(file, head, broken(), 'x')).rejects.toThrow('lost');
+    await expect(writeTreeFile(file, head, broken(), options)).rejects.toThrow('lost');
     expect(readdirSync(directory)).toEqual(['tree']);
     expect(readFileSync(file, 'utf8')).toBe('before');
+  });
+
+  it('is not there when whoever waits for it gives up, not even until the next entry has come', async () => {
+    const stop = new AbortController();
+    const stopped = async function* () {
+      yield* source([entry('/a')]);
+      expect(readdirSync(directory)).toEqual(['tree.x.unfinished']);
+      stop.abort(new Error('stopped'));
+      expect(readdirSync(directory)).toEqual([]);
+      yield* source([entry('/b')]);
+    };
+    await expect(writeTreeFile(file, head, stopped(), { unique: 'x', signal: stop.signal })).rejects.toThrow('stopped');
+    const late = async function* () {
+      yield* source([entry('/a')]);
+      stop.abort();
+    };
+    await expect(writeTreeFile(file, head, late(), { unique: 'x', signal: stop.signal })).rejects.toThrow('stopped');
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it('takes the place of no pipe, device, directory or link', async () => {
+    const untouched = async function* (): AsyncGenerator<TreeEntry> {
+      yield* source([]);
+      throw new Error('the source was read');
+    };
+    const refused = (name: string, why: string) =>
+      expect(writeTreeFile(`${directory}/${name}`, head, untouched(), options)).rejects.toThrow(`${name} is ${why}`);
+    execFileSync('mkfifo', [`${directory}/pipe`]);
+    writeFileSync(`${directory}/aim`, 'before');
+    symlinkSync('aim', `${directory}/link`);
+    symlinkSync('/dev/null', `${directory}/null`);
+    symlinkSync('nothing', `${directory}/dangling`);
+    await refused('pipe', 'no regular file');
+    await refused('.', 'no regular file');
+    for (const link of ['link', 'null', 'dangling']) await refused(link, 'a symbolic link');
+    await expect(writeTreeFile('/dev/null', head, untouched(), options)).rejects.toThrow('no regular file');
+    expect(readdirSync(directory).sort()).toEqual(['aim', 'dangling', 'link', 'null', 'pipe']);
+    expect(lstatSync(`${directory}/pipe`).isFIFO()).toBe(true);
+    await expect(readHead(`${directory}/pipe`)).rejects.toThrow('an import needs one');
   });
 
   it.each([

@@ -1,8 +1,9 @@
 /** Writes and reads the file of a tree. It may hold credentials: its owner alone may read it. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { createReadStream, rmSync } from 'node:fs';
+import { lstat, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { UserError } from '../user-error.ts';
 import type { TreeEntry, TreeSource } from './entry.ts';
 import { endLine, entryLine, EntryParser, type FileHead, headLine, parseHead, TreeFileError } from './file-lines.ts';
 
@@ -11,10 +12,27 @@ const chunkBytes = 1024 * 1024;
 const mostLineBytes = 16 * 1024 * 1024;
 const lineEnd = 0x0a;
 
+export interface WriteOptions {
+  /** Makes the name of the unfinished file one of its own. */
+  readonly unique: string;
+  /** Whoever fires it need not wait until the file is gone. */
+  readonly signal: AbortSignal;
+}
+
 /** Returns how many znodes there were. The file is there as a whole or not at all; one that was there is replaced. */
-export async function writeTreeFile(file: string, head: FileHead, source: TreeSource, unique: string): Promise<number> {
+export async function writeTreeFile(
+  file: string,
+  head: FileHead,
+  source: TreeSource,
+  { unique, signal }: WriteOptions,
+): Promise<number> {
+  await refuseOtherThanFile(file);
+  signal.throwIfAborted();
   const unfinished = `${file}.${unique}.unfinished`;
   const handle = await open(unfinished, 'wx', 0o600);
+  // At once: the next entry may be long in coming, and a second signal ends the process.
+  const remove = () => rmSync(unfinished, { force: true });
+  signal.addEventListener('abort', remove, { once: true });
   try {
     const hash = createHash('sha256');
     let gathered: Buffer[] = [];
@@ -34,6 +52,7 @@ export async function writeTreeFile(file: string, head: FileHead, source: TreeSo
     await put(headLine(head));
     let znodes = 0;
     for await (const entry of source) {
+      signal.throwIfAborted();
       await put(entryLine(entry));
       znodes++;
     }
@@ -42,6 +61,7 @@ export async function writeTreeFile(file: string, head: FileHead, source: TreeSo
     await flush();
     await handle.sync();
     await handle.close();
+    signal.throwIfAborted();
     await rename(unfinished, file);
     const directory = await open(dirname(file), 'r');
     await directory.sync().finally(() => directory.close());
@@ -50,10 +70,25 @@ export async function writeTreeFile(file: string, head: FileHead, source: TreeSo
     await handle.close().catch(() => undefined);
     await rm(unfinished, { force: true });
     throw error;
+  } finally {
+    signal.removeEventListener('abort', remove);
   }
 }
 
+/** What is renamed to a device, a pipe or a link takes its place: for a superuser that ends the machine's /dev/null. */
+async function refuseOtherThanFile(file: string): Promise<void> {
+  const found = await lstat(file).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  });
+  if (found === null || found.isFile()) return;
+  if (found.isSymbolicLink()) throw new UserError(`${file} is a symbolic link; name the file it leads to`);
+  throw new UserError(`${file} is no regular file; a whole tree is written to a file, and replaces it`);
+}
+
 export async function readHead(file: string): Promise<FileHead> {
+  // A pipe gives what it holds once, and a file is read three times.
+  if (!(await stat(file)).isFile()) throw new UserError(`${file} is no regular file; an import needs one`);
   for await (const line of linesOf(file)) return parseHead(textOf(line, 1));
   throw new TreeFileError(1, 'the file is empty');
 }

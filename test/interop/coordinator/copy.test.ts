@@ -123,6 +123,8 @@ async function contents(client: ZooKeeper) {
   return { tree: await dumpTree(client, Date.now()), next };
 }
 
+const unstopped = { unique: 'x', signal: new AbortController().signal };
+
 test('from an embedded coordinator to Apache ZooKeeper and back', async () => {
   const [old, moved, back] = [embedded('old'), ensemble(), embedded('back')];
   let running = place.start('nodepool', ['-c', old, 'up']);
@@ -197,7 +199,7 @@ test('an import that is killed is repeated, one whose server is killed goes on',
     // As large as a server takes it.
     yield entry(name(count), bytes);
   };
-  await writeTreeFile(file, { root: '/', taken: '', by: 'test' }, source(), 'x');
+  await writeTreeFile(file, { root: '/', taken: '', by: 'test' }, source(), unstopped);
   const server = apache.servers[0]!;
   const zk = createZooKeeper({ servers: [server.plain], chroot: '/moved', runtime: systemRuntime });
   const nodes = async () => (await zk.exists(paths.nodes).catch(() => null)) ?? { numChildren: 0, cversion: 0 };
@@ -224,7 +226,7 @@ test('an import that is killed is repeated, one whose server is killed goes on',
 });
 
 test('a chroot whose parent is not there is refused', async () => {
-  await writeTreeFile(file, { root: '/', taken: '', by: 'test' }, (async function* () {})(), 'x');
+  await writeTreeFile(file, { root: '/', taken: '', by: 'test' }, (async function* () {})(), unstopped);
   const { port } = apache.servers[0]!.plain;
   const deep = config('deep', `zookeeper-servers: [{host: localhost, port: ${port}, chroot: /not/there}]`);
   const refused = await nodepool('-c', deep, 'coordinator-import', file);
