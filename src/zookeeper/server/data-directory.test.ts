@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -43,6 +43,24 @@ it('closes what has come back from a copy open to others', () => {
     '600',
     '644',
   ]);
+});
+
+it("leaves alone what merely has a name like ours', and bears files that go away", () => {
+  const dataDir = place();
+  prepareDataDirectory(dataDir);
+  const foreign = ['data.mdb.bak', 'data.mdb-journal-', 'data.mdb-journal-1.gz', 'data.mdb~', 'old-data.mdb'];
+  for (const name of foreign) {
+    writeFileSync(join(dataDir, name), '');
+    chmodSync(join(dataDir, name), 0o644);
+  }
+  // There when the names were read, and gone afterwards.
+  symlinkSync('nothing', join(dataDir, 'data.mdb-journal-7'));
+  prepareDataDirectory(dataDir);
+  expect(foreign.map((name) => mode(join(dataDir, name)))).toEqual(foreign.map(() => '644'));
+  // They do not make a directory ours that others may write to.
+  rmSync(join(dataDir, 'data.mdb-journal-7'));
+  chmodSync(dataDir, 0o777);
+  expect(() => prepareDataDirectory(dataDir)).toThrow('others may write into the data directory');
 });
 
 it('is refused where it belongs to another user', () => {

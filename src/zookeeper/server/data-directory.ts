@@ -28,6 +28,9 @@ const addressFile = (dataDir: string) => join(dataDir, 'address.json');
 const dataFileName = 'data.mdb';
 export const dataFile = (dataDir: string): string => join(dataDir, dataFileName);
 
+/** What LMDB and the journal make. A copy that somebody has put beside them is no business of ours. */
+const isOurs = (name: string) => /^data\.mdb(-lock|-journal-[1-9]\d*)?$/.test(name);
+
 const directoryMode = 0o700;
 const fileMode = 0o600;
 
@@ -38,9 +41,10 @@ const fileMode = 0o600;
 export function prepareDataDirectory(dataDir: string, uid = process.getuid?.()): void {
   try {
     if (mkdirSync(dataDir, { recursive: true, mode: directoryMode }) !== undefined) chmodSync(dataDir, directoryMode);
-    const files = readdirSync(dataDir).filter((name) => name.startsWith(dataFileName));
+    const files = readdirSync(dataDir).filter(isOurs);
     for (const path of [dataDir, ...files.map((name) => join(dataDir, name))]) {
-      const owner = statSync(path).uid;
+      const owner = ifThere(() => statSync(path).uid);
+      if (owner === null) continue;
       // What one user makes here the other one could not open.
       if (uid !== undefined && owner !== uid) {
         throw new CoordinatorError(
@@ -48,7 +52,7 @@ export function prepareDataDirectory(dataDir: string, uid = process.getuid?.()):
           `${path} belongs to user ${owner}, and this process is user ${uid}; run it as user ${owner}, or give the coordinator a data directory of its own`,
         );
       }
-      if (path !== dataDir) chmodSync(path, fileMode);
+      if (path !== dataDir) ifThere(() => chmodSync(path, fileMode));
     }
     const { mode } = statSync(dataDir);
     if ((mode & 0o77) === 0) return;
@@ -63,6 +67,16 @@ export function prepareDataDirectory(dataDir: string, uid = process.getuid?.()):
   } catch (error) {
     if (error instanceof CoordinatorError) throw error;
     throw new CoordinatorError('data-dir', `the data directory ${dataDir} can't be used: ${reasonOf(error)}`, error);
+  }
+}
+
+/** A coordinator that runs there already takes its journals away when it is done with them. */
+function ifThere<T>(work: () => T): T | null {
+  try {
+    return work();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
   }
 }
 

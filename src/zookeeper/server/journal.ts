@@ -115,8 +115,9 @@ export class JournalFiles {
     const prefix = `${basename(this.dataFile)}-journal-`;
     const numbers = readdirSync(dirname(this.dataFile))
       .filter((name) => name.startsWith(prefix))
-      .map((name) => Number(name.slice(prefix.length)))
-      .filter((number) => Number.isSafeInteger(number))
+      .map((name) => name.slice(prefix.length))
+      .filter((digits) => /^[1-9]\d*$/.test(digits))
+      .map(Number)
       .sort((a, b) => a - b);
     this.next = Math.max(this.next, (numbers.at(-1) ?? 0) + 1);
     return numbers.map((number) => join(dirname(this.dataFile), `${prefix}${number}`));
