@@ -6,7 +6,7 @@ import type { Log } from '../telemetry/log.ts';
 import { createZooKeeper } from '../zookeeper/client/client.ts';
 import type { Connector, TlsOptions } from '../zookeeper/client/transport.ts';
 import type { ZooKeeper } from '../zookeeper/client/types.ts';
-import { readAddress } from '../zookeeper/server/data-directory.ts';
+import { type Address, CoordinatorError, readAddress } from '../zookeeper/server/data-directory.ts';
 import { commandLog, type GlobalOptions, load } from './context.ts';
 import { type Diagnosis, diagnose, type ServerTarget } from './diagnose.ts';
 import { UserError } from './user-error.ts';
@@ -68,9 +68,18 @@ export function connect(config: NodepoolConfig, log: Log, o: ConnectOptions = {}
     );
   }
   if (o.inProcess) return createZooKeeper({ ...common, servers: [], connector: o.inProcess });
-  const address = readAddress(config.coordinator.dataDir);
+  const address = addressIn(config.coordinator.dataDir);
   if (!address || address.port === null) throw noCoordinator(config);
   return logged(createZooKeeper({ ...common, servers: [{ host: '127.0.0.1', port: address.port }] }), log);
+}
+
+function addressIn(dataDir: string): Address | null {
+  try {
+    return readAddress(dataDir);
+  } catch (error) {
+    if (!(error instanceof CoordinatorError)) throw error;
+    throw new ZooKeeperUnreachable(error.message, error);
+  }
 }
 
 function noCoordinator(config: NodepoolConfig, cause?: unknown): ZooKeeperUnreachable {

@@ -1,6 +1,6 @@
 /** `doctor` against a running coordinator, with and without a launcher. The rules alone: ../doctor/rules.test.ts. */
-import { existsSync, writeFileSync } from 'node:fs';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { encodeRequest, newRequest } from '../../records/request.ts';
 import { systemRuntime } from '../../runtime.ts';
 import { paths } from '../../store/paths.ts';
@@ -134,6 +134,33 @@ describe('doctor', () => {
     const { findings } = JSON.parse(stdout) as Report;
     expect(findings).toMatchObject([{ check: 'zookeeper-unreachable', severity: 'critical' }]);
     expect(findings[0]!.reasons[0]).toContain('127.0.0.1:9');
+  });
+
+  it('names what is wrong with the files also where there is no connection', async () => {
+    const directory = temporaryDirectory();
+    const file = configuration(directory);
+    const ours = process.getuid!();
+    mkdirSync(`${directory}/data`);
+    chmodSync(`${directory}/data`, 0o777);
+    // Cannot be read by the superuser either.
+    symlinkSync('address.json', `${directory}/data/address.json`);
+    const open = { check: 'file-permissions', hint: `chmod 0700 ${directory}/data` };
+    const own = (await examine(file)).report;
+    expect(own.findings).toMatchObject([{ check: 'zookeeper-unreachable' }, open]);
+    expect(own.findings[0]!.reasons[0]).toMatch(/can't be seen: ELOOP[^;]*$/);
+
+    const getuid = vi.spyOn(process, 'getuid').mockReturnValue(ours + 1);
+    onTestFinished(() => getuid.mockRestore());
+    const { status, report } = await examine(file);
+    expect(status).toBe(1);
+    expect(report.findings).toMatchObject([
+      { check: 'zookeeper-unreachable' },
+      { check: 'file-permissions', hint: `run nodepool as user ${ours}` },
+      open,
+    ]);
+    expect(report.findings[0]!.reasons[0]).toContain(
+      `it belongs to user ${ours}, and this process is user ${ours + 1}`,
+    );
   });
 
   it('takes no nonsense for a time', async () => {

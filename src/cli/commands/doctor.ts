@@ -1,8 +1,8 @@
 /** doctor: says in words what is stuck, since when and why. Works from the tree and the file alone; changes nothing. */
 import { systemRuntime } from '../../runtime.ts';
 import { Store } from '../../store/store.ts';
-import { ZooKeeperUnreachable, withZooKeeper } from '../connection.ts';
-import type { GlobalOptions } from '../context.ts';
+import { withConnection, ZooKeeperUnreachable } from '../connection.ts';
+import { commandLog, type GlobalOptions, load } from '../context.ts';
 import { clockFindings } from '../doctor/clocks.ts';
 import { fileFindings } from '../doctor/files.ts';
 import { type Finding, isStuck, sortFindings } from '../doctor/finding.ts';
@@ -27,8 +27,12 @@ export async function doctor(o: GlobalOptions, { format, patienceMs }: DoctorOpt
     console.log(report(sortFindings(findings), format, { nowMs, seen }));
     return isStuck(findings) ? 1 : 0;
   };
+  const log = commandLog(o);
+  const config = load(o);
+  // They may be why there is no connection.
+  const files = fileFindings(o.secure, config);
   try {
-    return await withZooKeeper(o, async (client, config, log) => {
+    return await withConnection(config, log, o, async (client) => {
       // What cannot be read is a finding of its own.
       const quiet = { warn: () => undefined, error: log.error.bind(log) };
       const store = await Store.open({ client, runtime: systemRuntime, log: quiet });
@@ -43,7 +47,7 @@ export async function doctor(o: GlobalOptions, { format, patienceMs }: DoctorOpt
           ...(await nodeFindings(picture)),
           ...brokenFindings(picture),
           ...clockFindings(picture),
-          ...fileFindings(o.secure, config),
+          ...files,
         ];
         return print(findings, summary(picture));
       } finally {
@@ -52,7 +56,7 @@ export async function doctor(o: GlobalOptions, { format, patienceMs }: DoctorOpt
     });
   } catch (error) {
     if (!(error instanceof ZooKeeperUnreachable)) throw error;
-    return print([unreachable(error.message)], 'nothing could be looked at');
+    return print([unreachable(error.message), ...files], 'nothing could be looked at');
   }
 }
 

@@ -1,15 +1,5 @@
 /** The directory that holds the data, and the file in it that tells other commands where the coordinator listens. */
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CoordinatorError, reasonOf } from './coordinator-error.ts';
 
@@ -94,21 +84,34 @@ export function removeAddress(dataDir: string): void {
   rmSync(addressFile(dataDir), { force: true });
 }
 
-/** Where the coordinator of that directory listens; null when none is running. */
-export function readAddress(dataDir: string): Address | null {
+/** Where the coordinator of that directory listens; null when none is running. Throws CoordinatorError where that cannot be seen. */
+export function readAddress(dataDir: string, uid = process.getuid?.()): Address | null {
   const file = addressFile(dataDir);
-  if (!existsSync(file)) return null;
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
     // It has ended in the meantime, or somebody else has written there; the coordinator replaces the file as a whole.
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw new CoordinatorError('data-dir', `${file} can't be read: ${reasonOf(error)}`, error);
+    if (error instanceof SyntaxError) return null;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    const unseen = `whether a coordinator runs in ${dataDir} can't be seen: ${reasonOf(error)}`;
+    throw new CoordinatorError('data-dir', `${unseen}${whose(dataDir, uid)}`, error);
   }
   if (!isAddress(value) || !isRunning(value.pid, value.started)) return null;
   const { pid, host, port, tlsHost, tlsPort } = value;
   return { pid, host, port, tlsHost, tlsPort };
+}
+
+/** As the rest of a sentence; empty where it is ours or nobody knows. */
+function whose(dataDir: string, uid: number | undefined): string {
+  try {
+    const owner = statSync(dataDir).uid;
+    if (uid === undefined || owner === uid) return '';
+    return `; it belongs to user ${owner}, and this process is user ${uid}; run it as user ${owner}`;
+  } catch {
+    return '';
+  }
 }
 
 function isAddress(value: unknown): value is Address & { started: string | null } {
