@@ -181,7 +181,7 @@ async function runLauncher(
   const log = correlation.of(logs.named(loggerNames.launcher));
   const providerLog = ({ driver, name }: ProviderConfig) => correlation.of(logs.named(providerLogger(driver, name)));
   const fqdn = hostname();
-  const statsd = statsdFromEnvironment(process.env, systemRuntime);
+  const statsd = statsdFromEnvironment(process.env, systemRuntime, log);
   const metrics = new Metrics();
   processMetrics(metrics, version);
   const calls = cloudCallMetrics(metrics);

@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { systemRuntime } from '../runtime.ts';
@@ -63,7 +72,6 @@ it.each([
   ],
   ['of another program that has got the number since', async () => String(await sleeper('postgres'))],
   ['that is its own, from before a restart of the container', () => Promise.resolve(String(process.pid))],
-  ['that is none', () => Promise.resolve('nonsense')],
   ['that is empty', () => Promise.resolve('')],
 ])('puts aside the file of a process %s', async (_what, holder) => {
   const directory = temporaryDirectory();
@@ -87,4 +95,36 @@ it('says why it can not be written', async () => {
   const path = join(temporaryDirectory(), 'nodepool.pid');
   mkdirSync(path);
   await expect(take(path)).rejects.toThrow(`the pid file ${path} can't be written: EISDIR`);
+});
+
+it('leaves alone what is no pid file', async () => {
+  const directory = temporaryDirectory();
+  const path = join(directory, 'nodepool.yaml');
+  for (const content of ['labels: []\n', '1 2', '7'.repeat(11), 'x'.repeat(100_000)]) {
+    writeFileSync(path, content);
+    await expect(take(path)).rejects.toThrow(`${path} is no pid file`);
+    expect(readFileSync(path, 'utf8')).toBe(content);
+  }
+  expect(readdirSync(directory)).toEqual(['nodepool.yaml']);
+  await expect(take('/dev/null')).rejects.toThrow('/dev/null is no pid file');
+});
+
+it('is not led elsewhere by a link that lies in its way', async () => {
+  const directory = temporaryDirectory();
+  const path = join(directory, 'nodepool.pid');
+  const victim = join(directory, 'victim');
+  writeFileSync(victim, 'precious');
+  symlinkSync(victim, `${path}.${process.pid}`);
+  await take(path);
+  expect(readFileSync(victim, 'utf8')).toBe('precious');
+  expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n`);
+});
+
+it('a process that began after the file was written has not written it, whatever its name', async () => {
+  const path = join(temporaryDirectory(), 'nodepool.pid');
+  writeFileSync(path, `${await sleeper('nodepool.yaml')}\n`);
+  const anHourAgo = new Date(Date.now() - 3_600_000);
+  utimesSync(path, anHourAgo, anHourAgo);
+  await take(path);
+  expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n`);
 });

@@ -2,7 +2,7 @@
  * The file that tells others the id of a detached process, and keeps a second one from starting: who makes it has it. One whose
  * process does not run any more is put aside.
  */
-import { chmodSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Runtime, sleep } from '../runtime.ts';
 import { UserError } from './user-error.ts';
@@ -11,6 +11,12 @@ const lookMs = 100;
 /** As long as a process that is being replaced may take for its end. */
 const patienceMs = 10_000;
 const fileMode = 0o644;
+/** No pid file is longer. */
+const mostBytes = 64;
+/** Clocks are set now and then; a process that has got its number from another began long after that one wrote its file. */
+const clockStepMs = 60_000;
+/** Of times in /proc, on every architecture of today. */
+const ticksPerSecond = 100;
 
 export interface PidFile {
   /** Takes the file away, unless somebody else has it by now. */
@@ -23,12 +29,15 @@ export async function takePidFile(path: string, runtime: Runtime, waitMs = patie
   const own = `${path}.${process.pid}`;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    writeFileSync(own, `${process.pid}\n`, { mode: fileMode });
+    // The name can be guessed: what lies there, a link perhaps, is not written through.
+    rmSync(own, { force: true });
+    writeFileSync(own, `${process.pid}\n`, { mode: fileMode, flag: 'wx' });
     chmodSync(own, fileMode);
     for (;;) {
       if (linked(own, path)) return { release: () => release(path) };
-      const holder = pidIn(path);
-      if (holder !== null && isOurs(holder)) {
+      const holder = holderIn(path);
+      if (holder === 'foreign') throw foreign(path);
+      if (typeof holder === 'number' && isOurs(holder, path)) {
         if (runtime.monotonicMs() > endMs)
           throw new UserError(`process ${holder} is running already: it has the pid file ${path}`);
         await sleep(runtime, lookMs);
@@ -59,17 +68,29 @@ function release(path: string): void {
 
 /** null for what is no pid, or is gone. */
 export function pidIn(path: string): number | null {
+  const holder = holderIn(path);
+  return typeof holder === 'number' ? holder : null;
+}
+
+/** null: there is none, or nothing in it. */
+function holderIn(path: string): number | 'foreign' | null {
   try {
+    const stat = statSync(path);
+    if (!stat.isDirectory() && (!stat.isFile() || stat.size > mostBytes)) return 'foreign';
     const text = readFileSync(path, 'utf8').trim();
-    return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : null;
+    if (text === '') return null;
+    return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : 'foreign';
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
 }
 
-/** Does a Nodepool run under that id? After a restart of the machine or container it may be anybody's. */
-function isOurs(pid: number): boolean {
+const foreign = (path: string) =>
+  new UserError(`${path} is no pid file: something else stands in it; name another file with -p, or remove this one`);
+
+/** Does the Nodepool that wrote the file still run? After a restart of the machine or container its number may be anybody's. */
+function isOurs(pid: number, path: string): boolean {
   if (pid === process.pid) return false;
   try {
     process.kill(pid, 0);
@@ -77,10 +98,20 @@ function isOurs(pid: number): boolean {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
   }
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('nodepool');
+    if (startedMs(pid) > statSync(path).mtimeMs + clockStepMs) return false;
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+    return command.includes('nodepool') || command.includes(process.argv[1] ?? 'nodepool');
   } catch {
     return true;
   }
+}
+
+/** Milliseconds since the epoch. proc(5): the 22nd field, the 20th behind the name in brackets. */
+function startedMs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+  const boot = Number(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'latin1'))?.[1]);
+  return (boot + ticks / ticksPerSecond) * 1000;
 }
 
 /** Two that come at the same time may find each other's new file there: it is given back. */
@@ -91,7 +122,11 @@ function putAside(path: string, aside: string): void {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     throw error;
   }
-  const holder = pidIn(aside);
-  if (holder !== null && isOurs(holder)) linked(aside, path);
+  const holder = holderIn(aside);
+  const isForeign = holder === 'foreign';
+  if (isForeign || (holder !== null && isOurs(holder, aside))) {
+    const isBack = linked(aside, path);
+    if (isForeign && !isBack) return;
+  }
   rmSync(aside, { force: true });
 }

@@ -82,3 +82,12 @@ it('a systemd that can not be told is said once, and changes nothing', async () 
   for (let i = 0; i < 3; i++) await one.idle();
   expect(lines.filter((line) => line.includes('systemd could not be told'))).toHaveLength(1);
 });
+
+it('nor does one whose words make the call itself throw, and later words get through', async () => {
+  const one = manager(socket);
+  one.status('a text that no command line takes\0');
+  one.status('later');
+  await one.idle();
+  expect(said()).toEqual(['STATUS=later']);
+  expect(lines.filter((line) => line.includes('systemd could not be told'))).toHaveLength(1);
+});

@@ -84,17 +84,19 @@ export class ServiceManager {
   /** One after the other, so that nothing overtakes. */
   private send(...words: string[]): void {
     if (this.o.env['NOTIFY_SOCKET'] === undefined || this.closed) return;
-    this.sending = this.sending.then(
-      () =>
-        new Promise((done) => {
-          execFile('systemd-notify', words, { timeout: sendTimeoutMs }, (error) => {
-            if (error && !this.failing) this.o.log.warn({ err: error }, 'systemd could not be told');
-            this.failing = error !== null;
-            done();
-          });
-        }),
-    );
+    this.sending = this.sending.then(async () => {
+      const error = await notify(words);
+      if (error && !this.failing) this.o.log.warn({ err: error }, 'systemd could not be told');
+      this.failing = error !== null;
+    });
   }
+}
+
+/** Never rejects: that systemd does not hear is no reason to end. Without memory or processes to spare execFile throws at once. */
+function notify(words: string[]): Promise<Error | null> {
+  return new Promise<Error | null>((resolve) => {
+    execFile('systemd-notify', words, { timeout: sendTimeoutMs }, resolve);
+  }).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
 }
 
 /** null: systemd does not watch this process. */

@@ -3,6 +3,9 @@ import { expect, it, onTestFinished } from 'vitest';
 import { systemRuntime } from '../runtime.ts';
 import { statsdFromEnvironment, statsName } from './statsd.ts';
 
+const warnings: unknown[] = [];
+const log = { warn: (...words: unknown[]) => void warnings.push(words) };
+
 async function receiver() {
   const socket = createSocket('udp4');
   const datagrams: string[] = [];
@@ -14,7 +17,7 @@ async function receiver() {
 
 it('sends gauges, counters and timers, several in a datagram of bounded size', async () => {
   const { port, datagrams } = await receiver();
-  const statsd = statsdFromEnvironment({ STATSD_HOST: '127.0.0.1', STATSD_PORT: port }, systemRuntime)!;
+  const statsd = statsdFromEnvironment({ STATSD_HOST: '127.0.0.1', STATSD_PORT: port }, systemRuntime, log)!;
   onTestFinished(() => statsd.close());
   statsd.gauge('a', 3);
   statsd.gauge('unlimited', Number.POSITIVE_INFINITY);
@@ -28,15 +31,21 @@ it('sends gauges, counters and timers, several in a datagram of bounded size', a
 
 it('takes a name for the receiver, and goes on where there is none of that name', async () => {
   const { port, datagrams } = await receiver();
-  const statsd = statsdFromEnvironment({ STATSD_HOST: 'localhost', STATSD_PORT: port }, systemRuntime)!;
-  const lost = statsdFromEnvironment({ STATSD_HOST: 'nobody.invalid', STATSD_PORT: port }, systemRuntime)!;
+  const statsd = statsdFromEnvironment({ STATSD_HOST: 'localhost', STATSD_PORT: port }, systemRuntime, log)!;
+  const lost = statsdFromEnvironment({ STATSD_HOST: 'nobody.invalid', STATSD_PORT: port }, systemRuntime, log)!;
   onTestFinished(() => [statsd, lost].forEach((one) => one.close()));
   for (const one of [statsd, lost]) one.gauge('a', 3);
   await expect.poll(() => datagrams).toEqual(['a:3|g']);
 });
 
 it('is silent unless asked for', () => {
-  expect(statsdFromEnvironment({}, systemRuntime)).toBeNull();
+  expect(statsdFromEnvironment({}, systemRuntime, log)).toBeNull();
+});
+
+it.each(['0', '65536', '-1', '81.5', 'port'])('says that %s is no port, and sends nothing', (port) => {
+  warnings.length = 0;
+  expect(statsdFromEnvironment({ STATSD_PORT: port }, systemRuntime, log)).toBeNull();
+  expect(warnings).toMatchObject([[{ port }, expect.stringContaining('STATSD_PORT')]]);
 });
 
 it('keeps foreign text within its part of a name', () => {

@@ -19,6 +19,7 @@ export interface Statsd extends StatsSink {
 /** Below what receivers read of a datagram and what passes every network unfragmented. */
 const mostBytes = 1000;
 const gatherMs = 20;
+const defaultPort = 8125;
 
 /** A part of a name that comes from outside must not look like several. */
 export const statsName = (text: string): string => text.replaceAll(/[.:|@\s]/g, '_');
@@ -29,11 +30,18 @@ export const statsName = (text: string): string => text.replaceAll(/[.:|@\s]/g, 
  */
 const amount = (value: number): string => (value === Number.POSITIVE_INFINITY ? 'inf' : String(value));
 
-/** null unless STATSD_HOST or STATSD_PORT is set. */
-export function statsdFromEnvironment(env: NodeJS.ProcessEnv, runtime: Runtime): Statsd | null {
-  const { STATSD_HOST: host, STATSD_PORT: port } = env;
-  if (host === undefined && port === undefined) return null;
-  return createStatsd(host || 'localhost', Number(port ?? 8125) || 8125, runtime);
+/** null unless STATSD_HOST or STATSD_PORT is set, and where nothing can be sent to that port. */
+export function statsdFromEnvironment(
+  env: NodeJS.ProcessEnv,
+  runtime: Runtime,
+  log: { warn(fields: object, message: string): void },
+): Statsd | null {
+  const { STATSD_HOST: host, STATSD_PORT: word } = env;
+  if (host === undefined && word === undefined) return null;
+  const port = word ? Number(word) : defaultPort;
+  if (Number.isInteger(port) && port >= 1 && port <= 65535) return createStatsd(host || 'localhost', port, runtime);
+  log.warn({ port: word }, 'STATSD_PORT is no port from 1 to 65535: no metrics are sent by statsd');
+  return null;
 }
 
 export function createStatsd(host: string, port: number, runtime: Runtime): Statsd {
