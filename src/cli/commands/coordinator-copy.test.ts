@@ -215,6 +215,24 @@ describe('coordinator-export and coordinator-import', () => {
     expect((await exported('old', '--root', '/nothing')).stderr).toContain('there is no /nothing in');
   });
 
+  it('a subtree that the source does not hold is an error, whatever is asked', async () => {
+    await exported('old');
+    await start('new');
+    const mistyped = ['--root', '/nodepol'];
+    for (const ask of [[], ['--dry-run'], ['--compare']]) {
+      const missing = { status: 1, stdout: '' };
+      expect(await imported('new', ...mistyped, ...ask)).toEqual({
+        ...missing,
+        stderr: `nodepool: there is no /nodepol in ${file}\n`,
+      });
+      const from = ['-c', config('new'), 'coordinator-import', '--from-config', config('old')];
+      expect(await run(...from, ...mistyped, ...ask)).toEqual({
+        ...missing,
+        stderr: `nodepool: there is no /nodepol in the coordinator in ${directory}/old\n`,
+      });
+    }
+  });
+
   it('an import that was broken off is repeated to the same end', async () => {
     await exported('old');
     const { zk: half } = await start('new');

@@ -28,6 +28,8 @@ export interface ImportOptions {
 }
 
 interface Origin {
+  /** In words. */
+  readonly where: string;
   readonly root: string;
   /** May be read several times. */
   readonly read: () => TreeSource;
@@ -46,7 +48,7 @@ export function coordinatorImport(globals: GlobalOptions, file: string | undefin
   return withTree(other, false, async (from) => {
     if (!o.compare && !o.allowRunning) await refuseParticipants(from);
     const root = o.root ?? '/';
-    return intoTree(globals, { root, read: () => walkTree(from.client, { root }) }, o);
+    return intoTree(globals, { where: from.where, root, read: () => walkTree(from.client, { root }) }, o);
   });
 }
 
@@ -62,21 +64,22 @@ async function importFile(globals: GlobalOptions, file: string, o: ImportOptions
   const root = o.root ?? head.root;
   if (!isWithin(root, head.root)) throw new UserError(`the file holds ${head.root} only, not ${root}`);
   const read = () => below(readTreeFile(file), root, head.root);
-  return intoTree(globals, { root, read }, o);
+  return intoTree(globals, { where: file, root, read }, o);
 }
 
 async function* below(source: TreeSource, root: string, from: string): AsyncGenerator<TreeEntry> {
   for await (const entry of source) if (root === from || isWithin(entry.path, root)) yield entry;
 }
 
-async function intoTree(globals: GlobalOptions, { root, read }: Origin, o: ImportOptions): Promise<number> {
+async function intoTree(globals: GlobalOptions, { where, root, read }: Origin, o: ImportOptions): Promise<number> {
   const reading = new Progress(systemRuntime, 'znodes to copy');
-  // A file that is not whole is found out before anything is opened.
+  // A file that is not whole is found out before the tree to be changed is opened.
   const index = await indexTree(read(), () => reading.add(1));
+  if (root !== '/' && !index.has(root)) throw new UserError(`there is no ${root} in ${where}`);
   const work = (tree: OpenTree | null) =>
     o.compare ? compare(tree, root, index, o) : put(tree, { root, read }, index, o);
   return withTree(globals, !o.compare && !o.dryRun, work).catch((error: unknown) => {
-    // A coordinator that was never started has an empty tree.
+    // Neither a dry run nor a comparison makes a data directory: one without data counts as an empty tree.
     if (error instanceof NoTreeYet) return work(null);
     throw error;
   });
@@ -88,7 +91,12 @@ async function compare(tree: OpenTree | null, root: string, index: TreeIndex, o:
   return isEqual(found) ? 0 : 1;
 }
 
-async function put(tree: OpenTree | null, { root, read }: Origin, index: TreeIndex, o: ImportOptions): Promise<number> {
+async function put(
+  tree: OpenTree | null,
+  { root, read }: Pick<Origin, 'root' | 'read'>,
+  index: TreeIndex,
+  o: ImportOptions,
+): Promise<number> {
   const scope = root === '/' ? index : null;
   const todo = difference(index, await indexOf(tree, root, scope));
   const obstacles = await obstaclesTo(tree, todo, o);
