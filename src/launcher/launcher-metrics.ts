@@ -18,6 +18,8 @@ export interface LauncherView {
   isRunning(provider: string): boolean;
   queued(): number;
   deletions(): number;
+  /** Of a registered pool, or of the configuration. */
+  hasLabel(label: string): boolean;
   /** Those that have limits. */
   tenants(): readonly { readonly tenant: string; readonly limits: Resources; readonly used: Resources }[];
   troubles(): readonly HealthFact[];
@@ -28,6 +30,7 @@ const launchSeconds = [1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 120, 150, 180, 
 const lagSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 
 export class LauncherMetrics {
+  private readonly view: LauncherView;
   private readonly waits: Histogram;
   private readonly ends: Counter;
   private readonly launches: Histogram;
@@ -35,6 +38,7 @@ export class LauncherMetrics {
   private readonly lag: Histogram;
 
   constructor(metrics: Metrics, view: LauncherView) {
+    this.view = view;
     this.waits = metrics.histogram(
       'nodepool_request_wait_seconds',
       'From the creation of a request to its fulfilment by this launcher; once for each of its labels.',
@@ -76,7 +80,8 @@ export class LauncherMetrics {
   }
 
   ended({ id, nodeTypes, createdTime }: RequestRecord, outcome: RequestOutcome, nowMs: number): void {
-    const labels = new Set(nodeTypes);
+    // Consumers may ask for anything: their inventions would each be a series for ever.
+    const labels = new Set(nodeTypes.map((label) => (this.view.hasLabel(label) ? label : 'unknown')));
     for (const label of labels) this.ends.add({ label, outcome });
     if (outcome !== 'fulfilled' || createdTime === null) return;
     const seconds = Math.max(0, nowMs / 1000 - createdTime);

@@ -284,6 +284,7 @@ export class Launcher {
       isRunning: (name) => this.providers.serving(name)?.state === 'running',
       queued: () => this.dispatcher.queued,
       deletions: () => this.deletion.length,
+      hasLabel: (label) => this.config.labels.has(label) || this.registry.hasLabel(label),
       tenants: () =>
         Array.from(this.config.tenantLimits, ([tenant, limits]) => ({
           tenant,

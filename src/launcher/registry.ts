@@ -32,6 +32,11 @@ export class Registry {
     return this.cache.values();
   }
 
+  hasLabel(label: string): boolean {
+    for (const pool of this.cache.values()) if (pool.labels.has(label)) return true;
+    return false;
+  }
+
   /** With a registry that does not show oneself every decline could become a failure. */
   shows(poolIds: Iterable<string>): boolean {
     for (const id of poolIds) if (!this.cache.has(id)) return false;

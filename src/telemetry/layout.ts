@@ -89,7 +89,7 @@ function padding(flag: string, width: string, precision: string | undefined): (t
 }
 
 function fieldPart(name: string, pad: (text: string) => string, date: (ms: number) => string): Part {
-  switch (knownFields[name as keyof typeof knownFields]) {
+  switch (Object.hasOwn(knownFields, name) ? knownFields[name as keyof typeof knownFields] : undefined) {
     case 'asctime':
       return (line) => pad(date(line.time));
     case 'levelname':
@@ -171,13 +171,13 @@ function messageLines(line: Line): string[] {
   let text = msg ?? '';
   for (const [key, value] of Object.entries(fields)) {
     if (key === 'time' || key === 'name') continue;
-    text += ` ${key}=${typeof value === 'string' ? printable(value) : JSON.stringify(value)}`;
+    text += ` ${printable(key)}=${typeof value === 'string' ? printable(value) : withoutControls(JSON.stringify(value))}`;
   }
   if (err) text += `: ${printable(err.message)}`;
-  const lines = text.split('\n').map((one, i) => ids + (i === 0 ? one : `  ${one}`));
+  const lines = text.split('\n').map((one, i) => ids + (i === 0 ? '' : '  ') + withoutControls(one));
   // A stack is for what should not have happened; a refused connection at WARNING needs none.
   if (err?.stack !== undefined && level >= 50) {
-    for (const one of err.stack.split('\n')) lines.push(`${ids}  ${one.trimEnd()}`);
+    for (const one of err.stack.split('\n')) lines.push(`${ids}  ${withoutControls(one.trimEnd())}`);
   }
   return lines;
 }
@@ -186,5 +186,8 @@ const unprintable = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 
 /** Values come from anybody who writes to ZooKeeper: none may begin a line of its own or steer a terminal. */
 function printable(text: string): string {
-  return unprintable.test(text) ? JSON.stringify(text).replace(/[\u007f-\u009f\u2028\u2029]/g, '?') : text;
+  return unprintable.test(text) ? withoutControls(JSON.stringify(text)) : text;
 }
+
+/** Where quotes would only be in the way. */
+const withoutControls = (text: string): string => text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?');

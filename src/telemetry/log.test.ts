@@ -61,6 +61,14 @@ describe('the human format', () => {
     expect(lines[0]!.trimEnd().split('\n')).toHaveLength(1);
     expect(lines[0]).not.toContain('\u001b');
   });
+
+  it('nor does a stack or a value with parts steer a terminal', () => {
+    const { lines, log } = logTo('human');
+    const err = new Error('a\u001b[2J\rb\u009b2J\u2028c');
+    log.error({ err, parts: { of: ['\u009b2J\u2028\u007f'] }, 'a\u009b': [1] }, 'Failed');
+    expect(lines[0]!.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}]/u);
+    expect(lines[0]!.split('\n').length).toBeGreaterThan(3);
+  });
 });
 
 describe('redaction', () => {

@@ -4,10 +4,18 @@ const secretName = /passw(?:or)?d|passphrase|token|secret|authorization|credenti
 const portName = /^connection_?port$/i;
 /** In running text: what stands after such a name, in a URL before its host, or after `Bearer`. */
 const secretText: readonly (readonly [RegExp, string])[] = [
-  [/\/\/[^/\s@]+@/g, '//[redacted]@'],
+  // Bounded, so that long texts take no square of their length.
+  [/\/\/[^/\s]{1,256}@/g, '//[redacted]@'],
+  // A password with a slash in it; a port with a path behind it is none.
+  [/\/\/[^/\s@:]{1,256}:(?!\d{1,5}\/)[^\s"']{1,256}@/g, '//[redacted]@'],
+  [/([?&;]sig=)[^\s"'&]+/gi, '$1[redacted]'],
+  [
+    /(authorization["']?\s*[=:]\s*["']?(?:(?:basic|bearer|token|digest|negotiate|apikey)\s+)?)[^\s"',;]+/gi,
+    '$1[redacted]',
+  ],
   [/\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi, '$1 [redacted]'],
   [
-    /((?:passw(?:or)?d|passphrase|token|secret|signature|credentials?|(?:private|api|access)[_-]?key(?:[_-]?id)?)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s"'&,;]+)/gi,
+    /((?:passw(?:or)?d|passphrase|token|secret|signature|credentials?|(?:private|api|access)[_-]?key(?:[_-]?id)?)["']?\s*[=:]\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"'&,;]+)/gi,
     '$1[redacted]',
   ],
   [/-----BEGIN [^-]*PRIVATE KEY-----[^]*/g, '[redacted]'],

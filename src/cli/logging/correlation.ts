@@ -56,10 +56,14 @@ export class Correlation {
       fields.requestId ?? this.ownerOf(nodeId) ?? (key !== undefined && this.store.requests.get(key) ? key : undefined);
     const eventId = fields.eventId ?? this.eventOf(requestId);
     return {
+      // In front, and over what the fields say to be nothing.
       ...(eventId ? { eventId } : {}),
       ...(requestId ? { requestId } : {}),
       ...(nodeId ? { nodeId } : {}),
       ...fields,
+      ...(eventId ? { eventId } : {}),
+      ...(requestId ? { requestId } : {}),
+      ...(nodeId ? { nodeId } : {}),
     };
   }
 

@@ -70,7 +70,8 @@ const plain = (field: Value | undefined) => (typeof field?.value === 'string' ? 
 function handlerFields(path: string, section: Section): Section {
   const fields = new Map(section.fields);
   const className = plain(fields.get('class'));
-  const positional = parameters[className.slice(className.lastIndexOf('.') + 1)];
+  const short = className.slice(className.lastIndexOf('.') + 1);
+  const positional = Object.hasOwn(parameters, short) ? parameters[short] : undefined;
   const evaluated = (key: string): Value | null => {
     const field = fields.get(key);
     fields.delete(key);

@@ -35,7 +35,7 @@ export function outputOf(document: LoggingDocument, name: string, section: Secti
   const fields = new FieldReader(document.path, `handler ${name}`, section);
   const className = fields.text('class') ?? fields.missing('class', 'write logging.StreamHandler');
   const short = className.slice(className.lastIndexOf('.') + 1);
-  const keys = handlerKeys[short];
+  const keys = Object.hasOwn(handlerKeys, short) ? handlerKeys[short] : undefined;
   if (!keys || !/^(?:logging\.(?:handlers\.)?|handlers\.)?\w+$/.test(className)) {
     const advice = elsewhere.find(([pattern]) => pattern.test(className))?.[1];
     const known = Object.keys(handlerKeys).join(', ');

@@ -59,7 +59,7 @@ root: {level: INFO, handlers: [h]}
   logs.named('nodepool.launcher').warn({ nodeId: '0000000001' }, 'Slow');
   logs.close();
   expect(readFileSync(log, 'utf8')).toBe(
-    `INFO nodepool.config ${logconfig}: without effect, nothing here logs under these names: requests\n` +
+    `WARNING nodepool.config ${logconfig}: without effect, nothing here logs under these names: requests\n` +
       'WARNING nodepool.launcher [node: 0000000001] Slow\n',
   );
   const json = programLogs({ logconfig, logFormat: 'json' }, defaults);

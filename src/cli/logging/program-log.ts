@@ -2,11 +2,11 @@
 import { defaultLayout } from '../../telemetry/layout.ts';
 import { type Level, levelOf, levelWords } from '../../telemetry/levels.ts';
 import { createLogs, type Logs } from '../../telemetry/log.ts';
-import type { LogPlan, OutputFormat, Target } from '../../telemetry/log-plan.ts';
+import type { OutputFormat, Target } from '../../telemetry/log-plan.ts';
 import { UserError, usageStatus } from '../user-error.ts';
 import { formatVariable, levelVariable } from './options.ts';
 import { counterpart, loggerNames } from './loggers.ts';
-import { readPythonPlan } from './python-plan.ts';
+import { type PythonPlan, readPythonPlan } from './python-plan.ts';
 
 export interface LogOptions {
   readonly logconfig?: string;
@@ -26,7 +26,7 @@ const human: OutputFormat = { kind: 'human', layout: defaultLayout, dateLayout: 
 
 /** Throws UserError for what cannot be obeyed. */
 export function programLogs(o: LogOptions, defaults: LogDefaults): Logs {
-  const { plan, notes } = logPlan(o, defaults);
+  const { plan, renames, notes } = logPlan(o, defaults);
   let logs: Logs;
   try {
     logs = createLogs(plan);
@@ -34,12 +34,13 @@ export function programLogs(o: LogOptions, defaults: LogDefaults): Logs {
     const hint = 'make its directory for this user, name another file with -l, or stay in the foreground';
     throw new UserError(`a log file can't be written: ${(error as Error).message}; ${hint}`, 1, error);
   }
-  for (const note of notes) logs.named(loggerNames.config).info({}, note);
+  for (const rename of renames) logs.named(loggerNames.config).info({}, rename);
+  for (const note of notes) logs.named(loggerNames.config).warn({}, note);
   return logs;
 }
 
 /** Options go over the environment, and that over the file. */
-export function logPlan(o: LogOptions, defaults: LogDefaults): { plan: LogPlan; notes: readonly string[] } {
+export function logPlan(o: LogOptions, defaults: LogDefaults): PythonPlan {
   const { env } = defaults;
   const format = o.logFormat ?? formatOf(env);
   const read = o.logconfig === undefined ? null : readPythonPlan(o.logconfig.replace(/^~(?=\/)/, env['HOME'] ?? '~'));
@@ -60,7 +61,7 @@ export function logPlan(o: LogOptions, defaults: LogDefaults): { plan: LogPlan; 
   if (format !== undefined) {
     for (const [name, output] of outputs) outputs.set(name, { ...output, format: formats[format] });
   }
-  return { plan: { loggers, outputs }, notes: read?.notes ?? [] };
+  return { plan: { loggers, outputs }, renames: read?.renames ?? [], notes: read?.notes ?? [] };
 }
 
 const formats = { human, json: { kind: 'json' } } satisfies Record<string, OutputFormat>;

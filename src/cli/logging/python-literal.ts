@@ -50,7 +50,7 @@ class Reader {
     const [found] = word.exec(this.text) ?? [];
     if (found === undefined) throw this.unknown();
     this.at += found.length;
-    if (found in names) return names[found];
+    if (Object.hasOwn(names, found)) return names[found];
     const number = Number(found.replaceAll('_', ''));
     if (Number.isFinite(number)) return number;
     throw new PythonLiteralError(`${found} is Python code`);
@@ -75,7 +75,7 @@ class Reader {
   }
 
   private mapping(): unknown {
-    const fields: Record<string, unknown> = {};
+    const fields = Object.create(null) as Record<string, unknown>;
     this.at++;
     let wantsComma = false;
     for (;;) {
@@ -97,7 +97,7 @@ class Reader {
       if (char !== '\\') value += char;
       else {
         const next = this.text[++this.at] ?? '';
-        value += escapes[next] ?? `\\${next}`;
+        value += Object.hasOwn(escapes, next) ? escapes[next]! : `\\${next}`;
       }
     }
     this.at++;

@@ -8,10 +8,11 @@ import { readPythonPlan } from './python-plan.ts';
 function plan(name: string, text: string) {
   const file = join(temporaryDirectory(), name);
   writeFileSync(file, text);
-  const { plan: read, notes } = readPythonPlan(file);
+  const { plan: read, renames, notes } = readPythonPlan(file);
   return {
     loggers: Object.fromEntries(read.loggers),
     outputs: Object.fromEntries(read.outputs),
+    renames: renames.map((rename) => rename.replace(file, name)),
     notes: notes.map((note) => note.replace(file, name)),
   };
 }
@@ -35,7 +36,7 @@ const sample = (name: string) =>
 
 describe('what maps', () => {
   it('an ini file with handlers that rotate each day', () => {
-    const { loggers, outputs, notes } = plan('logging.conf', sample('daily-files.conf'));
+    const { loggers, outputs, renames, notes } = plan('logging.conf', sample('daily-files.conf'));
     expect(loggers).toEqual({
       '': { level: 'warn', outputs: ['console'], propagate: true },
       nodepool: { level: 'debug', outputs: ['debug', 'normal'], propagate: true },
@@ -53,11 +54,11 @@ describe('what maps', () => {
       },
     });
     expect(outputs['console']).toMatchObject({ level: 'warn', target: { kind: 'stream', fd: 1 } });
-    expect(notes).toEqual([
+    expect(renames).toEqual([
       'logging.conf:24: kazoo is zookeeper here',
       'logging.conf:34: nodepool.image.build is nodepool.builder here',
-      'logging.conf: without effect, nothing here logs under these names: requests, openstack',
     ]);
+    expect(notes).toEqual(['logging.conf: without effect, nothing here logs under these names: requests, openstack']);
   });
 
   it('a mapping with a watched file, a date format and no handler for the root', () => {
@@ -136,6 +137,21 @@ it.each([
     'a.yaml',
     handler('class: other.StreamHandler'),
     'a.yaml:4: handler h: other.StreamHandler has no counterpart here; there are StreamHandler, NullHandler, FileHandler, WatchedFileHandler, RotatingFileHandler, TimedRotatingFileHandler',
+  ],
+  [
+    'a.yaml',
+    handler('class: logging.toString'),
+    'a.yaml:4: handler h: logging.toString has no counterpart here; there are StreamHandler, NullHandler, FileHandler, WatchedFileHandler, RotatingFileHandler, TimedRotatingFileHandler',
+  ],
+  [
+    'a.conf',
+    ini("('x',)").replace('FileHandler', 'constructor'),
+    'a.conf:10: handler h: constructor has no counterpart here; there are StreamHandler, NullHandler, FileHandler, WatchedFileHandler, RotatingFileHandler, TimedRotatingFileHandler',
+  ],
+  [
+    'a.conf',
+    ini('(constructor,)'),
+    'a.conf:11: args of the handler: constructor is Python code; write texts, numbers, sys.stdout or sys.stderr',
   ],
   [
     'a.yaml',

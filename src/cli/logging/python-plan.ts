@@ -16,6 +16,8 @@ import { outputOf } from './outputs.ts';
 export interface PythonPlan {
   /** Without outputs where the file names no handler: its levels count, and where lines go is left to the program. */
   readonly plan: LogPlan;
+  /** Loggers that have another name here. */
+  readonly renames: readonly string[];
   /** What the file says without effect. */
   readonly notes: readonly string[];
 }
@@ -32,6 +34,7 @@ export function readPythonPlan(path: string): PythonPlan {
 }
 
 function planOf(document: LoggingDocument): PythonPlan {
+  const renames: string[] = [];
   const notes: string[] = [];
   const outputs = new Map<string, OutputPlan>();
   for (const [name, section] of document.handlers) outputs.set(name, outputOf(document, name, section, notes));
@@ -45,12 +48,12 @@ function planOf(document: LoggingDocument): PythonPlan {
     const ours = counterpart(name);
     if (ours === null) foreign.push(name);
     else loggers.set(ours, merged(loggers.get(ours), logger));
-    if (ours !== null && ours !== name) notes.push(`${document.path}:${section.line}: ${name} is ${ours} here`);
+    if (ours !== null && ours !== name) renames.push(`${document.path}:${section.line}: ${name} is ${ours} here`);
   }
   if (foreign.length > 0) {
     notes.push(`${document.path}: without effect, nothing here logs under these names: ${foreign.join(', ')}`);
   }
-  return { plan: { loggers, outputs }, notes };
+  return { plan: { loggers, outputs }, renames, notes };
 }
 
 function loggerOf(
