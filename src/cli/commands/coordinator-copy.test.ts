@@ -255,6 +255,23 @@ describe('coordinator-export and coordinator-import', () => {
     expect(readdirSync(directory).filter((name) => name.startsWith('tree'))).toEqual([]);
   });
 
+  it('documents that a server may not take are named beforehand', async () => {
+    const line = (path: string, data: string) => JSON.stringify({ path, data });
+    const large = 'x'.repeat(1024 * 1024 + 100_000);
+    const lines = ['{"nodepool-tree":1,"root":"/"}', line('/small', 'y'.repeat(1_000_000)), line('/large', large)];
+    const text = lines.map((one) => `${one}\n`).join('');
+    const end = { znodes: 2, sha256: createHash('sha256').update(text).digest('hex') };
+    writeFileSync(file, `${text}${JSON.stringify(end)}\n`);
+    await start('new');
+    const warning =
+      'nodepool: 1 documents are larger than a server takes, unless its jute.maxbuffer has been raised:\n    /large\n';
+    expect(await imported('new', '--dry-run')).toMatchObject({ status: 0, stderr: warning });
+    const failed = await imported('new');
+    expect(failed.status).toBe(1);
+    expect(failed.stderr).toContain(warning);
+    expect(failed.stderr).toMatch(/\/large can't be written: .*; are its 1148576 bytes larger than the server takes/);
+  });
+
   it('half a file changes nothing', async () => {
     await exported('old');
     const lines = readFileSync(file, 'utf8').split('\n');

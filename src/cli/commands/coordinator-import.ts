@@ -11,6 +11,7 @@ import { NoTreeYet, type OpenTree, withTree } from '../tree-copy/open-tree.ts';
 import { refuseParticipants } from '../tree-copy/participants.ts';
 import { Progress } from '../tree-copy/progress.ts';
 import { compared, differenceReport, examples, planned } from '../tree-copy/report.ts';
+import { isTooLarge } from '../tree-copy/sizes.ts';
 import { readHead, readTreeFile } from '../tree-copy/tree-file.ts';
 import { counted, walkTree } from '../tree-copy/walk.ts';
 import { UserError, usageStatus } from '../user-error.ts';
@@ -100,6 +101,7 @@ async function put(
   const scope = root === '/' ? index : null;
   const todo = difference(index, await indexOf(tree, root, scope));
   const obstacles = await obstaclesTo(tree, todo, o);
+  warnOfLarge(todo, index);
   if (tree === null || o.dryRun) {
     console.log(differenceReport(todo, planned, o.format));
     for (const obstacle of obstacles) console.error(`nodepool: ${obstacle}`);
@@ -133,7 +135,7 @@ async function obstaclesTo(tree: OpenTree | null, todo: Difference, o: ImportOpt
       found.push(error.message);
     });
   }
-  const taken = [...todo.changed, ...todo.extraDocuments];
+  const taken = [...todo.changedDocuments, ...todo.extraDocuments];
   if (tree && !o.merge && taken.length > 0) {
     const lines = [
       `${tree.where} holds a tree of its own already, with ${taken.length} other documents:`,
@@ -147,6 +149,14 @@ async function obstaclesTo(tree: OpenTree | null, todo: Difference, o: ImportOpt
     found.push(`counters would have to be raised by ${numbers}, more than ${mostNumbers}: is this a file of yours?`);
   }
   return found;
+}
+
+/** No obstacle: nobody can ask a server how much it takes. */
+function warnOfLarge({ missing, changed }: Difference, index: TreeIndex): void {
+  const large = [...missing, ...changed].filter((path) => isTooLarge(path, index.get(path)!.bytes));
+  if (large.length === 0) return;
+  const said = `${large.length} documents are larger than a server takes, unless its jute.maxbuffer has been raised:`;
+  console.error([`nodepool: ${said}`, ...examples(large)].join('\n'));
 }
 
 function progressOf(todo: Difference) {

@@ -28,13 +28,21 @@ describe('the difference of two trees', () => {
   });
 
   it('names what is missing, other, or more', async () => {
-    const want = { '/a': {}, '/a/b': { data }, '/a/c': { data }, '/a/d': {} };
+    const want = { '/a': {}, '/a/b': { data }, '/a/bb': { data }, '/a/c': { data }, '/a/d': {} };
     const acl = [{ perms: 1, scheme: 'world', id: 'anyone' }];
-    const have = { '/a': {}, '/a/b': {}, '/a/d': { acl }, '/a/e': {}, '/f': { data } };
+    const have = {
+      '/a': {},
+      '/a/b': {},
+      '/a/bb': { data: Buffer.from('y') },
+      '/a/d': { acl },
+      '/a/e': {},
+      '/f': { data },
+    };
     expect(await compare(want, have)).toEqual({
       same: 1,
       missing: ['/a/c'],
-      changed: ['/a/b'],
+      changed: ['/a/b', '/a/bb'],
+      changedDocuments: ['/a/bb'],
       acl: ['/a/d'],
       extra: ['/a/e', '/f'],
       extraDocuments: ['/f'],

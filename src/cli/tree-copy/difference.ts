@@ -14,6 +14,8 @@ export interface Difference {
   readonly missing: readonly string[];
   /** Their data are others. */
   readonly changed: readonly string[];
+  /** Those of `changed` that hold data: what is empty may be left of an import that broke off. */
+  readonly changedDocuments: readonly string[];
   /** Their access lists are others. */
   readonly acl: readonly string[];
   /** Only in the tree that is to be changed. */
@@ -48,7 +50,8 @@ export function difference(want: TreeIndex, have: TreeIndex): Difference {
   }
   const extra = [...have.keys()].filter((path) => !want.has(path));
   const extraDocuments = extra.filter((path) => have.get(path)!.bytes > 0);
-  return { same, missing, changed, acl, extra, extraDocuments, lowCounters };
+  const changedDocuments = changed.filter((path) => have.get(path)!.bytes > 0);
+  return { same, missing, changed, changedDocuments, acl, extra, extraDocuments, lowCounters };
 }
 
 export function isEqual(d: Difference): boolean {

@@ -1,12 +1,20 @@
 /** Makes a tree hold what a source gives. Every step looks at what is there, so that what was broken off can be repeated. */
-import { BadVersionError, MultiError, NodeExistsError, NoNodeError } from '../../zookeeper/client/errors.ts';
+import {
+  BadVersionError,
+  MultiError,
+  NoAuthError,
+  NodeExistsError,
+  NoNodeError,
+} from '../../zookeeper/client/errors.ts';
 import type { MultiOperation, ZooKeeper } from '../../zookeeper/client/types.ts';
+import { isUncertain } from '../../store/certainty.ts';
 import { readIfThere } from '../../store/tree.ts';
 import { UserError } from '../user-error.ts';
 import { raiseCounter } from './counters.ts';
 import { despiteLosses } from './despite-losses.ts';
 import type { Difference } from './difference.ts';
 import type { TreeEntry, TreeIndex, TreeSource } from './entry.ts';
+import { sizeOf } from './sizes.ts';
 
 export interface FillProgress {
   written(count: number): void;
@@ -16,8 +24,15 @@ export interface FillProgress {
 const mostOperations = 500;
 /** A server takes a megabyte at once (`jute.maxbuffer`). */
 const mostBytes = 512 * 1024;
-/** Of an operation, besides path and data. */
-const overheadBytes = 96;
+const empty = Buffer.alloc(0);
+
+/** Is given its access list, and its data before it, when everything below it is there. */
+interface Closing {
+  readonly path: string;
+  /** null: they are there. */
+  readonly data: Buffer | null;
+  readonly acl: TreeEntry['acl'];
+}
 
 /** `index` is that of the source, `todo` its difference to the tree of the client. */
 export async function fillTree(
@@ -31,8 +46,11 @@ export async function fillTree(
   const wanted = new Set([...missing, ...todo.changed]);
   const raised = new Set(todo.lowCounters.map(({ path }) => path));
   const acls = new Set(todo.acl);
-  /** Whoever may not write there any more could not put anything below it. */
-  const closeLater: TreeEntry[] = [];
+  /**
+   * Whoever may not write there any more could not put anything below it. Until then nobody is to read what is not for
+   * everybody: such a znode is empty, or as it was.
+   */
+  const closeLater: Closing[] = [];
   let batch: TreeEntry[] = [];
   let bytes = 0;
   const flush = async () => {
@@ -40,26 +58,61 @@ export async function fillTree(
     batch = [];
     bytes = 0;
     if (entries.length === 0) return;
-    await despiteLosses((attempt) => writeBatch(client, entries, missing, attempt));
+    await despiteLosses((attempt) => writeBatch(client, entries, missing, attempt)).catch((error: unknown) => {
+      throw explained(error, entries);
+    });
     progress.written(entries.length);
   };
   for await (const entry of source) {
     const { path, data, acl } = entry;
     const isLeaf = index.get(path)?.children === 0 && !raised.has(path);
-    const closed = acl !== null && missing.has(path);
-    if (acls.has(path) || (closed && !isLeaf)) closeLater.push({ ...entry, data: Buffer.alloc(0) });
-    if (!wanted.has(path)) continue;
-    const size = path.length + data.length + overheadBytes;
+    const closed = acls.has(path) || (acl !== null && missing.has(path) && !isLeaf);
+    const isWanted = wanted.has(path);
+    const isSecret = closed && acl !== null;
+    if (closed) closeLater.push({ path, data: isWanted && isSecret ? data : null, acl });
+    // An existing one has its data and its access list replaced together.
+    if (!isWanted || (isSecret && !missing.has(path))) continue;
+    const now = isSecret ? { ...entry, data: empty, acl: null } : entry;
+    const size = sizeOf(path, now.data.length);
     if (batch.length >= mostOperations || bytes + size > mostBytes) await flush();
-    batch.push(closed && !isLeaf ? { ...entry, acl: null } : entry);
+    batch.push(now);
     bytes += size;
   }
   await flush();
   for (const { path, want } of todo.lowCounters) {
     await raiseCounter(client, path, want, (count) => progress.numbersPassed(count));
   }
-  for (const { path, acl } of closeLater.reverse()) {
-    await despiteLosses(() => client.setAcl(path, acl ?? openToAll));
+  for (const closing of closeLater.reverse()) {
+    await despiteLosses((attempt) => close(client, closing, attempt)).catch((error: unknown) => {
+      throw explained(error, [{ ...closing, data: closing.data ?? empty }]);
+    });
+    if (closing.data !== null && !missing.has(closing.path)) progress.written(1);
+  }
+}
+
+/**
+ * Between the two steps whoever could read the znode before may read the data. Not sent together: where the first is lost
+ * with the connection and the second is not, nobody could write the data any more.
+ */
+async function close(client: ZooKeeper, { path, data, acl }: Closing, attempt: number): Promise<void> {
+  const found = data === null ? null : await readUnlessClosed(client, path, attempt);
+  if (found === 'closed') return;
+  if (data !== null && !found) throw meddled(path);
+  if (data !== null && found !== null && !found.data.equals(data)) {
+    await client.set(path, data, found.stat.version).catch((error: unknown) => {
+      throw error instanceof BadVersionError ? meddled(path, error) : error;
+    });
+  }
+  await client.setAcl(path, acl ?? openToAll);
+}
+
+/** 'closed': of an attempt before, whose answer was lost, the list is in force, and so are the data that went before it. */
+async function readUnlessClosed(client: ZooKeeper, path: string, attempt: number) {
+  try {
+    return await readIfThere(client, path);
+  } catch (error) {
+    if (attempt > 1 && error instanceof NoAuthError) return 'closed';
+    throw error;
   }
 }
 
@@ -84,8 +137,27 @@ async function writeBatch(
   } catch (error) {
     if (!(error instanceof MultiError)) throw error;
     const path = operations[error.index]?.path ?? '';
-    const meddled = [NodeExistsError, NoNodeError, BadVersionError].some((kind) => error.error instanceof kind);
-    if (!meddled) throw new UserError(`${path} can't be written: ${error.error.message}`, 1, error);
-    throw new UserError(`somebody else changed ${path} meanwhile; stop whoever it is and repeat the import`, 1, error);
+    const isMeddled = [NodeExistsError, NoNodeError, BadVersionError].some((kind) => error.error instanceof kind);
+    if (isMeddled) throw meddled(path, error);
+    const hint = sizeHint(entries.find((entry) => entry.path === path));
+    throw new UserError(`${path} can't be written: ${error.error.message}${hint}`, 1, error);
   }
+}
+
+function meddled(path: string, cause?: unknown): UserError {
+  return new UserError(`somebody else changed ${path} meanwhile; stop whoever it is and repeat the import`, 1, cause);
+}
+
+/** A server breaks the connection on what is too large for it, as often as it comes. */
+function explained(error: unknown, entries: readonly TreeData[]): unknown {
+  const large = entries.find((entry) => sizeHint(entry) !== '');
+  if (!isUncertain(error) || !large) return error;
+  return new UserError(`${large.path} can't be written: ${error.message}${sizeHint(large)}`, 1, error);
+}
+
+type TreeData = Pick<TreeEntry, 'path' | 'data'>;
+
+function sizeHint(entry: TreeData | undefined): string {
+  if (!entry || sizeOf(entry.path, entry.data.length) <= mostBytes) return '';
+  return `; are its ${entry.data.length} bytes larger than the server takes (jute.maxbuffer)?`;
 }
