@@ -37,11 +37,11 @@ export async function takePidFile(path: string, runtime: Runtime, waitMs = patie
       if (linked(own, path)) return { release: () => release(path) };
       const holder = holderIn(path);
       if (holder === 'foreign') throw foreign(path);
-      if (typeof holder === 'number' && isOurs(holder, path)) {
+      if (typeof holder === 'number' && isOurs(holder, path, runtime)) {
         if (runtime.monotonicMs() > endMs)
           throw new UserError(`process ${holder} is running already: it has the pid file ${path}`);
         await sleep(runtime, lookMs);
-      } else putAside(path, `${own}.stale`);
+      } else putAside(path, `${own}.stale`, runtime);
     }
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -90,7 +90,7 @@ const foreign = (path: string) =>
   new UserError(`${path} is no pid file: something else stands in it; name another file with -p, or remove this one`);
 
 /** Does the Nodepool that wrote the file still run? After a restart of the machine or container its number may be anybody's. */
-function isOurs(pid: number, path: string): boolean {
+function isOurs(pid: number, path: string, runtime: Runtime): boolean {
   if (pid === process.pid) return false;
   try {
     process.kill(pid, 0);
@@ -98,7 +98,7 @@ function isOurs(pid: number, path: string): boolean {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
   }
   try {
-    if (startedMs(pid) > statSync(path).mtimeMs + clockStepMs) return false;
+    if (startedMs(pid, runtime) > statSync(path).mtimeMs + clockStepMs) return false;
     const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
     return command.includes('nodepool') || command.includes(process.argv[1] ?? 'nodepool');
   } catch {
@@ -106,16 +106,20 @@ function isOurs(pid: number, path: string): boolean {
   }
 }
 
-/** Milliseconds since the epoch. proc(5): the 22nd field, the 20th behind the name in brackets. */
-function startedMs(pid: number): number {
+/** Milliseconds since the epoch, reckoned from our own start: in a sandbox /proc may have nothing but processes. */
+function startedMs(pid: number, runtime: Runtime): number {
+  const ownMs = runtime.nowMs() - process.uptime() * 1000;
+  return ownMs + ((startTicks(pid) - startTicks('self')) * 1000) / ticksPerSecond;
+}
+
+/** proc(5): the 22nd field, the 20th behind the name in brackets. */
+function startTicks(pid: number | 'self'): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
-  const boot = Number(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'latin1'))?.[1]);
-  return (boot + ticks / ticksPerSecond) * 1000;
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }
 
 /** Two that come at the same time may find each other's new file there: it is given back. */
-function putAside(path: string, aside: string): void {
+function putAside(path: string, aside: string, runtime: Runtime): void {
   try {
     renameSync(path, aside);
   } catch (error) {
@@ -124,7 +128,7 @@ function putAside(path: string, aside: string): void {
   }
   const holder = holderIn(aside);
   const isForeign = holder === 'foreign';
-  if (isForeign || (holder !== null && isOurs(holder, aside))) {
+  if (isForeign || (holder !== null && isOurs(holder, aside, runtime))) {
     const isBack = linked(aside, path);
     if (isForeign && !isBack) return;
   }

@@ -1,5 +1,6 @@
 /** Python's fileConfig form: `[loggers] keys=…`, a section for each logger, handler and formatter. */
 import { type LoggingDocument, LoggingRefusal, type Section, type Value } from './document.ts';
+import { type IniSections, interpolated } from './ini-interpolation.ts';
 import { parsePython, PythonLiteralError } from './python-literal.ts';
 
 /** Positional arguments of the handlers' classes. */
@@ -13,10 +14,8 @@ const parameters: Readonly<Record<string, readonly string[]>> = {
   TimedRotatingFileHandler: ['filename', 'when', 'interval', 'backupCount', 'encoding', 'delay', 'utc', 'atTime'],
 };
 
-type Sections = Map<string, { line: number; fields: Map<string, Value> }>;
-
 export function readIniForm(path: string, text: string): LoggingDocument {
-  const sections = readSections(path, text);
+  const sections = interpolated(path, readSections(path, text));
   const refuse = (line: number, problem: string, hint: string) => new LoggingRefusal(path, line, problem, hint);
   const text_ = (section: Section, key: string): string => plain(section.fields.get(key));
   const list = (kind: string): [string, Section][] => {
@@ -103,8 +102,8 @@ function handlerFields(path: string, section: Section): Section {
   return { line: section.line, fields };
 }
 
-function readSections(path: string, text: string): Sections {
-  const sections: Sections = new Map();
+function readSections(path: string, text: string): IniSections {
+  const sections = new Map<string, { line: number; fields: Map<string, Value> }>();
   let current: { line: number; fields: Map<string, Value> } | null = null;
   let last: { key: string; line: number } | null = null;
   for (const [i, raw] of text.split(/\r?\n/).entries()) {

@@ -81,6 +81,15 @@ root: {level: INFO, handlers: [c]}
     expect(notes).toEqual([expect.stringContaining('JSON lines of formatter j have the fields of this program')]);
   });
 
+  it('defaults of all sections, and values that are taken in by others', () => {
+    const text = ini('("%(stem)s-%(KIND)s-100%%.log",)')
+      .replace('[loggers]', '[DEFAULT]\nstem=%(root)s/nodepool\nroot=/var/log\nlevel=ERROR\nkind=a\n[loggers]')
+      .replace('[handler_h]', '[handler_h]\nkind=b');
+    const { loggers, outputs } = plan('a.conf', text);
+    expect(loggers['']).toMatchObject({ level: 'error', outputs: ['h'] });
+    expect(outputs['h']).toMatchObject({ level: 'error', target: { path: '/var/log/nodepool-b-100%.log' } });
+  });
+
   it("the formatter of Python's own defaults", () => {
     const factory = 'nodepool.logconfig.exception_collection_formatter_factory';
     const { outputs } = plan('a.yaml', formatter(`'()': ${factory}`));
@@ -123,6 +132,21 @@ const ini = (args: string) =>
 
 /** The whole message is what a user sees. */
 it.each([
+  [
+    'a.conf',
+    ini("('%(stem)s.log',)"),
+    'a.conf:11: there is no stem to take in; write it in the same section or in [DEFAULT]',
+  ],
+  [
+    'a.conf',
+    ini("('%d.log',)"),
+    'a.conf:11: "(\'%d.log\',)" has a % that begins no %(name)s; write %% for the sign itself',
+  ],
+  [
+    'a.conf',
+    ini("('%(a)s',)").replace('[loggers]', '[DEFAULT]\na=%(b)s\nb=%(a)s\n[loggers]'),
+    'a.conf:14: values take each other in without end; take the circle out',
+  ],
   [
     'a.yaml',
     handler('class: logging.handlers.SysLogHandler'),
