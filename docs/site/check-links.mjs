@@ -1,9 +1,12 @@
-/** Follows every link between the built pages: the page or file must be there, and the heading that it names. */
+/**
+ * Follows every link between the built pages: the page or file must be there, and the heading that it names. The folder of
+ * the pages may be given.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const dist = fileURLToPath(new URL('dist', import.meta.url));
+const dist = process.argv[2] ?? fileURLToPath(new URL('dist', import.meta.url));
 const files = readdirSync(dist, { recursive: true }).filter((name) => name.endsWith('.html') && name !== '404.html');
 const text = new Map(files.map((name) => [name, readFileSync(join(dist, name), 'utf8')]));
 const anchors = new Map([...text].map(([name, html]) => [name, new Set([...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id))]));
@@ -29,4 +32,5 @@ const broken = [...text].flatMap(([from, html]) =>
 );
 for (const line of new Set(broken)) console.error(line);
 console.log(`${files.length} pages, ${followed} links, ${broken.length} broken`);
-process.exitCode = broken.length > 0 ? 1 : 0;
+if (files.length === 0) console.error(`there are no pages in ${dist}: has the site been built?`);
+process.exitCode = broken.length > 0 || files.length === 0 ? 1 : 0;
