@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 
-const interpreter = process.env['NODEPOOL_TEST_PEER_PYTHON'] ?? join(homedir(), '.cache/nodepool-ci/peer/bin/python');
+const interpreter = process.env['NODEPOOL_TEST_PYTHON'] ?? join(homedir(), '.cache/nodepool-ci/peer/bin/python');
 const peer = fileURLToPath(new URL('../../../../shared/peer-suite/python_peer.py', import.meta.url));
 
 /** Before anything else: a missing partner is a failure. */

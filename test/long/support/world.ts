@@ -26,7 +26,7 @@ export interface WorldOptions {
 
 const log = { warn() {}, error() {} };
 const peer = fileURLToPath(new URL('../../../../shared/bench/peer.py', import.meta.url));
-const python = process.env.NODEPOOL_TEST_PEER_PYTHON ?? join(homedir(), '.cache/nodepool-ci/peer/bin/python');
+const python = process.env.NODEPOOL_TEST_PYTHON ?? join(homedir(), '.cache/nodepool-ci/peer/bin/python');
 
 export interface Member {
   readonly name: string;
