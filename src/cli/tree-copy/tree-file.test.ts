@@ -95,7 +95,7 @@ describe('a file of a tree', () => {
     };
     const refused = (name: string, why: string) =>
       expect(writeTreeFile(`${directory}/${name}`, head, untouched(), options)).rejects.toThrow(`${name} is ${why}`);
-    execFileSync('mkfifo', [`${directory}/pipe`]);
+    execFileSync('sh', ['-c', 'mkfifo "$0"', `${directory}/pipe`]);
     writeFileSync(`${directory}/aim`, 'before');
     symlinkSync('aim', `${directory}/link`);
     symlinkSync('/dev/null', `${directory}/null`);
