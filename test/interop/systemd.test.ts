@@ -16,7 +16,7 @@ const mostExposure = 1.5;
 function unit(name: string): string {
   const text = readFileSync(join(root, 'contrib/systemd', name), 'utf8');
   const path = join(temporaryDirectory(), name);
-  writeFileSync(path, text.replaceAll('/usr/bin/nodepool', `${root}bin/nodepool`));
+  writeFileSync(path, text.replaceAll('ExecStart=nodepool', `ExecStart=${root}bin/nodepool`));
   return path;
 }
 
