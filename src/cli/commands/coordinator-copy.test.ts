@@ -238,6 +238,8 @@ describe('coordinator-export and coordinator-import', () => {
     const { zk: half } = await start('new');
     await half.ensurePath(paths.nodes);
     await half.create(`${paths.nodes}/0000001234`, (await zk.get(`${paths.nodes}/0000001234`)).data);
+    // Made and not filled yet.
+    await half.ensurePath('/zuul/keystorage/gerrit');
     await Promise.all(Array.from({ length: 700 }, () => number(half, paths.nodes)));
     expect((await imported('new')).status).toBe(0);
     expect((await imported('new')).status).toBe(0);

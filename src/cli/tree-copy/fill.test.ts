@@ -64,6 +64,7 @@ function spied(before: (call: string, path: string, data: Uint8Array) => void): 
 }
 
 it('secrets with children are written when everything is below them, each just before it is closed', async () => {
+  await zk.set('/keys/there', Buffer.from('for everybody'));
   const calls: string[] = [];
   await fill(spied((call, path, data) => calls.push(`${call} ${path} ${Buffer.from(data).toString()}`.trim())));
   expect(calls).toEqual([

@@ -80,11 +80,13 @@ describe('a file of a tree', () => {
       yield* source([entry('/b')]);
     };
     await expect(writeTreeFile(file, head, stopped(), { unique: 'x', signal: stop.signal })).rejects.toThrow('stopped');
-    const late = async function* () {
+    const late = new AbortController();
+    const whole = async function* () {
       yield* source([entry('/a')]);
-      stop.abort();
+      late.abort(new Error('stopped late'));
     };
-    await expect(writeTreeFile(file, head, late(), { unique: 'x', signal: stop.signal })).rejects.toThrow('stopped');
+    const written = writeTreeFile(file, head, whole(), { unique: 'x', signal: late.signal });
+    await expect(written).rejects.toThrow('stopped late');
     expect(readdirSync(directory)).toEqual([]);
   });
 
