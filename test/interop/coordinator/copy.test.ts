@@ -233,3 +233,33 @@ test('a chroot whose parent is not there is refused', async () => {
   expect(refused.status).toBe(1);
   expect(refused.output).toContain('the znode above the chroot of zookeeper-servers is not there');
 });
+
+test('a document that the server does not take is named, after what is closed has been closed', async () => {
+  const readOnly = [{ perms: 1, scheme: 'world', id: 'anyone' }];
+  const entry = (path: string, data: string, acl: typeof readOnly | null = null) => ({
+    path,
+    data: Buffer.from(data),
+    next: 0,
+    acl,
+  });
+  const keys = [entry('/keys', 'secret', readOnly), entry('/keys/project', 'secret too', readOnly)];
+  const write = (entries: typeof keys) =>
+    writeTreeFile(
+      file,
+      { root: '/', taken: '', by: 'test' },
+      (async function* () {
+        await Promise.resolve();
+        yield* entries;
+      })(),
+      unstopped,
+    );
+  const moved = ensemble();
+  await write(keys);
+  const whole = await nodepool('-c', moved, 'coordinator-import', file);
+  expect(whole.status, whole.output).toBe(0);
+  await write([...keys, entry('/large', 'x'.repeat(1024 * 1024))]);
+  const refused = await nodepool('-c', moved, 'coordinator-import', file);
+  expect(refused.status, refused.output).toBe(1);
+  expect(refused.output).toContain('1 documents are larger than a server takes');
+  expect(refused.output).toMatch(/\/large can't be written: .*are its 1048576 bytes larger than the server takes/);
+});
