@@ -20,9 +20,9 @@ const room = vi.hoisted(() => ({ bytes: Number.POSITIVE_INFINITY }));
 
 vi.mock('node:fs', async (original) => {
   const fs = await original<typeof import('node:fs')>();
-  const writeSync = (fd: number, data: Buffer) => {
+  const writeSync = (fd: number, data: Buffer | string) => {
     if (room.bytes === 0) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
-    const written = fs.writeSync(fd, data.subarray(0, room.bytes));
+    const written = fs.writeSync(fd, Buffer.from(data).subarray(0, room.bytes));
     room.bytes -= written;
     return written;
   };
