@@ -23,6 +23,7 @@ import type { Operations } from '../store/operations.ts';
 import type { NodeEntry, Store } from '../store/store.ts';
 import { BackingView, type OwnedEntry } from './backing-view.ts';
 import { KeyedQueue } from './keyed-queue.ts';
+import { PythonNeighbours } from './python-neighbours.ts';
 
 export interface BackingBrokerOptions {
   readonly providerName: string;
@@ -55,6 +56,7 @@ export class BackingBroker implements BackingNodes {
   private readonly writes: BackingOperations;
   private readonly view: BackingView;
   private readonly queue: KeyedQueue;
+  private readonly neighbours: PythonNeighbours;
   private readonly pending = new Map<string, Pending>();
   private readonly idleSinceMs = new Map<string, number>();
   /** Of nodes that were put to use here: who has asked for them and has not come yet. Nobody, once they have been used. */
@@ -69,6 +71,7 @@ export class BackingBroker implements BackingNodes {
     const { store, runtime, log, providerName } = options;
     this.owner = `NodePool:metastatic:${providerName}`;
     this.writes = new BackingOperations(store, this.owner);
+    this.neighbours = new PythonNeighbours(store, providerName, runtime);
     this.queue = new KeyedQueue({
       name: `backing nodes of ${providerName}`,
       runtime,
@@ -87,6 +90,7 @@ export class BackingBroker implements BackingNodes {
       store.requests.onChange((id) => {
         if (this.pending.has(id)) this.queue.add(id);
       }),
+      this.neighbours.onChange(() => this.queue.add(sweepKey)),
       store.onSync(() => {
         for (const id of this.pending.keys()) this.queue.add(id);
         this.queue.add(sweepKey);
@@ -109,6 +113,7 @@ export class BackingBroker implements BackingNodes {
   nodes(): readonly BackingNode[] {
     return this.view
       .owned()
+      .filter(({ mark }) => !this.neighbours.mayUse(mark))
       .map(({ id, mark, taken }) => ({
         id,
         label: mark.label,
@@ -148,7 +153,8 @@ export class BackingBroker implements BackingNodes {
   }
 
   private async take(backingId: string, nodeId: string): Promise<{ slot: number; instance: BackingInstance } | null> {
-    if (!this.view.get(backingId)) return null;
+    const known = this.view.get(backingId);
+    if (!known || (slotOf(known.mark, nodeId) === null && this.neighbours.mayUse(known.mark))) return null;
     let slot = -1;
     const owned = await this.writes.change(backingId, ({ mark }) => {
       slot = slotOf(mark, nodeId) ?? this.freeSlot(backingId, mark);
@@ -236,8 +242,9 @@ export class BackingBroker implements BackingNodes {
   }
 
   private mark({ label, slots }: Pending): BackingMark {
+    this.neighbours.sinceMs();
     const launched = this.o.runtime.nowMs() / 1000;
-    return { owner: this.owner, label, slots, failed: false, launched, claims: new Map() };
+    return { owner: this.owner, label, slots, failed: false, launched, claims: new Map(), claimable: true };
   }
 
   private end(pending: Pending, end: BackingEnd): void {
@@ -292,6 +299,7 @@ export class BackingBroker implements BackingNodes {
   private async releaseIfDue(seen: OwnedEntry, later: (ms: number) => void): Promise<void> {
     const owned = this.view.get(seen.id);
     if (!owned) return;
+    if (this.neighbours.mayUse(owned.mark)) return;
     const now = this.o.runtime.monotonicMs();
     const ageMs = this.o.runtime.nowMs() - owned.mark.launched * 1000;
     const rule = this.rule(owned.mark.label);

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Provider } from '../provider/provider.ts';
 import { parseBackingMark, parseBackingUse } from '../records/backing.ts';
 import type { NodeRecord } from '../records/node.ts';
+import { ComponentHandle } from '../store/components.ts';
 import { BackingOperations } from '../store/backing-operations.ts';
 import { systemRuntime } from '../runtime.ts';
 import { Cluster, fakeProvider } from './testing/cluster.ts';
@@ -166,6 +167,40 @@ test('another launcher of the same provider uses the slots, and releases no node
   expect(backing()[0]!.state).toBe('in-use');
   await cluster.giveBack(a!);
   await cluster.untilNodes(0);
+});
+
+test('beside a Python launcher of the same provider, nodes that it may know are its own until it goes', async () => {
+  const provider = 'slots';
+  const launcher = await cluster.launch(config('grace-time: 0'));
+  const [a] = await serve();
+  const shared = slotOf(a!).backingNode;
+  const python = await ComponentHandle.register(cluster.seen, {
+    ...{
+      kind: 'pool',
+      hostname: 'python',
+      version: '11.0.0',
+      state: 'running',
+      modelApi: 0,
+      priority: 100,
+      paused: false,
+    },
+    ...{ id: 'python-slots-main', name: 'main', providerName: provider, supportedLabels: ['other'] },
+  });
+  await until(() => cluster.pools().filter((pool) => pool.provider === provider).length, 2);
+  const [b] = await serve();
+  const own = slotOf(b!);
+  expect(own.backingNode).not.toBe(shared);
+  const [c] = await serve();
+  expect(slotOf(c!)).toEqual({ backingNode: own.backingNode, slot: 1 });
+  // It would be due: nobody uses it any more.
+  await cluster.giveBack(a!);
+  await cluster.giveBack(b!);
+  await cluster.giveBack(c!);
+  await until(() => backing().map(({ id }) => id), [shared]);
+  expect(backing()[0]!.state).toBe('in-use');
+  await python.unregister();
+  await cluster.untilNodes(0);
+  await launcher.stop();
 });
 
 test('a launcher that was killed leaves nothing behind: its slots are known, dead claims are dropped', async () => {

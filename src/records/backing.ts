@@ -12,6 +12,8 @@ export interface BackingMark {
   readonly launched: number;
   /** Ids of requested nodes by slot. */
   readonly claims: ReadonlyMap<number, string>;
+  /** Put to use, or used since, by a launcher that writes claims: the Python Nodepool does not. */
+  readonly claimable: boolean;
 }
 
 /** null: it belongs to somebody else. */
@@ -33,6 +35,7 @@ export function parseBackingMark(userData: unknown, owner: string): BackingMark 
     failed: failed === true,
     launched: typeof launched === 'number' ? launched : 0,
     claims: parseClaims(claims, slots as number),
+    claimable: claims !== undefined,
   };
 }
 
@@ -47,8 +50,8 @@ function parseClaims(value: unknown, slots: number): Map<number, string> {
 }
 
 export function encodeBackingMark(mark: BackingMark): string {
-  const { claims, ...rest } = mark;
-  return JSON.stringify({ ...rest, nodepool_claims: Object.fromEntries(claims) });
+  const { owner, label, slots, failed, launched, claims } = mark;
+  return JSON.stringify({ owner, label, slots, failed, launched, nodepool_claims: Object.fromEntries(claims) });
 }
 
 export interface BackingUse {

@@ -19,6 +19,12 @@ export interface ComponentRecord {
   readonly paused: boolean;
 }
 
+/** The Python Nodepool ended with 11, this one begins with 12. */
+export function isPython({ version }: Pick<ComponentRecord, 'version'>): boolean {
+  const major = Number(/^(\d+)\./.exec(version)?.[1] ?? Number.NaN);
+  return major < 12;
+}
+
 /** null for a document that can't be read: as if it were not there. */
 export function parseComponent(kind: ComponentKind, data: Uint8Array): ComponentRecord | null {
   const d = parseDocument('', data);
