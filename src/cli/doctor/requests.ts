@@ -121,7 +121,7 @@ function pending(picture: Picture, seen: SeenRequest, who: string, many: boolean
     return {
       severity: picture.launchers.length > 0 ? 'critical' : 'warning',
       check: 'request-abandoned',
-      problem: `${who} ${many ? 'were' : 'was'} taken by a launcher that has gone, and no other one goes on`,
+      problem: `${who} ${many ? 'were' : 'was'} taken, its launcher has gone or let go of it, and no other one goes on`,
       reasons,
       hint: 'a running launcher takes it over within seconds, a Python one resets it within a minute: is one running, is it in touch with ZooKeeper?',
     };
