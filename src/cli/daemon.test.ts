@@ -10,29 +10,12 @@ import { tryLock } from '../zookeeper/recipes/lock.ts';
 import { readAddress } from '../zookeeper/server/data-directory.ts';
 import { startCoordinator } from '../zookeeper/server/coordinator.ts';
 import { nodepool } from './program.ts';
-import { configFile, type Printed, run, temporaryDirectory } from './testing/command-line.ts';
+import { configFile, fakeCloudConfig, type Printed, run, temporaryDirectory } from './testing/command-line.ts';
 
 const quiet = ['--log-format', 'json', '-l'];
 
-function example(directory: string): string {
-  return configFile(
-    directory,
-    `coordinator: {data-dir: ${directory}/data}
-labels: [{name: small, min-ready: 1}, {name: large}]
-providers:
-  - name: cloud
-    driver: fake
-    cloud: cloud
-    region-name: nowhere
-    cloud-images: [{name: debian, image-name: Fake Precise, username: zuul}]
-    pools:
-      - name: main
-        max-servers: 3
-        host-key-checking: false
-        labels: [{name: small, cloud-image: debian, min-ram: 1024}, {name: large, cloud-image: debian, min-ram: 8192}]
-`,
-  );
-}
+const example = (directory: string) =>
+  fakeCloudConfig(directory, 'labels: [{name: small, min-ready: 1}, {name: large}]');
 
 /** The log level of a file, so that the daemon is silent in the test's output. */
 function silence(directory: string): string[] {

@@ -176,7 +176,10 @@ async function runLauncher(
     Store.open({ client, runtime: systemRuntime, log: logs.named(loggerNames.store) }),
     stop.received,
   ]);
-  if (typeof store === 'string') return client.close();
+  if (typeof store === 'string') {
+    certificates?.close();
+    return client.close();
+  }
   const correlation = new Correlation(store);
   const log = correlation.of(logs.named(loggerNames.launcher));
   const providerLog = ({ driver, name }: ProviderConfig) => correlation.of(logs.named(providerLogger(driver, name)));

@@ -4,29 +4,10 @@ import { expect, it } from 'vitest';
 import { ask } from '../api/testing/site.ts';
 import { freePorts } from '../zookeeper/testing/apache.ts';
 import { nodepool } from './program.ts';
-import { configFile, run, temporaryDirectory } from './testing/command-line.ts';
+import { fakeCloudConfig, run, temporaryDirectory } from './testing/command-line.ts';
 
-function example(directory: string, port: number): string {
-  return configFile(
-    directory,
-    `coordinator: {data-dir: ${directory}/data}
-webapp: {port: ${port}}
-labels: [{name: small}, {name: large}]
-providers:
-  - name: cloud
-    driver: fake
-    cloud: cloud
-    region-name: nowhere
-    cloud-images: [{name: debian, image-name: Fake Precise, username: zuul}]
-    pools:
-      - name: main
-        max-servers: 3
-        max-cores: 100
-        host-key-checking: false
-        labels: [{name: small, cloud-image: debian, min-ram: 1024}, {name: large, cloud-image: debian, min-ram: 8192}]
-`,
-  );
-}
+const example = (directory: string, port: number) =>
+  fakeCloudConfig(directory, `webapp: {port: ${port}}\nlabels: [{name: small}, {name: large}]`, 'max-cores: 100');
 
 it('tells what requests, launches, calls and pools were like', async () => {
   const directory = temporaryDirectory();

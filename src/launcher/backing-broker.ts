@@ -71,13 +71,18 @@ export class BackingBroker implements BackingNodes {
     const { store, runtime, log, providerName } = options;
     this.owner = `NodePool:metastatic:${providerName}`;
     this.writes = new BackingOperations(store, this.owner);
-    this.neighbours = new PythonNeighbours(store, providerName, runtime);
     this.queue = new KeyedQueue({
       name: `backing nodes of ${providerName}`,
       runtime,
       log,
       concurrency: 50,
       work: (key) => (key === sweepKey ? this.sweep() : this.follow(key)),
+    });
+    this.neighbours = new PythonNeighbours({
+      store,
+      providerName,
+      runtime,
+      onChange: () => this.queue.add(sweepKey),
     });
     this.view = new BackingView({
       store,
@@ -90,7 +95,6 @@ export class BackingBroker implements BackingNodes {
       store.requests.onChange((id) => {
         if (this.pending.has(id)) this.queue.add(id);
       }),
-      this.neighbours.onChange(() => this.queue.add(sweepKey)),
       store.onSync(() => {
         for (const id of this.pending.keys()) this.queue.add(id);
         this.queue.add(sweepKey);
@@ -185,6 +189,7 @@ export class BackingBroker implements BackingNodes {
   /** Requests that are under way are withdrawn; nodes stay for the next launcher. */
   async stop(): Promise<void> {
     for (const off of this.unfollow) off();
+    this.neighbours.close();
     this.view.stop();
     this.abort.abort(new Error('the launcher stops'));
     await this.queue.stop();
@@ -242,7 +247,6 @@ export class BackingBroker implements BackingNodes {
   }
 
   private mark({ label, slots }: Pending): BackingMark {
-    this.neighbours.sinceMs();
     const launched = this.o.runtime.nowMs() / 1000;
     return { owner: this.owner, label, slots, failed: false, launched, claims: new Map(), claimable: true };
   }

@@ -6,44 +6,46 @@ import { isPython } from '../records/component.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Store } from '../store/store.ts';
 
-export class PythonNeighbours {
-  private readonly store: Store;
-  private readonly providerName: string;
-  private readonly runtime: Runtime;
-  private readonly seenMs = new Map<string, number>();
+export interface PythonNeighboursOptions {
+  readonly store: Store;
+  readonly providerName: string;
+  readonly runtime: Runtime;
+  /** One has come or gone. */
+  readonly onChange: () => void;
+}
 
-  constructor(store: Store, providerName: string, runtime: Runtime) {
-    this.store = store;
-    this.providerName = providerName;
-    this.runtime = runtime;
+export class PythonNeighbours {
+  private readonly o: PythonNeighboursOptions;
+  /** When each was seen first, by the id of its pool. */
+  private seenMs: ReadonlyMap<string, number> = new Map();
+  private sinceMs: number | null = null;
+  private readonly unfollow: () => void;
+
+  constructor(options: PythonNeighboursOptions) {
+    this.o = options;
+    this.look();
+    this.unfollow = options.store.components.onChange(() => {
+      const before = this.sinceMs;
+      this.look();
+      if (this.sinceMs !== before) options.onChange();
+    });
   }
 
-  /** Tells of their coming and going. */
-  onChange(listener: () => void): () => void {
-    let before = this.sinceMs();
-    return this.store.components.onChange(() => {
-      const now = this.sinceMs();
-      if (now === before) return;
-      before = now;
-      listener();
-    });
+  close(): void {
+    this.unfollow();
   }
 
   /** May one of them use it? `launched`: seconds since the epoch; `claimable`: see BackingMark. */
   mayUse({ launched, claimable }: { readonly launched: number; readonly claimable: boolean }): boolean {
-    const sinceMs = this.sinceMs();
-    return sinceMs !== null && (!claimable || Math.round(launched * 1000) < sinceMs);
+    return this.sinceMs !== null && (!claimable || Math.round(launched * 1000) < this.sinceMs);
   }
 
-  /** When the latest of those that are there now was seen first; null: there is none. To be asked before a node is put to use. */
-  sinceMs(): number | null {
-    const there = new Set<string>();
-    for (const pool of this.store.components.pools()) {
-      if (pool.providerName !== this.providerName || pool.id === null || !isPython(pool)) continue;
-      there.add(pool.id);
-      if (!this.seenMs.has(pool.id)) this.seenMs.set(pool.id, this.runtime.nowMs());
-    }
-    for (const id of this.seenMs.keys()) if (!there.has(id)) this.seenMs.delete(id);
-    return there.size === 0 ? null : Math.max(...this.seenMs.values());
+  private look(): void {
+    const { store, providerName, runtime } = this.o;
+    const there = [...store.components.pools()].flatMap(({ id, providerName: of, version }) =>
+      id !== null && of === providerName && isPython({ version }) ? [id] : [],
+    );
+    this.seenMs = new Map(there.map((id) => [id, this.seenMs.get(id) ?? runtime.nowMs()]));
+    this.sinceMs = there.length === 0 ? null : Math.max(...this.seenMs.values());
   }
 }

@@ -7,6 +7,7 @@ import type { NodeRecord } from '../records/node.ts';
 import type { RequestRecord } from '../records/request.ts';
 import { spanInfoOf } from '../records/span-info.ts';
 import type { Runtime } from '../runtime.ts';
+import { Newest } from '../telemetry/newest.ts';
 import { type Attributes, noSpan, type Span, type SpanContext, type Tracer } from '../telemetry/tracing.ts';
 import type { OwnPool } from './own-pool.ts';
 
@@ -17,9 +18,9 @@ export class Traces {
   private readonly tracer: Tracer;
   private readonly runtime: Runtime;
   /** Spans of the requests that nodes were made for. */
-  private readonly origins = new Remembered();
+  private readonly origins = new Newest<SpanContext>(mostRemembered);
   /** First spans of requests that came without one. */
-  private readonly begun = new Remembered();
+  private readonly begun = new Newest<SpanContext>(mostRemembered);
 
   constructor(tracer: Tracer, runtime: Runtime) {
     this.tracer = tracer;
@@ -89,21 +90,6 @@ export class Traces {
       'nodepool.requestor': requestor,
       'nodepool.tenant': tenantName,
     };
-  }
-}
-
-/** The newest ones. */
-class Remembered {
-  private readonly contexts = new Map<string, SpanContext>();
-
-  get(id: string): SpanContext | null {
-    return this.contexts.get(id) ?? null;
-  }
-
-  set(id: string, context: SpanContext): void {
-    this.contexts.delete(id);
-    this.contexts.set(id, context);
-    if (this.contexts.size > mostRemembered) this.contexts.delete(this.contexts.keys().next().value!);
   }
 }
 

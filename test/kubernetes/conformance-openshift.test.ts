@@ -1,8 +1,8 @@
 /** The demands that every driver has to meet, for the driver openshift on a real API server. */
 import { expect, test } from 'vitest';
-import { Provider } from '../../src/provider/provider.ts';
+import type { Provider } from '../../src/provider/provider.ts';
 import { driverConformance } from '../../src/provider/testing/conformance.ts';
-import { kubernetesBed, type KubernetesBed, openshift } from './support/beds.ts';
+import { kubernetesBed, type KubernetesBed, openshift, startProvider } from './support/beds.ts';
 import { systemRuntime } from '../../src/runtime.ts';
 import { eventually, TestCluster } from './support/cluster.ts';
 
@@ -13,16 +13,7 @@ driverConformance('openshift', (runtime) => kubernetesBed(cluster, openshift('op
 /** A provider on a bed of its own, for the length of the test. */
 async function withProvider(body: (bed: KubernetesBed, provider: Provider) => Promise<void>): Promise<void> {
   const bed = await kubernetesBed(cluster, openshift('openshift'), systemRuntime);
-  const { config, log, createAdapter } = bed;
-  const adapter = () => Promise.resolve(createAdapter());
-  const provider = new Provider({
-    config,
-    createAdapter: adapter,
-    runtime: systemRuntime,
-    log,
-    isKnownNode: () => true,
-  });
-  provider.start();
+  const provider = startProvider(bed);
   try {
     await eventually(() => expect(provider.state).toBe('running'));
     await body(bed, provider);

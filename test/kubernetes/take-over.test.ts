@@ -3,10 +3,17 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ExternalId, Json } from '../../src/provider/adapter.ts';
 import { LeakDetector } from '../../src/provider/leaks.ts';
 import { idText } from '../../src/provider/listing.ts';
-import { Provider } from '../../src/provider/provider.ts';
+import type { Provider } from '../../src/provider/provider.ts';
 import { launchSpec } from '../../src/provider/testing/configs.ts';
 import { systemRuntime } from '../../src/runtime.ts';
-import { kubernetes, kubernetesBed, type KubernetesBed, openshift, openshiftpods } from './support/beds.ts';
+import {
+  kubernetes,
+  kubernetesBed,
+  type KubernetesBed,
+  openshift,
+  openshiftpods,
+  startProvider,
+} from './support/beds.ts';
 import { eventually, TestCluster } from './support/cluster.ts';
 
 const cluster = new TestCluster();
@@ -25,17 +32,9 @@ afterEach(async () => {
   await bed?.dispose();
 });
 
-async function start({ config, createAdapter, log }: KubernetesBed): Promise<Provider> {
-  const adapter = () => Promise.resolve(createAdapter());
-  const provider = new Provider({
-    config,
-    createAdapter: adapter,
-    runtime: systemRuntime,
-    log,
-    isKnownNode: () => true,
-  });
+async function start(of: KubernetesBed): Promise<Provider> {
+  const provider = startProvider(of);
   providers.push(provider);
-  provider.start();
   await eventually(() => expect(provider.state).toBe('running'));
   return provider;
 }

@@ -6,10 +6,8 @@ import { encodeNode, newNode } from '../../records/node.ts';
 import { startFakeCloudServer } from '../../drivers/fake/fake-cloud-server.ts';
 import { systemRuntime } from '../../runtime.ts';
 import { paths } from '../../store/paths.ts';
-import { createZooKeeper } from '../../zookeeper/client/client.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { startCoordinator } from '../../zookeeper/server/coordinator.ts';
-import { configFile, run, temporaryDirectory } from '../testing/command-line.ts';
+import { configFile, coordinatorIn, run, temporaryDirectory } from '../testing/command-line.ts';
 
 const build1 = '0123456789abcdef0123456789abcdef';
 const build2 = '0000000002';
@@ -22,12 +20,7 @@ let zk: ZooKeeper;
 beforeEach(async () => {
   directory = temporaryDirectory();
   const dataDir = `${directory}/data`;
-  const coordinator = await startCoordinator({ dataDir, runtime: systemRuntime, log: () => undefined });
-  zk = createZooKeeper({ servers: [], connector: coordinator.connector });
-  onTestFinished(async () => {
-    await zk.close();
-    await coordinator.close();
-  });
+  zk = await coordinatorIn(dataDir);
   file = configFile(
     directory,
     `coordinator: {data-dir: ${dataDir}}

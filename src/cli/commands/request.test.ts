@@ -1,6 +1,6 @@
 /** The consumer's side, against the embedded coordinator; the launcher's part is played by the test. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { encodeNode, newNode, type NodeFields, type NodeRecord, parseNode } from '../../records/node.ts';
 import {
   encodeRequest,
@@ -11,11 +11,9 @@ import {
 } from '../../records/request.ts';
 import { systemRuntime } from '../../runtime.ts';
 import { paths } from '../../store/paths.ts';
-import { createZooKeeper } from '../../zookeeper/client/client.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { tryLock } from '../../zookeeper/recipes/lock.ts';
-import { startCoordinator } from '../../zookeeper/server/coordinator.ts';
-import { configFile, type Printed, run, temporaryDirectory } from '../testing/command-line.ts';
+import { configFile, coordinatorIn, type Printed, run, temporaryDirectory } from '../testing/command-line.ts';
 
 let directory: string;
 let file: string;
@@ -24,12 +22,7 @@ let zk: ZooKeeper;
 beforeEach(async () => {
   directory = temporaryDirectory();
   const dataDir = `${directory}/data`;
-  const coordinator = await startCoordinator({ dataDir, runtime: systemRuntime, log: () => undefined });
-  zk = createZooKeeper({ servers: [], connector: coordinator.connector });
-  onTestFinished(async () => {
-    await zk.close();
-    await coordinator.close();
-  });
+  zk = await coordinatorIn(dataDir);
   await zk.ensurePath(paths.requests);
   await zk.ensurePath(paths.nodes);
   file = configFile(directory, `coordinator: {data-dir: ${dataDir}}\nzookeeper-timeout: 4.0\n`);

@@ -5,6 +5,7 @@
 import type { Logger } from '../../provider/logger.ts';
 import { isBroken } from '../../records/broken.ts';
 import type { Store } from '../../store/store.ts';
+import { Newest } from '../../telemetry/newest.ts';
 
 const mostRemembered = 10_000;
 
@@ -16,8 +17,8 @@ type LevelledLogger = Logger & { isLevelEnabled?(level: string): boolean };
 export class Correlation {
   private readonly store: Records;
   /** Of requests and nodes that have left the tree; the oldest first. */
-  private readonly events = new Map<string, string>();
-  private readonly owners = new Map<string, string>();
+  private readonly events = new Newest<string>(mostRemembered);
+  private readonly owners = new Newest<string>(mostRemembered);
   private readonly unfollow: readonly (() => void)[];
 
   constructor(store: Records) {
@@ -26,12 +27,12 @@ export class Correlation {
       store.requests.onChange((id, before, after) => {
         const request = before?.request;
         if (after || !request || isBroken(request) || !request.eventId) return;
-        remember(this.events, id, request.eventId);
+        this.events.set(id, request.eventId);
       }),
       store.nodes.onChange((id, before, after) => {
         const owner = before?.node && !isBroken(before.node) ? before.node.allocatedTo : null;
         const next = after?.node && !isBroken(after.node) ? after.node.allocatedTo : null;
-        if (owner && owner !== next) remember(this.owners, id, owner);
+        if (owner && owner !== next) this.owners.set(id, owner);
       }),
     ];
   }
@@ -55,28 +56,21 @@ export class Correlation {
     const requestId =
       fields.requestId ?? this.ownerOf(nodeId) ?? (key !== undefined && this.store.requests.get(key) ? key : undefined);
     const eventId = fields.eventId ?? this.eventOf(requestId);
-    return {
-      // In front, and over what the fields say to be nothing.
-      ...(eventId ? { eventId } : {}),
-      ...(requestId ? { requestId } : {}),
-      ...(nodeId ? { nodeId } : {}),
-      ...fields,
-      ...(eventId ? { eventId } : {}),
-      ...(requestId ? { requestId } : {}),
-      ...(nodeId ? { nodeId } : {}),
-    };
+    const ids = { ...(eventId ? { eventId } : {}), ...(requestId ? { requestId } : {}), ...(nodeId ? { nodeId } : {}) };
+    // In front, and over what the fields say to be nothing.
+    return { ...ids, ...fields, ...ids };
   }
 
   private ownerOf(nodeId: string | null | undefined): string | null {
     if (!nodeId) return null;
     const node = this.store.nodes.get(nodeId)?.node;
-    return (node && !isBroken(node) ? node.allocatedTo : null) ?? this.owners.get(nodeId) ?? null;
+    return (node && !isBroken(node) ? node.allocatedTo : null) ?? this.owners.get(nodeId);
   }
 
   private eventOf(requestId: string | null | undefined): string | null {
     if (!requestId) return null;
     const request = this.store.requests.get(requestId)?.request;
-    return (request && !isBroken(request) ? request.eventId : null) ?? this.events.get(requestId) ?? null;
+    return (request && !isBroken(request) ? request.eventId : null) ?? this.events.get(requestId);
   }
 }
 
@@ -86,10 +80,4 @@ interface Ids {
   readonly eventId?: string | null;
   /** Of a keyed queue: the id of a node or a request, or something else. */
   readonly key?: unknown;
-}
-
-function remember(memory: Map<string, string>, id: string, value: string): void {
-  memory.delete(id);
-  memory.set(id, value);
-  if (memory.size > mostRemembered) memory.delete(memory.keys().next().value!);
 }

@@ -3,6 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
+import { systemRuntime } from '../../runtime.ts';
+import { createZooKeeper } from '../../zookeeper/client/client.ts';
+import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import { startCoordinator } from '../../zookeeper/server/coordinator.ts';
 import { nodepool } from '../program.ts';
 
 export interface Printed {
@@ -41,4 +45,37 @@ export function configFile(directory: string, text: string): string {
   const file = join(directory, 'nodepool.yaml');
   writeFileSync(file, text);
   return file;
+}
+
+/** An embedded coordinator that a command finds by this data directory, and a client of it; gone after the test. */
+export async function coordinatorIn(dataDir: string): Promise<ZooKeeper> {
+  const coordinator = await startCoordinator({ dataDir, runtime: systemRuntime, log: () => undefined });
+  const client = createZooKeeper({ servers: [], connector: coordinator.connector });
+  onTestFinished(async () => {
+    await client.close();
+    await coordinator.close();
+  });
+  return client;
+}
+
+/** The labels `small` and `large` of a cloud that is only played, with a coordinator in `data`; `top`: further sections, as lines. */
+export function fakeCloudConfig(directory: string, top: string, pool = ''): string {
+  return configFile(
+    directory,
+    `coordinator: {data-dir: ${directory}/data}
+${top}
+providers:
+  - name: cloud
+    driver: fake
+    cloud: cloud
+    region-name: nowhere
+    cloud-images: [{name: debian, image-name: Fake Precise, username: zuul}]
+    pools:
+      - name: main
+        max-servers: 3
+        ${pool}
+        host-key-checking: false
+        labels: [{name: small, cloud-image: debian, min-ram: 1024}, {name: large, cloud-image: debian, min-ram: 8192}]
+`,
+  );
 }

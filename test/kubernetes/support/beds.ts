@@ -5,9 +5,10 @@ import { OpenShiftAdapter } from '../../../src/drivers/openshift/adapter.ts';
 import { OpenShiftPodsAdapter } from '../../../src/drivers/openshiftpods/adapter.ts';
 import { loadFamily } from '../../../src/drivers/kubernetes-family/config.ts';
 import type { Adapter, AdapterContext } from '../../../src/provider/adapter.ts';
+import { Provider } from '../../../src/provider/provider.ts';
 import type { CloudLevers, ConformanceBed } from '../../../src/provider/testing/conformance.ts';
 import { MemoryLogger } from '../../../src/provider/testing/virtual-runtime.ts';
-import type { Runtime } from '../../../src/runtime.ts';
+import { type Runtime, systemRuntime } from '../../../src/runtime.ts';
 import type { ApiProxy, SeenCall } from './api-proxy.ts';
 import { type ContextName, type TestCluster, type TemporaryFile, uniqueName } from './cluster.ts';
 
@@ -188,4 +189,17 @@ async function addForeign(
   } else {
     await cluster.core.createNamespace({ body: { metadata: { name: `${pool}-${number}`, labels } } });
   }
+}
+
+/** A provider on the bed, on its way up; who starts it stops it. */
+export function startProvider({ config, createAdapter, log }: KubernetesBed): Provider {
+  const provider = new Provider({
+    config,
+    createAdapter: () => Promise.resolve(createAdapter()),
+    runtime: systemRuntime,
+    log,
+    isKnownNode: () => true,
+  });
+  provider.start();
+  return provider;
 }
