@@ -23,20 +23,20 @@ export default tseslint.config(
       '@typescript-eslint/no-unnecessary-type-parameters': 'off',
       'no-restricted-globals': [
         'error',
-        { name: 'setTimeout', message: 'Use the Runtime (src/runtime.ts).' },
-        { name: 'setInterval', message: 'Use the Runtime (src/runtime.ts).' },
-        { name: 'clearTimeout', message: 'Use the Runtime (src/runtime.ts).' },
+        { name: 'setTimeout', message: 'Use the Runtime (src/base/runtime.ts).' },
+        { name: 'setInterval', message: 'Use the Runtime (src/base/runtime.ts).' },
+        { name: 'clearTimeout', message: 'Use the Runtime (src/base/runtime.ts).' },
       ],
       'no-restricted-properties': [
         'error',
-        { object: 'Date', property: 'now', message: 'Use the Runtime (src/runtime.ts).' },
-        { object: 'Math', property: 'random', message: 'Use the Runtime (src/runtime.ts).' },
-        { object: 'performance', property: 'now', message: 'Use the Runtime (src/runtime.ts).' },
+        { object: 'Date', property: 'now', message: 'Use the Runtime (src/base/runtime.ts).' },
+        { object: 'Math', property: 'random', message: 'Use the Runtime (src/base/runtime.ts).' },
+        { object: 'performance', property: 'now', message: 'Use the Runtime (src/base/runtime.ts).' },
       ],
     },
   },
   {
-    files: ['src/runtime.ts'],
+    files: ['src/base/runtime.ts'],
     rules: { 'no-restricted-globals': 'off', 'no-restricted-properties': 'off' },
   },
   {

@@ -5,8 +5,8 @@
  */
 import { isBroken } from '../src/records/broken.ts';
 import { compareRequests, encodeRequest, newRequest, type RequestRecord } from '../src/records/request.ts';
-import type { Operations } from '../src/store/operations.ts';
-import type { Store } from '../src/store/store.ts';
+import type { Operations } from '../src/store/transactions/operations.ts';
+import type { Store } from '../src/store/mirrors/store.ts';
 import { until } from '../test/interop/support/programs.ts';
 import { Bed, load } from './support/bed.ts';
 import { giveBack } from './support/give-back.ts';

@@ -1,5 +1,5 @@
 /** Pipelined creates a second. Usage: node --import ./test/run-typescript.mjs bench/zookeeper-client.ts HOST:PORT [COUNT] [WINDOW] */
-import { systemRuntime } from '../src/runtime.ts';
+import { systemRuntime } from '../src/base/runtime.ts';
 import { createZooKeeper } from '../src/zookeeper/client/client.ts';
 import { parseConnectString } from '../src/zookeeper/client/connect-string.ts';
 

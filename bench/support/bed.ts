@@ -1,11 +1,11 @@
 /** A coordinator and a launcher as programs of their own, watched from outside; the bench itself is a consumer beside them. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemRuntime } from '../../src/runtime.ts';
-import { Operations } from '../../src/store/operations.ts';
-import { Store } from '../../src/store/store.ts';
+import { systemRuntime } from '../../src/base/runtime.ts';
+import { Operations } from '../../src/store/transactions/operations.ts';
+import { Store } from '../../src/store/mirrors/store.ts';
 import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
-import { readAddress } from '../../src/zookeeper/server/data-directory.ts';
+import { readAddress } from '../../src/zookeeper/server/storage/data-directory.ts';
 import { type Running, until, Workplace } from '../../test/interop/support/programs.ts';
 
 const log = { warn() {}, error() {} };

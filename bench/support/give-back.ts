@@ -1,5 +1,5 @@
 /** What a consumer does with the nodes of a fulfilled request when it has no use for them. */
-import type { Operations } from '../../src/store/operations.ts';
+import type { Operations } from '../../src/store/transactions/operations.ts';
 
 export async function giveBack(operations: Operations, id: string, nodes: readonly string[]): Promise<void> {
   for (const nodeId of nodes) {

@@ -5,12 +5,12 @@
  */
 import type { ServerResponse } from 'node:http';
 import { isBroken } from '../records/broken.ts';
-import type { Runtime, Timer } from '../runtime.ts';
-import type { Store } from '../store/store.ts';
-import type { NodeEntry, RequestEntry } from '../store/views.ts';
-import { ImageFollower } from '../store/image-follower.ts';
-import { refuse } from './respond.ts';
-import type { ApiLog, ApiRequest } from './server.ts';
+import type { Runtime, Timer } from '../base/runtime.ts';
+import type { Store } from '../store/mirrors/store.ts';
+import type { NodeEntry, RequestEntry } from '../store/mirrors/views.ts';
+import { ImageFollower } from '../store/mirrors/image-follower.ts';
+import { refuse } from './http/respond.ts';
+import type { ApiLog, ApiRequest } from './http/server.ts';
 
 const mostClients = 32;
 /** Of one client, not yet taken by the network. */

@@ -1,8 +1,8 @@
 /** `/ready` and `/health`, for whoever starts and watches the process. */
-import { negotiate } from './accept.ts';
-import { pythonJson } from './listings/python-text.ts';
-import { refuse, send, sendText } from './respond.ts';
-import type { Route } from './server.ts';
+import { negotiate } from './http/accept.ts';
+import { pythonJson } from '../listings/python-text.ts';
+import { refuse, send, sendText } from './http/respond.ts';
+import type { Route } from './http/server.ts';
 
 /** Something that does not go as it should. */
 export interface HealthFinding {

@@ -1,15 +1,15 @@
 /** All that a launcher shows over HTTP, put together: status pages, probes, metrics, events. */
-import type { Runtime } from '../runtime.ts';
-import type { Store } from '../store/store.ts';
+import type { Runtime } from '../base/runtime.ts';
+import type { Store } from '../store/mirrors/store.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { EventStream } from './events.ts';
-import { PageCache } from './page-cache.ts';
+import { PageCache } from './http/page-cache.ts';
 import { imagePages } from './pages/images.ts';
 import { listingPages } from './pages/listings.ts';
 import { pageLifeMs, pageRoute } from './pages/serve.ts';
 import { type HealthReport, healthRoute, readyRoute } from './probes.ts';
-import { send } from './respond.ts';
-import { type ApiLog, ApiServer, type ApiTrouble, type Route } from './server.ts';
+import { send } from './http/respond.ts';
+import { type ApiLog, ApiServer, type ApiTrouble, type Route } from './http/server.ts';
 import { treeMetrics } from './tree-metrics.ts';
 
 export interface StatusSiteOptions {

@@ -4,8 +4,8 @@
  */
 import { isBroken } from '../records/broken.ts';
 import { nodeStates } from '../records/node.ts';
-import type { Runtime } from '../runtime.ts';
-import type { Store } from '../store/store.ts';
+import type { Runtime } from '../base/runtime.ts';
+import type { Store } from '../store/mirrors/store.ts';
 import type { Metrics, Sample } from '../telemetry/metrics.ts';
 
 /** Counts by two labels; what is known beforehand begins at 0, so that a state that empties does not vanish. */

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { systemRuntime } from '../runtime.ts';
+import { systemRuntime } from '../base/runtime.ts';
 import { type Coordinator, startCoordinator } from '../zookeeper/server/coordinator.ts';
 import { makeCertificates } from '../zookeeper/server/certificates.ts';
 import { configFile, type Printed, run, temporaryDirectory } from './testing/command-line.ts';

@@ -1,8 +1,8 @@
 /** Entry of the `nodepool-builder` command. Image builds are not part of this version yet. */
 import { Command } from 'commander';
 import { run } from './run.ts';
-import { UserError, usageStatus } from './user-error.ts';
-import { version } from './version.ts';
+import { UserError, usageStatus } from '../base/user-error.ts';
+import { version } from '../program/version.ts';
 
 const program = new Command('nodepool-builder')
   .description('Builds and uploads disk images: not yet in this version')

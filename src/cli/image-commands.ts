@@ -1,8 +1,8 @@
 /** The commands about disk images, their builds and uploads. */
 import type { Command } from 'commander';
-import type { GlobalOptions } from './context.ts';
-import { formatOption } from './output/format-option.ts';
-import type { OutputFormat } from './output/format.ts';
+import type { GlobalOptions } from '../program/context.ts';
+import { formatOption } from './format-option.ts';
+import type { OutputFormat } from '../listings/format.ts';
 
 interface UploadOptions {
   readonly provider: string;

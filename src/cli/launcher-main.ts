@@ -1,12 +1,12 @@
 /** Entry of the `nodepool-launcher` command, with the Python program's options. It leaves the foreground unless told to stay. */
 import { inspect } from 'node:util';
 import { Command, Option } from 'commander';
-import type { DaemonOptions } from './daemon.ts';
-import { absolute, detach, detachedOption, tellStarter } from './detach.ts';
-import { logFormatOption, logLevelOption } from './logging/options.ts';
+import type { DaemonOptions } from '../program/daemon/daemon.ts';
+import { absolute, detach, detachedOption, tellStarter } from '../program/daemon/detach.ts';
+import { logFormatOption, logLevelOption } from '../program/logging/options.ts';
 import { run, statusOf } from './run.ts';
-import { UserError, usageStatus } from './user-error.ts';
-import { version } from './version.ts';
+import { UserError, usageStatus } from '../base/user-error.ts';
+import { version } from '../program/version.ts';
 
 const name = 'nodepool-launcher';
 
@@ -46,7 +46,7 @@ async function main(): Promise<number> {
     throw new UserError(`--repl: there is no console in the process; ${hint}`, usageStatus);
   }
   if (!o.detached && !o.foreground && !o.debug) return detach(argumentsOf(o), name);
-  const { launcher } = await import('./daemon.ts');
+  const { launcher } = await import('../program/daemon/daemon.ts');
   const background = { pidFile: o.pidfile, onRunning: () => tellStarter({ kind: 'runs' }) };
   await launcher(o.detached ? { ...o, background } : o);
   return 0;

@@ -2,15 +2,15 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { completionScript, type Shell, shells } from './commands/completion.ts';
 import type { RequestOptions } from './commands/request.ts';
-import type { GlobalOptions } from './context.ts';
+import type { GlobalOptions } from '../program/context.ts';
 import { examples } from './examples.ts';
 import { addImageCommands } from './image-commands.ts';
-import { logFormatOption, logLevelOption } from './logging/options.ts';
-import { formatOption } from './output/format-option.ts';
-import type { OutputFormat } from './output/format.ts';
+import { logFormatOption, logLevelOption } from '../program/logging/options.ts';
+import { formatOption } from './format-option.ts';
+import type { OutputFormat } from '../listings/format.ts';
 import { statusOf } from './run.ts';
 import { addTreeCommands } from './tree-commands.ts';
-import { version } from './version.ts';
+import { version } from '../program/version.ts';
 
 /** Runs the command line (without program names) and returns the status. Options of the program come before the command. */
 export function nodepool(argv: readonly string[]): Promise<number> {
@@ -90,16 +90,18 @@ function addDaemons(program: Command, globals: () => GlobalOptions): void {
       'run everything in one process, with the embedded coordinator where no zookeeper-servers are configured',
     )
     .addOption(noWebapp())
-    .action(async (o: { webapp: boolean }) => (await import('./daemon.ts')).up({ ...globals(), ...o }));
+    .action(async (o: { webapp: boolean }) => (await import('../program/daemon/daemon.ts')).up({ ...globals(), ...o }));
   program
     .command('launcher')
     .description('run a launcher against the configured ZooKeeper or the running coordinator')
     .addOption(noWebapp())
-    .action(async (o: { webapp: boolean }) => (await import('./daemon.ts')).launcher({ ...globals(), ...o }));
+    .action(async (o: { webapp: boolean }) =>
+      (await import('../program/daemon/daemon.ts')).launcher({ ...globals(), ...o }),
+    );
   program
     .command('coordinator')
     .description('run the embedded coordinator alone')
-    .action(async () => (await import('./daemon.ts')).coordinator(globals()));
+    .action(async () => (await import('../program/daemon/daemon.ts')).coordinator(globals()));
   program
     .command('coordinator-certs <directory>')
     .description('make a small CA, a server and a client certificate for the coordinator')

@@ -1,6 +1,6 @@
 /** Runs a program's main function: expected errors as one clear message, bugs with their stack, and always a status. */
 import { CommanderError } from 'commander';
-import { UserError, usageStatus } from './user-error.ts';
+import { UserError, usageStatus } from '../base/user-error.ts';
 
 export async function run(program: string, main: () => Promise<number>): Promise<never> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {

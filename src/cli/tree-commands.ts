@@ -3,8 +3,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { pathProblem } from '../zookeeper/protocol/records.ts';
 import type { ExportOptions } from './commands/coordinator-export.ts';
 import type { ImportOptions } from './commands/coordinator-import.ts';
-import type { GlobalOptions } from './context.ts';
-import { formatOption } from './output/format-option.ts';
+import type { GlobalOptions } from '../program/context.ts';
+import { formatOption } from './format-option.ts';
 
 export function addTreeCommands(program: Command, globals: () => GlobalOptions, result: { status: number }): void {
   program

@@ -1,10 +1,10 @@
 /** One file of the configuration while it is being judged: its values, and findings at places in it. */
 import type { z } from 'zod';
-import { type ConfigIssue, formatPath } from './errors.ts';
+import { type ConfigIssue, formatPath } from './yaml/errors.ts';
 import { remarksOn } from './remarks.ts';
 import { splitFindings } from './schema.ts';
-import { readSource } from './source-text.ts';
-import { parseYaml, type YamlSource } from './yaml.ts';
+import { readSource } from './yaml/source-text.ts';
+import { parseYaml, type YamlSource } from './yaml/yaml.ts';
 
 type Path = readonly PropertyKey[];
 

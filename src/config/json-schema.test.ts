@@ -2,10 +2,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
-import { driverDefinitions } from '../cli/drivers.ts';
+import { driverDefinitions } from '../drivers/catalogue.ts';
 import { configJsonSchema } from './json-schema.ts';
-import { readSource, substitute } from './source-text.ts';
-import { parseYaml, unwrap } from './yaml.ts';
+import { readSource, substitute } from './yaml/source-text.ts';
+import { parseYaml, unwrap } from './yaml/yaml.ts';
 
 // `strict` also finds keywords that no draft knows.
 const validateFile = new Ajv({

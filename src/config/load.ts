@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { ConfigDocument } from './document.ts';
-import { ConfigError, type ConfigIssue, inOrder } from './errors.ts';
+import { ConfigError, type ConfigIssue, inOrder } from './yaml/errors.ts';
 import { type GlobalConfig, globalSchema, type SecureConfig, secureSchema } from './global-schema.ts';
 import { checkImages, resolveImages } from './images.ts';
 import type {
@@ -17,7 +17,7 @@ import type {
   TlsFiles,
 } from './model.ts';
 import { didYouMean } from './suggest.ts';
-import { isMapping } from './yaml.ts';
+import { isMapping } from './yaml/yaml.ts';
 
 export type DriverDefinitions = ReadonlyMap<string, DriverConfigDefinition>;
 

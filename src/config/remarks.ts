@@ -1,6 +1,6 @@
 /** Remarks on keys and values that are accepted: keys without effect, values that are not what they seem. */
 import type { z } from 'zod';
-import { isMapping } from './yaml.ts';
+import { isMapping } from './yaml/yaml.ts';
 
 export interface Remark {
   /** What it is about: the key, or its value. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { alternatives } from './remarks.ts';
 import { findingSeparator, jsonForms, splitFindings, toJsonSchema } from './schema.ts';
-import { isMapping } from './yaml.ts';
+import { isMapping } from './yaml/yaml.ts';
 
 /** Exactly one of these keys must be there. */
 export const exactlyOneOf = <T extends z.ZodObject>(schema: T, ...keys: string[]): T =>

@@ -6,8 +6,8 @@
 import { z } from 'zod';
 import { type Remark, remarks } from './remarks.ts';
 import { didYouMean, hint } from './suggest.ts';
-import { hasOnlyStringKeys, isMapping, unwrap } from './yaml.ts';
-import { YamlFloat } from './yaml-dialect.ts';
+import { hasOnlyStringKeys, isMapping, unwrap } from './yaml/yaml.ts';
+import { YamlFloat } from './yaml/yaml-dialect.ts';
 
 /** How a schema that JSON Schema knows nothing of is told there. */
 export const jsonForms = new WeakMap<object, () => object>();

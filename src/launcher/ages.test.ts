@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
 import { encodeNode, newNode, type NodeFields } from '../records/node.ts';
-import { systemRuntime } from '../runtime.ts';
+import { systemRuntime } from '../base/runtime.ts';
 import { altered } from './testing/adapters.ts';
 import { Cluster, fakeProvider, hastened } from './testing/cluster.ts';
 

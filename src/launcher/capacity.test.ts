@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
 import type { NodeRecord } from '../records/node.ts';
-import { systemRuntime } from '../runtime.ts';
+import { systemRuntime } from '../base/runtime.ts';
 import { altered } from './testing/adapters.ts';
 import { Cluster, fakeProvider } from './testing/cluster.ts';
 

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
 import { Provider } from '../provider/provider.ts';
-import { systemRuntime } from '../runtime.ts';
+import { systemRuntime } from '../base/runtime.ts';
 import type { Launcher } from './launcher.ts';
 import { altered } from './testing/adapters.ts';
 import { Cluster, fakeProvider, hastened } from './testing/cluster.ts';

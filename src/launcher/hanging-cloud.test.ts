@@ -1,7 +1,7 @@
 /** One cloud of two never answers and ignores every signal: each method of its adapter in turn. Nobody else may notice. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { systemRuntime } from '../runtime.ts';
-import type { Adapter } from '../provider/adapter.ts';
+import { systemRuntime } from '../base/runtime.ts';
+import type { Adapter } from '../driver-kit/contract.ts';
 import { encodeNode, newNode } from '../records/node.ts';
 import { altered } from './testing/adapters.ts';
 import { Cluster, fakeProvider } from './testing/cluster.ts';

@@ -1,7 +1,7 @@
 /** A launcher with the fake driver on the embedded coordinator, all in this process. */
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { isBroken } from '../records/broken.ts';
-import { HeldRequest } from '../store/held.ts';
+import { HeldRequest } from '../store/transactions/held.ts';
 import type { Launcher } from './launcher.ts';
 import { Cluster, fakeProvider } from './testing/cluster.ts';
 

@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { parseBackingMark, parseBackingUse } from '../records/backing.ts';
 import type { NodeRecord } from '../records/node.ts';
-import { BackingOperations } from '../store/backing-operations.ts';
-import { BackingView } from './backing-view.ts';
+import { BackingOperations } from '../store/transactions/backing-operations.ts';
+import { BackingView } from './backing/backing-view.ts';
 import { adaptersWith, CloudClock, Cluster, fakeProvider, hastened } from './testing/cluster.ts';
 
 const owner = 'NodePool:metastatic:slots';

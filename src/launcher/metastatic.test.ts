@@ -3,9 +3,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Provider } from '../provider/provider.ts';
 import { parseBackingMark, parseBackingUse } from '../records/backing.ts';
 import type { NodeRecord } from '../records/node.ts';
-import { ComponentHandle } from '../store/components.ts';
-import { BackingOperations } from '../store/backing-operations.ts';
-import { systemRuntime } from '../runtime.ts';
+import { ComponentHandle } from '../store/transactions/components.ts';
+import { BackingOperations } from '../store/transactions/backing-operations.ts';
+import { systemRuntime } from '../base/runtime.ts';
 import { Cluster, fakeProvider } from './testing/cluster.ts';
 
 const owner = 'NodePool:metastatic:slots';

@@ -2,7 +2,7 @@
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import type { ProviderConfig } from '../config/model.ts';
-import { readHealth } from '../store/health.ts';
+import { readHealth } from '../store/transactions/health.ts';
 import { adaptersWith, CloudClock, Cluster, createAdapter, fakeProvider } from './testing/cluster.ts';
 
 let cluster: Cluster;

@@ -1,8 +1,8 @@
 /** A request from its beginning to each of its ends: order of the writes, who declines it, and what remains when it vanishes. */
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import type { NodeRecord } from '../records/node.ts';
-import { type Runtime, systemRuntime } from '../runtime.ts';
-import { NodeView } from '../store/views.ts';
+import { type Runtime, systemRuntime } from '../base/runtime.ts';
+import { NodeView } from '../store/mirrors/views.ts';
 import { adaptersWith, CloudClock, Cluster, fakeProvider } from './testing/cluster.ts';
 
 const patience = { timeout: 15_000, interval: 5 };

@@ -2,12 +2,12 @@
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
 import { parseRequest } from '../records/request.ts';
-import { Operations } from '../store/operations.ts';
-import { DeletionReconciler } from './deletion.ts';
+import { Operations } from '../store/transactions/operations.ts';
+import { DeletionReconciler } from './upkeep/deletion.ts';
 import { CloudClock, Cluster, fakeProvider, hastened } from './testing/cluster.ts';
-import { systemRuntime } from '../runtime.ts';
+import { systemRuntime } from '../base/runtime.ts';
 import { noTracing } from '../telemetry/tracing.ts';
-import { Traces } from './traces.ts';
+import { Traces } from './serving/traces.ts';
 
 const patience = { timeout: 20_000, interval: 5 };
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };

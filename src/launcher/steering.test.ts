@@ -1,7 +1,7 @@
 /** What a cloud has refused is not asked for again at once: another zone, another pool, or a pause; and limits on turns. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Adapter, LaunchSpec } from '../provider/adapter.ts';
-import { CapacityError, type ProviderError, QuotaError } from '../provider/errors.ts';
+import type { Adapter, LaunchSpec } from '../driver-kit/contract.ts';
+import { CapacityError, type ProviderError, QuotaError } from '../driver-kit/errors.ts';
 import { Cluster, type CreateAdapter, createAdapter, fakeProvider } from './testing/cluster.ts';
 
 let cluster: Cluster;

@@ -1,7 +1,7 @@
 /** Launches under way when their launcher goes: another launcher of the same pool leads them to their end. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
-import { CapacityError } from '../provider/errors.ts';
+import { CapacityError } from '../driver-kit/errors.ts';
 import { altered } from './testing/adapters.ts';
 import { CloudClock, Cluster, fakeProvider } from './testing/cluster.ts';
 

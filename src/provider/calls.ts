@@ -2,8 +2,8 @@
  * The calls of one provider's adapter: each has a deadline and is known until it has really ended. One that ignores its
  * signal is left behind at the deadline, nobody waits for it any more, and it is seen here until its answer comes.
  */
-import type { Runtime } from '../runtime.ts';
-import { withDeadline } from './deadline.ts';
+import type { Runtime } from '../base/runtime.ts';
+import { withDeadline } from '../driver-kit/deadline.ts';
 
 interface Call {
   readonly what: string;

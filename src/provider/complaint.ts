@@ -1,5 +1,5 @@
 /** What a cloud says again and again: since when, and whether lately. */
-import type { Runtime } from '../runtime.ts';
+import type { Runtime } from '../base/runtime.ts';
 
 export interface Said {
   readonly message: string;

@@ -3,13 +3,13 @@
  * from memory and are refreshed behind; whoever depends on them is told of a change. An old answer outlives a failed refresh.
  */
 import type { PoolLabelConfig, ProviderConfig, Resources } from '../config/model.ts';
-import type { Runtime, Timer } from '../runtime.ts';
-import type { Adapter } from './adapter.ts';
-import { Backoff } from './backoff.ts';
-import { asProviderError, type ProviderError } from './errors.ts';
-import type { Logger } from './logger.ts';
+import type { Runtime, Timer } from '../base/runtime.ts';
+import type { Adapter } from '../driver-kit/contract.ts';
+import { Backoff } from '../base/backoff.ts';
+import { asProviderError, type ProviderError } from '../driver-kit/errors.ts';
+import type { Logger } from '../base/logger.ts';
 import { lessForeignUse } from './quota.ts';
-import type { Trouble } from './trouble.ts';
+import type { Trouble } from '../base/trouble.ts';
 
 export interface LabelFacts {
   /** null: not known yet. */

@@ -2,7 +2,7 @@
  * An adapter as the framework calls it: every call has its bound, stated here, and is kept in the ledger of calls. The steps
  * of launches and deletions are bounded by their machine (machine.ts), whose signal lives longer than one step.
  */
-import type { Adapter, Inventory, InventoryHost } from './adapter.ts';
+import type { Adapter, Inventory, InventoryHost } from '../driver-kit/contract.ts';
 import type { Calls } from './calls.ts';
 
 /** Milliseconds. */

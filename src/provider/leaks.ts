@@ -1,6 +1,6 @@
 /** Finds what a cloud holds for nodes that nobody knows any more: a suspect in two passes running is a leak. */
-import type { CloudResource, ListedInstance } from './adapter.ts';
-import { idText } from './listing.ts';
+import type { CloudResource, ListedInstance } from '../driver-kit/contract.ts';
+import { idText } from '../driver-kit/contract.ts';
 
 export class LeakDetector {
   private readonly providerName: string;

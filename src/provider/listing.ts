@@ -3,11 +3,9 @@
  * one that began after the wait did. Lists only while somebody waits. A listing that hangs delays nobody for long: a second
  * one is tried beside it.
  */
-import { type Runtime, sleep } from '../runtime.ts';
-import type { ListedInstance } from './adapter.ts';
-
-export const idText = (externalId: unknown): string =>
-  typeof externalId === 'string' ? externalId : JSON.stringify(externalId);
+import { type Runtime, sleep } from '../base/runtime.ts';
+import type { ListedInstance } from '../driver-kit/contract.ts';
+import { idText } from '../driver-kit/contract.ts';
 
 export interface SharedListingOptions {
   /** Ends within a bound of its own. */

@@ -2,9 +2,9 @@
  * The bounds of one machine: one signal for all that it does, a deadline for the whole and one for each step. It ends at
  * the first failure even if the cloud's answer never comes. Knows nothing of what the steps do.
  */
-import type { Runtime, Timer } from '../runtime.ts';
-import { asError, asProviderError, TimeoutError } from './errors.ts';
-import { onAbort } from './signals.ts';
+import type { Runtime, Timer } from '../base/runtime.ts';
+import { asError, asProviderError, TimeoutError } from '../driver-kit/errors.ts';
+import { onAbort } from '../base/signals.ts';
 
 export interface MachineView {
   readonly kind: 'launch' | 'deletion';

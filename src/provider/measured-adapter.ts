@@ -1,7 +1,7 @@
 /** An adapter whose calls to the cloud are timed, each under the name of its operation. Its answers stay as they are. */
-import type { Adapter } from './adapter.ts';
-import { asProviderError, type ProviderErrorCode } from './errors.ts';
-import type { Runtime } from '../runtime.ts';
+import type { Adapter } from '../driver-kit/contract.ts';
+import { asProviderError, type ProviderErrorCode } from '../driver-kit/errors.ts';
+import type { Runtime } from '../base/runtime.ts';
 
 export type CallOutcome = 'ok' | ProviderErrorCode;
 

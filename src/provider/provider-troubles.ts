@@ -1,13 +1,13 @@
 /** What is wrong with a provider, from what its parts know of themselves. */
-import type { Runtime } from '../runtime.ts';
-import type { Adapter } from './adapter.ts';
+import type { Runtime } from '../base/runtime.ts';
+import type { Adapter } from '../driver-kit/contract.ts';
 import type { Calls } from './calls.ts';
-import { asProviderError } from './errors.ts';
+import { asProviderError } from '../driver-kit/errors.ts';
 import type { ProviderFacts } from './facts.ts';
 import type { SharedListing } from './listing.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 import type { MachineRunner } from './runner.ts';
-import type { Trouble } from './trouble.ts';
+import type { Trouble } from '../base/trouble.ts';
 
 interface Condition {
   readonly runtime: Runtime;

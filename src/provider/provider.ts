@@ -3,21 +3,29 @@
  * cannot start is as if absent and disturbs no other (docs/architecture.md, life cycle of a provider).
  */
 import type { PoolLabelConfig, ProviderConfig, Resources } from '../config/model.ts';
-import type { Runtime, Timer } from '../runtime.ts';
-import type { Adapter, CloudResource, ExternalId, Instance, Inventory, LaunchSpec, ListedInstance } from './adapter.ts';
-import { Backoff } from './backoff.ts';
+import type { Runtime, Timer } from '../base/runtime.ts';
+import type {
+  Adapter,
+  CloudResource,
+  ExternalId,
+  Instance,
+  Inventory,
+  LaunchSpec,
+  ListedInstance,
+} from '../driver-kit/contract.ts';
+import { Backoff } from '../base/backoff.ts';
 import { Calls } from './calls.ts';
-import { asProviderError, ProviderError } from './errors.ts';
+import { asProviderError, ProviderError } from '../driver-kit/errors.ts';
 import { type LabelFacts, ProviderFacts } from './facts.ts';
 import { callBounds, guarded } from './guarded-adapter.ts';
-import { HostKeyScanner, type ScanOptions, type ScanTarget } from './host-key-scan.ts';
+import { HostKeyScanner, type ScanOptions, type ScanTarget } from '../driver-kit/host-keys/scanner.ts';
 import { SharedListing } from './listing.ts';
-import type { Logger } from './logger.ts';
+import type { Logger } from '../base/logger.ts';
 import type { MachineView } from './machine.ts';
 import { providerTroubles } from './provider-troubles.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { type LaunchMachineOptions, type MachineOptions, MachineRunner } from './runner.ts';
-import type { Trouble } from './trouble.ts';
+import type { Trouble } from '../base/trouble.ts';
 
 export type ProviderState = 'starting' | 'running' | 'failed' | 'idle' | 'stopped';
 

@@ -1,6 +1,6 @@
 /** What of an account's limits is left for this provider's nodes: the limits less what is there and not theirs. */
 import type { Resources } from '../config/model.ts';
-import type { ListedInstance } from './adapter.ts';
+import type { ListedInstance } from '../driver-kit/contract.ts';
 
 /**
  * Not ours is what carries another provider's name or none, and what is ours by name but belongs to no known node: a leaked

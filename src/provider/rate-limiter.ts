@@ -2,7 +2,7 @@
  * Spaces calls evenly, without bursts, in the order in which they came. One for all pools of a provider, and for what is left
  * of an earlier configuration of it: together they must not call twice as often.
  */
-import type { Runtime, Timer } from '../runtime.ts';
+import type { Runtime, Timer } from '../base/runtime.ts';
 
 interface Waiter {
   readonly go: () => void;

@@ -2,13 +2,14 @@
  * Drives the launches and deletions of one provider on the event loop: step by step, waiting between the steps for what the
  * adapter says. A call that hangs ends its own machine at its deadline and delays no other one.
  */
-import { type Runtime, sleep } from '../runtime.ts';
-import type { Adapter, ExternalId, Instance, Json, LaunchSpec, StepContext, Wait } from './adapter.ts';
-import { Backoff } from './backoff.ts';
+import { type Runtime, sleep } from '../base/runtime.ts';
+import type { Adapter, ExternalId, Instance, Json, LaunchSpec, StepContext, Wait } from '../driver-kit/contract.ts';
+import { Backoff } from '../base/backoff.ts';
 import { Complaint, type Said } from './complaint.ts';
-import { NotFoundError, ProviderError } from './errors.ts';
-import { idText, type SharedListing } from './listing.ts';
-import type { Logger } from './logger.ts';
+import { NotFoundError, ProviderError } from '../driver-kit/errors.ts';
+import { idText } from '../driver-kit/contract.ts';
+import { type SharedListing } from './listing.ts';
+import type { Logger } from '../base/logger.ts';
 import { Machine, type MachineView } from './machine.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 

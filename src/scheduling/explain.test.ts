@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { NodepoolConfig } from '../config/model.ts';
-import { labelConfig, poolConfig, providerConfig } from '../provider/testing/configs.ts';
+import { labelConfig, poolConfig, providerConfig } from '../driver-kit/testing/configs.ts';
 import type { HealthRecord, StatedTrouble } from '../records/health.ts';
 import { explainProviders } from './explain.ts';
 

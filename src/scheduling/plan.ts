@@ -197,3 +197,11 @@ export function waitingForRoom(scope: 'pool' | 'provider', short: Shortage): Wai
     reason: `${where}: ${used} of ${limit} ${resource} in use, ${needed} more needed`,
   };
 }
+
+/** Who asks for the nodes of `min-ready`. */
+export const minReadyRequestor = 'NodePool:min-ready';
+
+/** For want of capacity, which a request of min-ready does not wait for. */
+export function isFull(plan: Plan): boolean {
+  return plan.waiting !== null && plan.waiting.kind !== 'turn';
+}

@@ -1,6 +1,6 @@
 import { InMemorySpanExporter } from '@opentelemetry/sdk-trace-base';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Runtime, systemRuntime } from '../runtime.ts';
+import { type Runtime, systemRuntime } from '../base/runtime.ts';
 import { startTracing } from './open-telemetry.ts';
 
 /** Its clocks stand still until they are moved. */

@@ -18,8 +18,8 @@ import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace
 import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { defaultResource, detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
 import { BasicTracerProvider, BatchSpanProcessor, type SpanExporter } from '@opentelemetry/sdk-trace-base';
-import type { Runtime } from '../runtime.ts';
-import { withoutSecrets } from './redact.ts';
+import type { Runtime } from '../base/runtime.ts';
+import { withoutSecrets } from '../base/redact.ts';
 import type { Attributes, Span, SpanContext, SpanOptions, Tracer } from './tracing.ts';
 
 interface TracingLog {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Runtime, systemRuntime } from '../runtime.ts';
+import { type Runtime, systemRuntime } from '../base/runtime.ts';
 import { type Lookup, rememberedLookup } from './remembered-lookup.ts';
 
 function setup() {

@@ -4,7 +4,7 @@
  */
 import { lookup as systemLookup, type LookupOneOptions } from 'node:dns';
 import { isIP } from 'node:net';
-import type { Runtime } from '../runtime.ts';
+import type { Runtime } from '../base/runtime.ts';
 
 type Answer = (error: NodeJS.ErrnoException | null, address: string, family: number) => void;
 export type Lookup = (name: string, options: LookupOneOptions, answer: Answer) => void;

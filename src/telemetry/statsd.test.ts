@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { expect, it, onTestFinished } from 'vitest';
-import { systemRuntime } from '../runtime.ts';
+import { systemRuntime } from '../base/runtime.ts';
 import { statsdFromEnvironment, statsName } from './statsd.ts';
 
 const warnings: unknown[] = [];

@@ -3,7 +3,7 @@
  * lost when nobody listens, so failures are ignored.
  */
 import { createSocket } from 'node:dgram';
-import type { Runtime } from '../runtime.ts';
+import type { Runtime } from '../base/runtime.ts';
 import { rememberedLookup } from './remembered-lookup.ts';
 
 export interface StatsSink {

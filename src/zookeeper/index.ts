@@ -7,4 +7,4 @@ export { runElection } from './recipes/election.ts';
 export { forceUnlock, HeldLock, lock, type LockOptions, type LockResult, tryLock } from './recipes/lock.ts';
 export { Mirror, type MirrorEntry, type MirrorOptions } from './recipes/mirror.ts';
 export { type Coordinator, type CoordinatorOptions, startCoordinator } from './server/coordinator.ts';
-export { type Address, CoordinatorError, readAddress } from './server/data-directory.ts';
+export { type Address, CoordinatorError, readAddress } from './server/storage/data-directory.ts';

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { driverDefinitions } from '../../src/cli/drivers.ts';
+import { driverDefinitions } from '../../src/drivers/catalogue.ts';
 import { globalSchema } from '../../src/config/global-schema.ts';
 import { toJsonSchema } from '../../src/config/schema.ts';
 import { configurationReference } from './configuration-reference.ts';

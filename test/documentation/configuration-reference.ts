@@ -1,5 +1,5 @@
 /** The reference pages of the configuration, made from the declarations of its keys. */
-import { driverDefinitions, isBuilt } from '../../src/cli/drivers.ts';
+import { driverDefinitions, isBuilt } from '../../src/drivers/catalogue.ts';
 import { globalSchema, secureSchema } from '../../src/config/global-schema.ts';
 import { toJsonSchema } from '../../src/config/schema.ts';
 import { type JsonSchema, keyTables } from './key-tables.ts';

@@ -5,9 +5,9 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { StatusSite } from '../../src/api/status-site.ts';
 import { createAdapter, Cluster, fakeProvider } from '../../src/launcher/testing/cluster.ts';
-import type { CloudResource } from '../../src/provider/adapter.ts';
+import type { CloudResource } from '../../src/driver-kit/contract.ts';
 import { measured } from '../../src/provider/measured-adapter.ts';
-import { systemRuntime } from '../../src/runtime.ts';
+import { systemRuntime } from '../../src/base/runtime.ts';
 import { cloudCallMetrics } from '../../src/telemetry/cloud-call-metrics.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { processMetrics } from '../../src/telemetry/process-metrics.ts';

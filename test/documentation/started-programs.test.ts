@@ -9,8 +9,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** By the module that starts it. */
 const programs: Readonly<Record<string, string>> = {
   'cli/commands/node-environment.ts': '`nodepool request --exec`',
-  'cli/detach.ts': '`nodepool-launcher` itself',
-  'cli/service-manager.ts': '`systemd-notify`',
+  'program/daemon/detach.ts': '`nodepool-launcher` itself',
+  'program/daemon/service-manager.ts': '`systemd-notify`',
 };
 
 it('docs/security.md names every program that is started', () => {

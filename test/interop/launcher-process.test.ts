@@ -4,9 +4,9 @@ import { existsSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { systemRuntime } from '../../src/runtime.ts';
+import { systemRuntime } from '../../src/base/runtime.ts';
 import { startCoordinator } from '../../src/zookeeper/server/coordinator.ts';
-import { pidIn } from '../../src/cli/pid-file.ts';
+import { pidIn } from '../../src/program/daemon/pid-file.ts';
 import { configFile, temporaryDirectory } from '../../src/cli/testing/command-line.ts';
 
 const program = fileURLToPath(new URL('../../bin/nodepool-launcher', import.meta.url));

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
-import { nextRolloverMs, rolledSuffix, type RotationPolicy, whens } from '../../src/telemetry/rotation.ts';
+import { nextRolloverMs, rolledSuffix, type RotationPolicy, whens } from '../../src/telemetry/log/rotation.ts';
 
 const samples = fileURLToPath(new URL('../logging-samples/', import.meta.url));
 const root = fileURLToPath(new URL('../../', import.meta.url));

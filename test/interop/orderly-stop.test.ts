@@ -8,7 +8,7 @@ import { isBroken } from '../../src/records/broken.ts';
 import { encodeNode, type NodeRecord, parseNode, updateNode } from '../../src/records/node.ts';
 import { encodeRequest, newRequest, parseRequest, type RequestRecord } from '../../src/records/request.ts';
 import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
-import { readAddress } from '../../src/zookeeper/server/data-directory.ts';
+import { readAddress } from '../../src/zookeeper/server/storage/data-directory.ts';
 import { FaultProxy } from '../../src/zookeeper/testing/fault-proxy.ts';
 import { type Running, until, Workplace } from './support/programs.ts';
 

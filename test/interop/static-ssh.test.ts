@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { startSshd, type TestSshd } from '../../src/provider/testing/sshd.ts';
+import { startSshd, type TestSshd } from '../../src/driver-kit/testing/sshd.ts';
 import { type Apache, startApache } from '../../src/zookeeper/testing/apache.ts';
 import { type Running, until, Workplace } from './support/programs.ts';
 

@@ -1,9 +1,9 @@
 /** The demands that every driver has to meet, for the driver openshift on a real API server. */
 import { expect, test } from 'vitest';
 import type { Provider } from '../../src/provider/provider.ts';
-import { driverConformance } from '../../src/provider/testing/conformance.ts';
+import { driverConformance } from '../../src/drivers/testing/conformance.ts';
 import { kubernetesBed, type KubernetesBed, openshift, startProvider } from './support/beds.ts';
-import { systemRuntime } from '../../src/runtime.ts';
+import { systemRuntime } from '../../src/base/runtime.ts';
 import { eventually, TestCluster } from './support/cluster.ts';
 
 const cluster = new TestCluster();

@@ -1,5 +1,5 @@
 /** The demands that every driver has to meet, for the driver openshiftpods on a real API server. */
-import { driverConformance } from '../../src/provider/testing/conformance.ts';
+import { driverConformance } from '../../src/drivers/testing/conformance.ts';
 import { openshiftpods, kubernetesBed } from './support/beds.ts';
 import { TestCluster } from './support/cluster.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import type { NodepoolConfig } from '../../src/config/model.ts';
 import { explainProviders } from '../../src/scheduling/explain.ts';
-import { readHealth } from '../../src/store/health.ts';
+import { readHealth } from '../../src/store/transactions/health.ts';
 import { certificate, type SeenCall } from './support/api-proxy.ts';
 import { isPodCreation } from './support/beds.ts';
 import { eventually, TestCluster } from './support/cluster.ts';

@@ -1,11 +1,11 @@
 /** A launcher dies after each of its calls in turn: another one ends the launch with the same object, and nothing is left. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { ExternalId, Json } from '../../src/provider/adapter.ts';
+import type { ExternalId, Json } from '../../src/driver-kit/contract.ts';
 import { LeakDetector } from '../../src/provider/leaks.ts';
-import { idText } from '../../src/provider/listing.ts';
+import { idText } from '../../src/driver-kit/contract.ts';
 import type { Provider } from '../../src/provider/provider.ts';
-import { launchSpec } from '../../src/provider/testing/configs.ts';
-import { systemRuntime } from '../../src/runtime.ts';
+import { launchSpec } from '../../src/driver-kit/testing/configs.ts';
+import { systemRuntime } from '../../src/base/runtime.ts';
 import {
   kubernetes,
   kubernetesBed,

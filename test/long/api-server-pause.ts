@@ -5,9 +5,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { systemRuntime } from '../../src/runtime.ts';
-import { readHealth } from '../../src/store/health.ts';
-import { Operations } from '../../src/store/operations.ts';
+import { systemRuntime } from '../../src/base/runtime.ts';
+import { readHealth } from '../../src/store/transactions/health.ts';
+import { Operations } from '../../src/store/transactions/operations.ts';
 import { isBroken } from '../../src/records/broken.ts';
 import { LauncherBeside } from '../kubernetes/support/beside.ts';
 import { TestCluster, uniqueName } from '../kubernetes/support/cluster.ts';

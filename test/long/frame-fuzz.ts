@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { systemRuntime } from '../../src/runtime.ts';
+import { systemRuntime } from '../../src/base/runtime.ts';
 import { opCode } from '../../src/zookeeper/protocol/constants.ts';
 import { JuteWriter } from '../../src/zookeeper/protocol/jute.ts';
 import { createOpCode, type WireOperation, writeCreate, writeMulti } from '../../src/zookeeper/protocol/multi.ts';

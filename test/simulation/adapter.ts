@@ -11,9 +11,9 @@ import type {
   QuotaLimits,
   StepContext,
   Wait,
-} from '../../src/provider/adapter.ts';
+} from '../../src/driver-kit/contract.ts';
 import type { PoolLabelConfig } from '../../src/config/model.ts';
-import { NotFoundError, ProviderError, QuotaError } from '../../src/provider/errors.ts';
+import { NotFoundError, ProviderError, QuotaError } from '../../src/driver-kit/errors.ts';
 import type { Caller, InstanceState, SimulatedCloud } from './cloud.ts';
 
 /** How the driver finds out what became of an instance. */

@@ -2,7 +2,7 @@
  * What the tree says, kept from the transactions themselves and read with plain JSON.parse: the view of those who check the
  * promises. Uses nothing of the code that is being checked.
  */
-import type { Transaction } from '../../src/zookeeper/server/database.ts';
+import type { Transaction } from '../../src/zookeeper/server/tree/database.ts';
 import type { SimulatedZooKeeper } from '../../src/zookeeper/testing/simulated-zookeeper.ts';
 import type { Document, DocumentKind } from './documents.ts';
 

@@ -2,7 +2,13 @@
  * A simulated cloud: what really exists there, and calls to it that take time and go wrong. Knows accounts' limits and
  * instances; nothing of nodes, ZooKeeper or launchers. The books of what exists are for those who check the promises.
  */
-import { CapacityError, NotFoundError, ProviderError, QuotaError, ThrottledError } from '../../src/provider/errors.ts';
+import {
+  CapacityError,
+  NotFoundError,
+  ProviderError,
+  QuotaError,
+  ThrottledError,
+} from '../../src/driver-kit/errors.ts';
 import type { Random } from './random.ts';
 import type { VirtualTime } from './virtual-time.ts';
 

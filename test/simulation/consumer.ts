@@ -11,7 +11,7 @@ import {
   type RequestRecord,
   updateRequest,
 } from '../../src/records/request.ts';
-import { sleep } from '../../src/runtime.ts';
+import { sleep } from '../../src/base/runtime.ts';
 import { createZooKeeper } from '../../src/zookeeper/client/client.ts';
 import { BadVersionError, NoNodeError, ZooKeeperError } from '../../src/zookeeper/client/errors.ts';
 import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';

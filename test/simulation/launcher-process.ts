@@ -1,12 +1,12 @@
 /** One launcher as a process of the simulated world: it starts, reloads, stops in order, or is killed. */
 import type { NodepoolConfig } from '../../src/config/model.ts';
 import { Launcher } from '../../src/launcher/launcher.ts';
-import { Store } from '../../src/store/store.ts';
+import { Store } from '../../src/store/mirrors/store.ts';
 import { createZooKeeper } from '../../src/zookeeper/client/client.ts';
 import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
 import type { SimulatedZooKeeper } from '../../src/zookeeper/testing/simulated-zookeeper.ts';
-import type { Adapter } from '../../src/provider/adapter.ts';
-import type { Logger } from '../../src/provider/logger.ts';
+import type { Adapter } from '../../src/driver-kit/contract.ts';
+import type { Logger } from '../../src/base/logger.ts';
 import type { SimulatedSettings } from './configuration.ts';
 import { SimulatedAdapter } from './adapter.ts';
 import type { SimulatedCloud } from './cloud.ts';

@@ -3,20 +3,20 @@
  * or a faulty adapter around the simulated one. Production code knows nothing of it.
  */
 import type { NodepoolConfig } from '../../src/config/model.ts';
-import { DeletionReconciler } from '../../src/launcher/deletion.ts';
-import { Dispatcher } from '../../src/launcher/dispatcher.ts';
+import { DeletionReconciler } from '../../src/launcher/upkeep/deletion.ts';
+import { Dispatcher } from '../../src/launcher/dispatch/dispatcher.ts';
 import { Launcher } from '../../src/launcher/launcher.ts';
-import { LostRequestReconciler } from '../../src/launcher/lost-requests.ts';
-import { NodeBooks } from '../../src/launcher/node-books.ts';
-import { Overdrafts } from '../../src/launcher/overdrafts.ts';
-import { RequestHandler } from '../../src/launcher/request-handler.ts';
-import type { Adapter } from '../../src/provider/adapter.ts';
+import { LostRequestReconciler } from '../../src/launcher/serving/lost-requests.ts';
+import { NodeBooks } from '../../src/launcher/pools/node-books.ts';
+import { Overdrafts } from '../../src/launcher/serving/overdrafts.ts';
+import { RequestHandler } from '../../src/launcher/serving/request-handler.ts';
+import type { Adapter } from '../../src/driver-kit/contract.ts';
 import { LeakDetector } from '../../src/provider/leaks.ts';
 import { Machine } from '../../src/provider/machine.ts';
 import type { NodeRecord } from '../../src/records/node.ts';
-import { HeldNode, HeldRequest } from '../../src/store/held.ts';
-import { Operations } from '../../src/store/operations.ts';
-import type { Store } from '../../src/store/store.ts';
+import { HeldNode, HeldRequest } from '../../src/store/transactions/held.ts';
+import { Operations } from '../../src/store/transactions/operations.ts';
+import type { Store } from '../../src/store/mirrors/store.ts';
 import { HeldLock } from '../../src/zookeeper/recipes/lock.ts';
 import type { MultiOperation, ZooKeeper } from '../../src/zookeeper/client/types.ts';
 import type { ProcessRuntime } from './virtual-time.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { sleep } from '../../src/runtime.ts';
+import { sleep } from '../../src/base/runtime.ts';
 import { Random } from './random.ts';
 import { ProcessRuntime, VirtualTime } from './virtual-time.ts';
 

@@ -2,7 +2,7 @@
  * The time of a simulated world: it stands still while anything can be done, and then jumps to the next timer. Each process
  * of that world has a Runtime of its own, which dies with it.
  */
-import type { Runtime, Timer } from '../../src/runtime.ts';
+import type { Runtime, Timer } from '../../src/base/runtime.ts';
 import type { Random } from './random.ts';
 
 interface Armed {

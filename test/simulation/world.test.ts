@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { idText } from '../../src/provider/listing.ts';
+import { idText } from '../../src/driver-kit/contract.ts';
 import { problemOf, Shapes } from './documents.ts';
 import { themeOf } from './scenario.ts';
 import { World } from './world.ts';

@@ -1,7 +1,7 @@
 /** One simulated world, from a seed to its end: launchers, consumers, clouds and ZooKeeper in virtual time, and the promises. */
 import { createHash } from 'node:crypto';
-import type { Adapter } from '../../src/provider/adapter.ts';
-import type { Logger } from '../../src/provider/logger.ts';
+import type { Adapter } from '../../src/driver-kit/contract.ts';
+import type { Logger } from '../../src/base/logger.ts';
 import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
 import { SimulatedZooKeeper } from '../../src/zookeeper/testing/simulated-zookeeper.ts';
 import { Books } from './books.ts';

@@ -1,9 +1,9 @@
 /** The status pages about disk images. They are few and change seldom: read from ZooKeeper when somebody asks. */
-import type { Runtime } from '../../runtime.ts';
-import { Images } from '../../store/images.ts';
-import type { Store } from '../../store/store.ts';
-import { buildColumns, imageStatusColumns, uploadColumns } from '../listings/image-columns.ts';
-import { listedBuilds, listedStatus, listedUploads } from '../listings/image-rows.ts';
+import type { Runtime } from '../../base/runtime.ts';
+import { Images } from '../../store/transactions/images.ts';
+import type { Store } from '../../store/mirrors/store.ts';
+import { buildColumns, imageStatusColumns, uploadColumns } from '../../listings/image-columns.ts';
+import { listedBuilds, listedStatus, listedUploads } from '../../listings/image-rows.ts';
 import { type Page, PageUnavailable, page } from './page.ts';
 
 export function imagePages(store: Store, runtime: Runtime): Page[] {

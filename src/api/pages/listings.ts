@@ -1,8 +1,8 @@
 /** The status pages that are answered from the mirrors: nodes, requests, labels and launchers. */
 import { isBroken } from '../../records/broken.ts';
-import type { Runtime } from '../../runtime.ts';
-import type { Store } from '../../store/store.ts';
-import { type ListedNode, labelColumns, nodeColumns, poolColumns, requestColumns } from '../listings/columns.ts';
+import type { Runtime } from '../../base/runtime.ts';
+import type { Store } from '../../store/mirrors/store.ts';
+import { type ListedNode, labelColumns, nodeColumns, poolColumns, requestColumns } from '../../listings/columns.ts';
 import { type Page, page } from './page.ts';
 
 export function listingPages(store: Store, runtime: Runtime): Page[] {

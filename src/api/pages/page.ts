@@ -1,7 +1,7 @@
 /** A page that lists something: its rows as they are now, as a table or as a JSON document. */
-import type { PageFormat } from '../accept.ts';
-import { pythonJson } from '../listings/python-text.ts';
-import { type Column, renderTable, textsOf } from '../listings/table.ts';
+import type { PageFormat } from '../http/accept.ts';
+import { pythonJson } from '../../listings/python-text.ts';
+import { type Column, renderTable, textsOf } from '../../listings/table.ts';
 
 /** The parameters that pages know; an empty one counts as absent. */
 export interface PageQuery {

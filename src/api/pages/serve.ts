@@ -1,8 +1,8 @@
 /** How a page goes out: format by `Accept`, a second's cache, the headers that the Python launcher sends. */
-import { negotiate } from '../accept.ts';
-import type { PageCache } from '../page-cache.ts';
-import { refuse, send, sendText } from '../respond.ts';
-import type { Route } from '../server.ts';
+import { negotiate } from '../http/accept.ts';
+import type { PageCache } from '../http/page-cache.ts';
+import { refuse, send, sendText } from '../http/respond.ts';
+import type { Route } from '../http/server.ts';
 import { type Page, type PageQuery, PageUnavailable } from './page.ts';
 
 export const pageLifeMs = 1000;

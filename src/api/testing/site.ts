@@ -1,7 +1,7 @@
 /** A status site on a free port over a tree of its own, and a client that shows what comes over the wire. For tests. */
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { newNode, type NodeFields, type NodeState, encodeNode } from '../../records/node.ts';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { Bed, type Side } from '../../store/testing/bed.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import type { HealthReport } from '../probes.ts';

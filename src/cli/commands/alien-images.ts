@@ -1,17 +1,17 @@
 /** alien-image-list: images in the clouds that a builder made and no record knows. */
-import type { Column } from '../../api/listings/table.ts';
+import type { Column } from '../../listings/table.ts';
 import type { NodepoolConfig, ProviderConfig } from '../../config/model.ts';
-import type { CloudImage } from '../../provider/adapter.ts';
+import type { CloudImage } from '../../driver-kit/contract.ts';
 import { Calls } from '../../provider/calls.ts';
 import { guarded } from '../../provider/guarded-adapter.ts';
-import { systemRuntime } from '../../runtime.ts';
-import { Images } from '../../store/images.ts';
-import type { Log } from '../../telemetry/log.ts';
-import { withZooKeeper } from '../connection.ts';
-import type { GlobalOptions } from '../context.ts';
-import { createAdapter } from '../drivers.ts';
-import { type OutputFormat, rendered } from '../output/format.ts';
-import { onStopSignal } from '../process.ts';
+import { systemRuntime } from '../../base/runtime.ts';
+import { Images } from '../../store/transactions/images.ts';
+import type { Log } from '../../telemetry/log/log.ts';
+import { withZooKeeper } from '../../program/connection.ts';
+import type { GlobalOptions } from '../../program/context.ts';
+import { createAdapter } from '../../drivers/catalogue.ts';
+import { type OutputFormat, rendered } from '../../listings/format.ts';
+import { onStopSignal } from '../../program/process.ts';
 
 interface AlienImage {
   readonly provider: string;

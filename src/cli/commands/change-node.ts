@@ -1,13 +1,13 @@
 /** delete, hold: an operator's word about one node, under its lock. */
 import { encodeNode, type NodeState, updateNode } from '../../records/node.ts';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
 import { lock } from '../../zookeeper/recipes/lock.ts';
-import { withZooKeeper } from '../connection.ts';
-import type { GlobalOptions } from '../context.ts';
-import { nodeColumns } from '../../api/listings/columns.ts';
-import { type OutputFormat, rendered } from '../output/format.ts';
-import { UserError } from '../user-error.ts';
+import { withZooKeeper } from '../../program/connection.ts';
+import type { GlobalOptions } from '../../program/context.ts';
+import { nodeColumns } from '../../listings/columns.ts';
+import { type OutputFormat, rendered } from '../../listings/format.ts';
+import { UserError } from '../../base/user-error.ts';
 import { readNode } from './listings.ts';
 
 const patienceMs = 5000;

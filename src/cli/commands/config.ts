@@ -1,18 +1,18 @@
 /** config-validate, config-schema, config-diff. */
 import { type ConfigDifference, configDifference, describeDifference } from '../../config/difference.ts';
-import { ConfigError, type ConfigIssue, formatIssue } from '../../config/errors.ts';
+import { ConfigError, type ConfigIssue, formatIssue } from '../../config/yaml/errors.ts';
 import { configJsonSchema } from '../../config/json-schema.ts';
 import { validate } from '../../config/load.ts';
 import { isBroken } from '../../records/broken.ts';
-import { systemRuntime } from '../../runtime.ts';
-import { Store } from '../../store/store.ts';
-import type { Log } from '../../telemetry/log.ts';
+import { systemRuntime } from '../../base/runtime.ts';
+import { Store } from '../../store/mirrors/store.ts';
+import type { Log } from '../../telemetry/log/log.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { withZooKeeper } from '../connection.ts';
-import { type GlobalOptions, load } from '../context.ts';
-import { driverDefinitions, notBuilt } from '../drivers.ts';
-import { type OutputFormat, structured } from '../output/format.ts';
-import { UserError } from '../user-error.ts';
+import { withZooKeeper } from '../../program/connection.ts';
+import { type GlobalOptions, load } from '../../program/context.ts';
+import { driverDefinitions, notBuilt } from '../../drivers/catalogue.ts';
+import { type OutputFormat, structured } from '../../listings/format.ts';
+import { UserError } from '../../base/user-error.ts';
 
 export function configValidate(o: GlobalOptions, strict: boolean): number {
   const { lines, status } = judgeConfig({ ...o, env: process.env, strict });

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
-import { childrenOf, readIfThere } from '../../store/tree.ts';
+import { childrenOf, readIfThere } from '../../store/transactions/tree.ts';
 import { createZooKeeper } from '../../zookeeper/client/client.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { startCoordinator } from '../../zookeeper/server/coordinator.ts';

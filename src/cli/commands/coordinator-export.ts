@@ -1,8 +1,8 @@
 /** coordinator-export: everything in a tree that outlives sessions, in a file. */
-import { systemRuntime } from '../../runtime.ts';
-import type { GlobalOptions } from '../context.ts';
-import { type OutputFormat, structured } from '../output/format.ts';
-import { onStopSignal, signalStatus } from '../process.ts';
+import { systemRuntime } from '../../base/runtime.ts';
+import type { GlobalOptions } from '../../program/context.ts';
+import { type OutputFormat, structured } from '../../listings/format.ts';
+import { onStopSignal, signalStatus } from '../../program/process.ts';
 import { type OpenTree, withTree } from '../tree-copy/open-tree.ts';
 import { refuseParticipants } from '../tree-copy/participants.ts';
 import { Progress } from '../tree-copy/progress.ts';
@@ -10,8 +10,8 @@ import { examples } from '../tree-copy/report.ts';
 import { type Changes, watched } from '../tree-copy/steady.ts';
 import { writeTreeFile } from '../tree-copy/tree-file.ts';
 import { counted, walkTree } from '../tree-copy/walk.ts';
-import { UserError } from '../user-error.ts';
-import { version } from '../version.ts';
+import { UserError } from '../../base/user-error.ts';
+import { version } from '../../program/version.ts';
 
 export interface ExportOptions {
   readonly root: string;

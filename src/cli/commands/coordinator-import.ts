@@ -1,9 +1,9 @@
 /** coordinator-import: makes a tree hold what a file or another tree holds, or says what that would change. */
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { NoNodeError } from '../../zookeeper/client/errors.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import type { GlobalOptions } from '../context.ts';
-import type { OutputFormat } from '../output/format.ts';
+import type { GlobalOptions } from '../../program/context.ts';
+import type { OutputFormat } from '../../listings/format.ts';
 import { type Difference, difference, isEqual } from '../tree-copy/difference.ts';
 import { indexTree, isWithin, type TreeEntry, type TreeIndex, type TreeSource } from '../tree-copy/entry.ts';
 import { fillTree } from '../tree-copy/fill.ts';
@@ -14,7 +14,7 @@ import { compared, differenceReport, examples, planned } from '../tree-copy/repo
 import { isTooLarge } from '../tree-copy/sizes.ts';
 import { readHead, readTreeFile } from '../tree-copy/tree-file.ts';
 import { counted, walkTree } from '../tree-copy/walk.ts';
-import { UserError, usageStatus } from '../user-error.ts';
+import { UserError, usageStatus } from '../../base/user-error.ts';
 
 export interface ImportOptions {
   /** Configuration of the tree to copy from, instead of a file. */

@@ -1,20 +1,20 @@
 /** delete --now: an operator removes a node and its instance in this process, with or without a launcher. */
-import { nodeColumns } from '../../api/listings/columns.ts';
+import { nodeColumns } from '../../listings/columns.ts';
 import type { ProviderConfig } from '../../config/model.ts';
-import type { ExternalId } from '../../provider/adapter.ts';
+import type { ExternalId } from '../../driver-kit/contract.ts';
 import { Provider } from '../../provider/provider.ts';
 import { isBroken } from '../../records/broken.ts';
-import { sleep, systemRuntime } from '../../runtime.ts';
-import type { HeldNode } from '../../store/held.ts';
-import { Operations } from '../../store/operations.ts';
-import { Store } from '../../store/store.ts';
-import type { Log } from '../../telemetry/log.ts';
-import { withZooKeeper } from '../connection.ts';
-import type { GlobalOptions } from '../context.ts';
-import { createAdapter } from '../drivers.ts';
-import { type OutputFormat, rendered } from '../output/format.ts';
-import { onStopSignal } from '../process.ts';
-import { UserError } from '../user-error.ts';
+import { sleep, systemRuntime } from '../../base/runtime.ts';
+import type { HeldNode } from '../../store/transactions/held.ts';
+import { Operations } from '../../store/transactions/operations.ts';
+import { Store } from '../../store/mirrors/store.ts';
+import type { Log } from '../../telemetry/log/log.ts';
+import { withZooKeeper } from '../../program/connection.ts';
+import type { GlobalOptions } from '../../program/context.ts';
+import { createAdapter } from '../../drivers/catalogue.ts';
+import { type OutputFormat, rendered } from '../../listings/format.ts';
+import { onStopSignal } from '../../program/process.ts';
+import { UserError } from '../../base/user-error.ts';
 
 const lockPatienceMs = 5000;
 const lockRetryMs = 200;

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { encodeRequest, newRequest } from '../../records/request.ts';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
 import { createZooKeeper } from '../../zookeeper/client/client.ts';
 import { startCoordinator } from '../../zookeeper/server/coordinator.ts';

@@ -1,18 +1,18 @@
 /** doctor: says in words what is stuck, since when and why. Works from the tree and the file alone; changes nothing. */
-import { systemRuntime } from '../../runtime.ts';
-import { Store } from '../../store/store.ts';
-import { withConnection, ZooKeeperUnreachable } from '../connection.ts';
-import { commandLog, type GlobalOptions, load } from '../context.ts';
-import { clockFindings } from '../doctor/clocks.ts';
-import { fileFindings } from '../doctor/files.ts';
-import { type Finding, isStuck, sortFindings } from '../doctor/finding.ts';
-import { launcherFindings, statedFindings } from '../doctor/launchers.ts';
-import { brokenFindings, nodeFindings } from '../doctor/nodes.ts';
-import { type Picture, readPicture } from '../doctor/picture.ts';
-import { report } from '../doctor/report.ts';
-import { requestFindings, strayLockFindings } from '../doctor/requests.ts';
-import { unreachable, zookeeperFindings } from '../doctor/zookeeper.ts';
-import type { OutputFormat } from '../output/format.ts';
+import { systemRuntime } from '../../base/runtime.ts';
+import { Store } from '../../store/mirrors/store.ts';
+import { withConnection, ZooKeeperUnreachable } from '../../program/connection.ts';
+import { commandLog, type GlobalOptions, load } from '../../program/context.ts';
+import { clockFindings } from '../../doctor/clocks.ts';
+import { fileFindings } from '../../doctor/files.ts';
+import { type Finding, isStuck, sortFindings } from '../../doctor/finding.ts';
+import { launcherFindings, statedFindings } from '../../doctor/launchers.ts';
+import { brokenFindings, nodeFindings } from '../../doctor/nodes.ts';
+import { type Picture, readPicture } from '../../doctor/picture.ts';
+import { report } from '../../doctor/report.ts';
+import { requestFindings, strayLockFindings } from '../../doctor/requests.ts';
+import { unreachable, zookeeperFindings } from '../../doctor/zookeeper.ts';
+import type { OutputFormat } from '../../listings/format.ts';
 
 export interface DoctorOptions {
   readonly format: OutputFormat;

@@ -2,16 +2,16 @@
 import { createInterface } from 'node:readline';
 import { isBroken } from '../../records/broken.ts';
 import { encodeNode, parseNode, updateNode } from '../../records/node.ts';
-import { systemRuntime } from '../../runtime.ts';
-import { Images } from '../../store/images.ts';
+import { systemRuntime } from '../../base/runtime.ts';
+import { Images } from '../../store/transactions/images.ts';
 import { paths } from '../../store/paths.ts';
-import { childrenOf, deleteTree, readIfThere } from '../../store/tree.ts';
+import { childrenOf, deleteTree, readIfThere } from '../../store/transactions/tree.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { NoNodeError } from '../../zookeeper/client/errors.ts';
-import { withZooKeeper } from '../connection.ts';
-import type { GlobalOptions } from '../context.ts';
-import { nameInTree } from '../names.ts';
-import { UserError } from '../user-error.ts';
+import { withZooKeeper } from '../../program/connection.ts';
+import type { GlobalOptions } from '../../program/context.ts';
+import { nameInTree } from './names.ts';
+import { UserError } from '../../base/user-error.ts';
 
 export async function erase(o: GlobalOptions, name: string, force: boolean): Promise<void> {
   const provider = nameInTree(name);

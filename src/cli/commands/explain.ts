@@ -1,13 +1,13 @@
 /** explain: why a request waits or a node is where it is, by the same rules that the launcher decides by. */
 import { isBroken } from '../../records/broken.ts';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { explainNode, explainProviders, explainRequest } from '../../scheduling/explain.ts';
-import { readHealth } from '../../store/health.ts';
-import { Store } from '../../store/store.ts';
-import { withZooKeeper } from '../connection.ts';
-import type { GlobalOptions } from '../context.ts';
-import { type OutputFormat, structured } from '../output/format.ts';
-import { UserError } from '../user-error.ts';
+import { readHealth } from '../../store/transactions/health.ts';
+import { Store } from '../../store/mirrors/store.ts';
+import { withZooKeeper } from '../../program/connection.ts';
+import type { GlobalOptions } from '../../program/context.ts';
+import { type OutputFormat, structured } from '../../listings/format.ts';
+import { UserError } from '../../base/user-error.ts';
 
 export async function explain(o: GlobalOptions, id: string, format: OutputFormat): Promise<void> {
   await withZooKeeper(o, async (client, config, log) => {

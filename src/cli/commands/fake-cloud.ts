@@ -1,7 +1,7 @@
 /** fake-cloud: a cloud that only pretends, as a process of its own, so that it outlives launchers and serves several. */
 import { startFakeCloudServer } from '../../drivers/fake/fake-cloud-server.ts';
-import { systemRuntime } from '../../runtime.ts';
-import { onStopSignal } from '../process.ts';
+import { systemRuntime } from '../../base/runtime.ts';
+import { onStopSignal } from '../../program/process.ts';
 
 export async function fakeCloud(port: number): Promise<void> {
   const stop = onStopSignal();

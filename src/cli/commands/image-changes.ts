@@ -1,11 +1,11 @@
 /** image-build, image-pause, image-unpause, dib-image-delete, image-delete: an operator's word to the builders. */
-import { systemRuntime } from '../../runtime.ts';
-import { Images, type UploadId } from '../../store/images.ts';
+import { systemRuntime } from '../../base/runtime.ts';
+import { Images, type UploadId } from '../../store/transactions/images.ts';
 import { NoNodeError } from '../../zookeeper/client/errors.ts';
-import { withZooKeeper } from '../connection.ts';
-import type { GlobalOptions } from '../context.ts';
-import { nameInTree } from '../names.ts';
-import { UserError } from '../user-error.ts';
+import { withZooKeeper } from '../../program/connection.ts';
+import type { GlobalOptions } from '../../program/context.ts';
+import { nameInTree } from './names.ts';
+import { UserError } from '../../base/user-error.ts';
 
 export async function imageBuild(o: GlobalOptions, image: string): Promise<void> {
   await withZooKeeper(o, async (client, config) => {

@@ -1,11 +1,11 @@
 /** export-image-data, import-image-data: builds, uploads and pause flags in a file. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { systemRuntime } from '../../runtime.ts';
-import { exportImageData, importImageData } from '../../store/image-data.ts';
-import { Images } from '../../store/images.ts';
-import { withZooKeeper } from '../connection.ts';
-import type { GlobalOptions } from '../context.ts';
-import { UserError } from '../user-error.ts';
+import { systemRuntime } from '../../base/runtime.ts';
+import { exportImageData, importImageData } from '../../store/transactions/image-data.ts';
+import { Images } from '../../store/transactions/images.ts';
+import { withZooKeeper } from '../../program/connection.ts';
+import type { GlobalOptions } from '../../program/context.ts';
+import { UserError } from '../../base/user-error.ts';
 
 export async function exportImages(o: GlobalOptions, file: string): Promise<void> {
   await withZooKeeper(o, async (client) => {

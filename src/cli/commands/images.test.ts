@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { parseBuild, parseUpload } from '../../records/image.ts';
 import { encodeNode, newNode } from '../../records/node.ts';
 import { startFakeCloudServer } from '../../drivers/fake/fake-cloud-server.ts';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { configFile, coordinatorIn, run, temporaryDirectory } from '../testing/command-line.ts';

@@ -1,11 +1,11 @@
 /** image-list, dib-image-list, image-status: uploads, builds and images, read directly. */
-import { buildColumns, imageStatusColumns, uploadColumns } from '../../api/listings/image-columns.ts';
-import { listedBuilds, listedStatus, listedUploads } from '../../api/listings/image-rows.ts';
-import { systemRuntime } from '../../runtime.ts';
-import { Images } from '../../store/images.ts';
-import { withZooKeeper } from '../connection.ts';
-import type { GlobalOptions } from '../context.ts';
-import { type OutputFormat, rendered } from '../output/format.ts';
+import { buildColumns, imageStatusColumns, uploadColumns } from '../../listings/image-columns.ts';
+import { listedBuilds, listedStatus, listedUploads } from '../../listings/image-rows.ts';
+import { systemRuntime } from '../../base/runtime.ts';
+import { Images } from '../../store/transactions/images.ts';
+import { withZooKeeper } from '../../program/connection.ts';
+import type { GlobalOptions } from '../../program/context.ts';
+import { type OutputFormat, rendered } from '../../listings/format.ts';
 
 export async function imageList(o: GlobalOptions, format: OutputFormat): Promise<void> {
   await withZooKeeper(o, async (client) => {

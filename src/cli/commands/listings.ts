@@ -3,17 +3,17 @@ import { type BrokenRecord, isBroken } from '../../records/broken.ts';
 import { parseComponent } from '../../records/component.ts';
 import { type NodeRecord, parseNode } from '../../records/node.ts';
 import { parseRequest, type RequestRecord } from '../../records/request.ts';
-import { systemRuntime } from '../../runtime.ts';
-import { type BuildId, Images } from '../../store/images.ts';
+import { systemRuntime } from '../../base/runtime.ts';
+import { type BuildId, Images } from '../../store/transactions/images.ts';
 import { paths } from '../../store/paths.ts';
-import { childrenOf, readIfThere } from '../../store/tree.ts';
+import { childrenOf, readIfThere } from '../../store/transactions/tree.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { withZooKeeper } from '../connection.ts';
-import type { GlobalOptions } from '../context.ts';
-import { type ListedNode, nodeColumns, poolColumns, requestColumns } from '../../api/listings/columns.ts';
-import { type Column, objectOf } from '../../api/listings/table.ts';
-import { nameInTree } from '../names.ts';
-import { type OutputFormat, rendered, structured } from '../output/format.ts';
+import { withZooKeeper } from '../../program/connection.ts';
+import type { GlobalOptions } from '../../program/context.ts';
+import { type ListedNode, nodeColumns, poolColumns, requestColumns } from '../../listings/columns.ts';
+import { type Column, objectOf } from '../../listings/table.ts';
+import { nameInTree } from './names.ts';
+import { type OutputFormat, rendered, structured } from '../../listings/format.ts';
 
 /** A document that can't be read is named and left out. */
 function warnOf(what: string, record: BrokenRecord): null {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NodeRecord } from '../../records/node.ts';
-import { signalStatus, type StopRequest } from '../process.ts';
+import { signalStatus, type StopRequest } from '../../program/process.ts';
 
 /** For programs: what is needed to reach a node and to know where it is. */
 export function connectionOf(node: NodeRecord) {

@@ -9,7 +9,7 @@ import {
   type RequestRecord,
   updateRequest,
 } from '../../records/request.ts';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { tryLock } from '../../zookeeper/recipes/lock.ts';

@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { encodeNode, newNode, parseNode } from '../../records/node.ts';
 import { encodeRequest, newRequest, parseRequest } from '../../records/request.ts';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
 import { createZooKeeper } from '../../zookeeper/client/client.ts';
 import { startCoordinator } from '../../zookeeper/server/coordinator.ts';

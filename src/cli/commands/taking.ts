@@ -2,12 +2,12 @@
 import { isBroken } from '../../records/broken.ts';
 import { encodeNode, type NodeRecord, parseNode, updateNode } from '../../records/node.ts';
 import type { RequestRecord } from '../../records/request.ts';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
 import { NoNodeError } from '../../zookeeper/client/errors.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { type HeldLock, lock } from '../../zookeeper/recipes/lock.ts';
-import { UserError } from '../user-error.ts';
+import { UserError } from '../../base/user-error.ts';
 
 const lockPatienceMs = 30_000;
 

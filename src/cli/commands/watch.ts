@@ -1,14 +1,14 @@
 /** watch: a live table of requests and nodes; where nobody looks at a screen, a line for each change. */
 import { isBroken } from '../../records/broken.ts';
 import { compareRequests, type RequestRecord } from '../../records/request.ts';
-import { systemRuntime, type Timer } from '../../runtime.ts';
-import { Store } from '../../store/store.ts';
-import type { NodeEntry, RequestEntry } from '../../store/views.ts';
-import { withZooKeeper } from '../connection.ts';
-import type { GlobalOptions } from '../context.ts';
-import { type ListedNode, nodeColumns, requestColumns } from '../../api/listings/columns.ts';
-import { render } from '../../api/listings/table.ts';
-import { onStopSignal } from '../process.ts';
+import { systemRuntime, type Timer } from '../../base/runtime.ts';
+import { Store } from '../../store/mirrors/store.ts';
+import type { NodeEntry, RequestEntry } from '../../store/mirrors/views.ts';
+import { withZooKeeper } from '../../program/connection.ts';
+import type { GlobalOptions } from '../../program/context.ts';
+import { type ListedNode, nodeColumns, requestColumns } from '../../listings/columns.ts';
+import { render } from '../../listings/table.ts';
+import { onStopSignal } from '../../program/process.ts';
 
 /** Changes are drawn this often at most, and ages move this often at least. */
 const shortestRedrawMs = 100;

@@ -1,9 +1,7 @@
 /** Runs the command line within a test's process, with what it prints caught. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
+import { configFile, temporaryDirectory } from '../../base/testing/files.ts';
 import { createZooKeeper } from '../../zookeeper/client/client.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { startCoordinator } from '../../zookeeper/server/coordinator.ts';
@@ -34,18 +32,7 @@ export async function run(...argv: string[]): Promise<Printed> {
   }
 }
 
-/** Gone after the test. */
-export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'nodepool-cli-'));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
-
-export function configFile(directory: string, text: string): string {
-  const file = join(directory, 'nodepool.yaml');
-  writeFileSync(file, text);
-  return file;
-}
+export { configFile, temporaryDirectory };
 
 /** An embedded coordinator that a command finds by this data directory, and a client of it; gone after the test. */
 export async function coordinatorIn(dataDir: string): Promise<ZooKeeper> {

@@ -1,5 +1,5 @@
 /** Steps that look first at what is there can be repeated when a connection broke and nobody knows what has happened. */
-import { isUncertain } from '../../store/certainty.ts';
+import { isUncertain } from '../../store/transactions/certainty.ts';
 
 const mostTries = 5;
 

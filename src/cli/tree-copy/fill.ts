@@ -7,9 +7,9 @@ import {
   NoNodeError,
 } from '../../zookeeper/client/errors.ts';
 import type { MultiOperation, ZooKeeper } from '../../zookeeper/client/types.ts';
-import { isUncertain } from '../../store/certainty.ts';
-import { readIfThere } from '../../store/tree.ts';
-import { UserError } from '../user-error.ts';
+import { isUncertain } from '../../store/transactions/certainty.ts';
+import { readIfThere } from '../../store/transactions/tree.ts';
+import { UserError } from '../../base/user-error.ts';
 import { raiseCounter } from './counters.ts';
 import { despiteLosses } from './despite-losses.ts';
 import type { Difference } from './difference.ts';

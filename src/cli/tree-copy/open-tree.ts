@@ -1,13 +1,13 @@
 /** The tree of a configuration, also that of an embedded coordinator that does not run: it is then opened here, for nobody else. */
 import { existsSync } from 'node:fs';
 import type { NodepoolConfig } from '../../config/model.ts';
-import { systemRuntime } from '../../runtime.ts';
-import type { Log } from '../../telemetry/log.ts';
+import { systemRuntime } from '../../base/runtime.ts';
+import type { Log } from '../../telemetry/log/log.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { dataFile, readAddress } from '../../zookeeper/server/data-directory.ts';
-import { connect, withConnection } from '../connection.ts';
-import { commandLog, type GlobalOptions, load } from '../context.ts';
-import { UserError } from '../user-error.ts';
+import { dataFile, readAddress } from '../../zookeeper/server/storage/data-directory.ts';
+import { connect, withConnection } from '../../program/connection.ts';
+import { commandLog, type GlobalOptions, load } from '../../program/context.ts';
+import { UserError } from '../../base/user-error.ts';
 
 export interface OpenTree {
   readonly client: ZooKeeper;

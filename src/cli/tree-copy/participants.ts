@@ -1,7 +1,7 @@
 /** Who is at work on a tree: whatever they do while it is copied would be half there. */
-import { childrenOf, readIfThere } from '../../store/tree.ts';
+import { childrenOf, readIfThere } from '../../store/transactions/tree.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { UserError } from '../user-error.ts';
+import { UserError } from '../../base/user-error.ts';
 import type { OpenTree } from './open-tree.ts';
 import { printable } from './report.ts';
 

@@ -1,5 +1,5 @@
 /** A word now and then about work that takes long. To standard error: results go to the other one. */
-import type { Runtime } from '../../runtime.ts';
+import type { Runtime } from '../../base/runtime.ts';
 
 const intervalMs = 3000;
 

@@ -1,5 +1,5 @@
 /** What an import would do, or has found, in words or as an object for programs. */
-import { type OutputFormat, structured } from '../output/format.ts';
+import { type OutputFormat, structured } from '../../listings/format.ts';
 import type { Difference, LowCounter } from './difference.ts';
 
 const mostExamples = 5;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, rmSync } from 'node:fs';
 import { lstat, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { UserError } from '../user-error.ts';
+import { UserError } from '../../base/user-error.ts';
 import type { TreeEntry, TreeSource } from './entry.ts';
 import { endLine, entryLine, EntryParser, type FileHead, headLine, parseHead, TreeFileError } from './file-lines.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ConfigError } from '../../config/errors.ts';
+import { ConfigError } from '../../config/yaml/errors.ts';
 import { loadYaml } from '../../config/testing/load-yaml.ts';
 import { awsConfig } from './config.ts';
 

@@ -13,7 +13,7 @@ import {
   postUploadHook,
   tags,
   timingKeys,
-} from '../../config/common-keys.ts';
+} from '../../driver-kit/common-keys.ts';
 import {
   byName,
   commonOfPool,
@@ -23,8 +23,8 @@ import {
   rateOf,
   requireLabel,
   timingOf,
-} from '../../config/driver-parts.ts';
-import { checkProviderImages, imageOfLabel } from '../../config/machine-parts.ts';
+} from '../../driver-kit/driver-parts.ts';
+import { checkProviderImages, imageOfLabel } from '../../driver-kit/vm-images.ts';
 import type { DriverLoadContext, PoolConfig, PoolLabelConfig } from '../../config/model.ts';
 import { unlisted } from '../../config/remarks.ts';
 import { exactlyOneOf } from '../../config/rules.ts';

@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
 import type { ProviderConfig } from '../../config/model.ts';
-import type { CreateStep, Instance, Json, RequestView, StepContext } from '../../provider/adapter.ts';
-import { launchSpec } from '../../provider/testing/configs.ts';
-import { MemoryLogger, VirtualRuntime } from '../../provider/testing/virtual-runtime.ts';
+import type { CreateStep, Instance, Json, RequestView, StepContext } from '../../driver-kit/contract.ts';
+import { launchSpec } from '../../driver-kit/testing/configs.ts';
+import { MemoryLogger, VirtualRuntime } from '../../base/testing/virtual-runtime.ts';
 import { FakeAdapter } from './adapter.ts';
 import { fakeLabel, fakeProvider } from './testing/fake-provider.ts';
 

@@ -14,10 +14,10 @@ import type {
   QuotaLimits,
   StepContext,
   Wait,
-} from '../../provider/adapter.ts';
-import { ProviderError } from '../../provider/errors.ts';
-import { formatRequestValues } from '../../provider/request-format.ts';
-import { sleep } from '../../runtime.ts';
+} from '../../driver-kit/contract.ts';
+import { ProviderError } from '../../driver-kit/errors.ts';
+import { formatRequestValues } from '../../driver-kit/request-format.ts';
+import { sleep } from '../../base/runtime.ts';
 import type { ServerSpec } from './cloud.ts';
 import { type CloudPort, LocalCloud } from './cloud-port.ts';
 import type { FakeLabelSettings, FakePoolSettings, FakeSettings } from './config.ts';

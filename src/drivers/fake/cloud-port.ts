@@ -1,6 +1,6 @@
 /** What the adapter needs of a cloud, in this process or in another one; and the clouds of this process. */
-import { CapacityError, NotFoundError, ProviderError, QuotaError } from '../../provider/errors.ts';
-import type { Runtime } from '../../runtime.ts';
+import { CapacityError, NotFoundError, ProviderError, QuotaError } from '../../driver-kit/errors.ts';
+import type { Runtime } from '../../base/runtime.ts';
 import { FakeCloud, type FakeImage, Refusal, type FakeServer, type ServerLook, type ServerSpec } from './cloud.ts';
 
 /** Every call rejects with a ProviderError. */

@@ -2,7 +2,7 @@
  * A cloud in memory: servers that become active after a while, quota, zones, images, faults. The driver uses it directly,
  * `nodepool fake-cloud` serves it to several launchers. Knows nothing of Nodepool's own documents.
  */
-import type { Runtime } from '../../runtime.ts';
+import type { Runtime } from '../../base/runtime.ts';
 
 export interface ServerSpec {
   readonly name: string;

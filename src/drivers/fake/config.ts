@@ -1,6 +1,6 @@
 /** Configuration of the fake driver: OpenStack's schema (the Python Nodepool shares it too) and options for playing clouds. */
-import { commonProviderKeys } from '../../config/common-keys.ts';
-import { commonOfProvider, defineDriverConfig, limits, timingOf } from '../../config/driver-parts.ts';
+import { commonProviderKeys } from '../../driver-kit/common-keys.ts';
+import { commonOfProvider, defineDriverConfig, limits, timingOf } from '../../driver-kit/driver-parts.ts';
 import type { ProviderConfig } from '../../config/model.ts';
 import { closed, int, numeric, str } from '../../config/schema.ts';
 import {

@@ -1,6 +1,6 @@
-import { driverConformance, type CloudLevers, type ConformanceBed } from '../../provider/testing/conformance.ts';
-import { MemoryLogger } from '../../provider/testing/virtual-runtime.ts';
-import { type Runtime, systemRuntime } from '../../runtime.ts';
+import { driverConformance, type CloudLevers, type ConformanceBed } from '../testing/conformance.ts';
+import { MemoryLogger } from '../../base/testing/virtual-runtime.ts';
+import { type Runtime, systemRuntime } from '../../base/runtime.ts';
 import { FakeAdapter } from './adapter.ts';
 import type { CloudFaults } from './cloud.ts';
 import { LocalCloud } from './cloud-port.ts';

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { type FakeCloudServer, startFakeCloudServer } from './fake-cloud-server.ts';
 import { RemoteCloud } from './remote-cloud.ts';
 

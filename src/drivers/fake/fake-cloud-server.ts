@@ -11,7 +11,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { z } from 'zod';
-import { type Runtime, sleep } from '../../runtime.ts';
+import { type Runtime, sleep } from '../../base/runtime.ts';
 import { FakeCloud, Refusal } from './cloud.ts';
 import { faults, type Problem, serverSpec, settings } from './wire.ts';
 

@@ -1,5 +1,5 @@
 /** The fake cloud's flavors and networks, and what a label makes of them (spec: launcher 6.4). */
-import { PermanentError } from '../../provider/errors.ts';
+import { PermanentError } from '../../driver-kit/errors.ts';
 import type { FakeLabelSettings } from './config.ts';
 
 interface Flavor {

@@ -1,4 +1,4 @@
-import type { Driver } from '../../provider/adapter.ts';
+import type { Driver } from '../../driver-kit/contract.ts';
 import { FakeAdapter } from './adapter.ts';
 
 export const driver: Driver = { name: 'fake', createAdapter: (context) => new FakeAdapter(context) };

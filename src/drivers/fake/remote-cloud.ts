@@ -1,7 +1,7 @@
 /** Client of a fake cloud that runs as a process of its own (fake-cloud-server.ts). */
 import { Agent, request as httpRequest } from 'node:http';
 import { z } from 'zod';
-import { NotFoundError, PermanentError, ProviderError, ThrottledError } from '../../provider/errors.ts';
+import { NotFoundError, PermanentError, ProviderError, ThrottledError } from '../../driver-kit/errors.ts';
 import type { FakeImage, FakeServer, ServerLook, ServerSpec } from './cloud.ts';
 import { type CloudPort, refusalError } from './cloud-port.ts';
 import { created, goneIn, imageList, look, type Problem, problem, serverList } from './wire.ts';

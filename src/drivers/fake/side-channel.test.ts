@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Provider } from '../../provider/provider.ts';
-import { launchSpec } from '../../provider/testing/configs.ts';
-import { MemoryLogger, VirtualRuntime } from '../../provider/testing/virtual-runtime.ts';
+import { launchSpec } from '../../driver-kit/testing/configs.ts';
+import { MemoryLogger, VirtualRuntime } from '../../base/testing/virtual-runtime.ts';
 import { FakeAdapter } from './adapter.ts';
 import { fakeLabel, fakeProvider } from './testing/fake-provider.ts';
 

@@ -5,8 +5,8 @@
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Logger } from '../../provider/logger.ts';
-import type { Runtime, Timer } from '../../runtime.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Runtime, Timer } from '../../base/runtime.ts';
 import type { CloudFaults, FakeCloud } from './cloud.ts';
 
 const counted = z.object({ n: z.number(), serial: z.number() });

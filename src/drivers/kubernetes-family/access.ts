@@ -9,8 +9,8 @@ import https from 'node:https';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
-import { ProviderError } from '../../provider/errors.ts';
-import type { Runtime } from '../../runtime.ts';
+import { ProviderError } from '../../driver-kit/errors.ts';
+import type { Runtime } from '../../base/runtime.ts';
 
 export interface Credentials {
   readonly headers: Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 /** What an API server refuses, in the framework's classes of failure. */
-import { ProviderError, type ProviderErrorCode, type ProviderErrorOptions } from '../../provider/errors.ts';
+import { ProviderError, type ProviderErrorCode, type ProviderErrorOptions } from '../../driver-kit/errors.ts';
 
 export class ApiError extends ProviderError {
   /** HTTP status; 0 where there was no answer. */

@@ -2,10 +2,10 @@
 import http from 'node:http';
 import https from 'node:https';
 import { createInterface } from 'node:readline';
-import { withDeadline } from '../../provider/deadline.ts';
-import { asError, ProviderError, TimeoutError } from '../../provider/errors.ts';
-import { onAbort } from '../../provider/signals.ts';
-import type { Runtime, Timer } from '../../runtime.ts';
+import { withDeadline } from '../../driver-kit/deadline.ts';
+import { asError, ProviderError, TimeoutError } from '../../driver-kit/errors.ts';
+import { onAbort } from '../../base/signals.ts';
+import type { Runtime, Timer } from '../../base/runtime.ts';
 import type { ClusterAccess, Credentials } from './access.ts';
 import { ApiError, hasStatus, refusal } from './api-error.ts';
 import { type KubeObject, readObject, text } from './objects.ts';

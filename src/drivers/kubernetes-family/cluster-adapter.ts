@@ -10,11 +10,11 @@ import type {
   ListedInstance,
   StepContext,
   Wait,
-} from '../../provider/adapter.ts';
+} from '../../driver-kit/contract.ts';
 import type { PoolLabelConfig, Resources } from '../../config/model.ts';
-import { Unlimited } from '../../provider/cloudless.ts';
-import { CapacityError, PermanentError, ProviderError, TimeoutError } from '../../provider/errors.ts';
-import type { Trouble } from '../../provider/trouble.ts';
+import { Unlimited } from '../../driver-kit/defaults.ts';
+import { CapacityError, PermanentError, ProviderError, TimeoutError } from '../../driver-kit/errors.ts';
+import type { Trouble } from '../../base/trouble.ts';
 import { ClusterAccess } from './access.ts';
 import { hasStatus } from './api-error.ts';
 import { KubeApi } from './api.ts';

@@ -1,6 +1,13 @@
 /** Configuration that the drivers kubernetes, openshift and openshiftpods have in common. */
-import { commonPoolKeys, dynamicTags, labelName, poolName, resourceLimitKeys, tags } from '../../config/common-keys.ts';
-import { byName, commonOfPool, commonOfProvider, limitsOfPool, requireLabel } from '../../config/driver-parts.ts';
+import {
+  commonPoolKeys,
+  dynamicTags,
+  labelName,
+  poolName,
+  resourceLimitKeys,
+  tags,
+} from '../../driver-kit/common-keys.ts';
+import { byName, commonOfPool, commonOfProvider, limitsOfPool, requireLabel } from '../../driver-kit/driver-parts.ts';
 import type { DriverLoadContext, PoolConfig, PoolLabelConfig, ProviderConfig, Resources } from '../../config/model.ts';
 import { ineffective } from '../../config/remarks.ts';
 import { anyList, bool, closed, dict, float, int, list, mapping, str } from '../../config/schema.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { launchSpec } from '../../provider/testing/configs.ts';
+import { launchSpec } from '../../driver-kit/testing/configs.ts';
 import { hasStatus, refusal } from './api-error.ts';
 import { attemptName, podPlaces } from './attempt-names.ts';
 import { descriptionOf, ownMetadata } from './metadata.ts';

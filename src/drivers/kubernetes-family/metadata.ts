@@ -1,7 +1,7 @@
 /** Labels and annotations of what is made for a node, and reading from them whose it is (spec: driver-kubernetes §5). */
-import { formatRequestValues } from '../../provider/request-format.ts';
-import type { LaunchSpec } from '../../provider/adapter.ts';
-import type { Logger } from '../../provider/logger.ts';
+import { formatRequestValues } from '../../driver-kit/request-format.ts';
+import type { LaunchSpec } from '../../driver-kit/contract.ts';
+import type { Logger } from '../../base/logger.ts';
 import type { KubeObject } from './objects.ts';
 import type { FamilyLabelSettings } from './config.ts';
 

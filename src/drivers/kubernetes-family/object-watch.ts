@@ -3,12 +3,12 @@
  * again when the server does not remember that place any more (410). Where the right to watch is missing it says so; whoever
  * waits must ask for himself then.
  */
-import { onAbort } from '../../provider/signals.ts';
-import { Backoff } from '../../provider/backoff.ts';
-import { asProviderError } from '../../provider/errors.ts';
-import type { Logger } from '../../provider/logger.ts';
-import type { Trouble } from '../../provider/trouble.ts';
-import { type Runtime, sleep } from '../../runtime.ts';
+import { onAbort } from '../../base/signals.ts';
+import { Backoff } from '../../base/backoff.ts';
+import { asProviderError } from '../../driver-kit/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Trouble } from '../../base/trouble.ts';
+import { type Runtime, sleep } from '../../base/runtime.ts';
 import { ApiError, hasStatus } from './api-error.ts';
 import type { KubeApi, WatchEvent } from './api.ts';
 import { fields, type KubeObject, readObject, text } from './objects.ts';

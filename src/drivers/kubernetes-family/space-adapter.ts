@@ -8,9 +8,9 @@ import type {
   Instance,
   LaunchSpec,
   StepContext,
-} from '../../provider/adapter.ts';
-import { TimeoutError } from '../../provider/errors.ts';
-import { idText } from '../../provider/listing.ts';
+} from '../../driver-kit/contract.ts';
+import { TimeoutError } from '../../driver-kit/errors.ts';
+import { idText } from '../../driver-kit/contract.ts';
 import { ApiError, hasStatus } from './api-error.ts';
 import { ClusterAdapter, type DeleteState, type Place, settingsOf } from './cluster-adapter.ts';
 import { podManifest, workerName } from './manifests.ts';

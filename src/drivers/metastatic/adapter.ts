@@ -17,11 +17,11 @@ import type {
   KeepRule,
   LaunchSpec,
   StepContext,
-} from '../../provider/adapter.ts';
-import { Cloudless } from '../../provider/cloudless.ts';
-import { PermanentError, ProviderError } from '../../provider/errors.ts';
-import { idText } from '../../provider/listing.ts';
-import { onAbort } from '../../provider/signals.ts';
+} from '../../driver-kit/contract.ts';
+import { Cloudless } from '../../driver-kit/defaults.ts';
+import { PermanentError, ProviderError } from '../../driver-kit/errors.ts';
+import { idText } from '../../driver-kit/contract.ts';
+import { onAbort } from '../../base/signals.ts';
 import type { MetastaticLabelSettings } from './config.ts';
 
 /** Of a creation: how often it has waited for a backing node. Of a deletion: the id of the node. */

@@ -1,6 +1,6 @@
 /** Configuration of the metastatic driver: nodes in the slots of bigger nodes that other providers launch. */
 import type { z } from 'zod';
-import { commonPoolKeys, commonProviderKeys, labelName, poolName, timingKeys } from '../../config/common-keys.ts';
+import { commonPoolKeys, commonProviderKeys, labelName, poolName, timingKeys } from '../../driver-kit/common-keys.ts';
 import {
   byName,
   commonOfPool,
@@ -9,7 +9,7 @@ import {
   limits,
   requireLabel,
   timingOf,
-} from '../../config/driver-parts.ts';
+} from '../../driver-kit/driver-parts.ts';
 import type { DriverLoadContext, PoolConfig, PoolLabelConfig, ProviderConfig } from '../../config/model.ts';
 import { bool, closed, int, list, str } from '../../config/schema.ts';
 

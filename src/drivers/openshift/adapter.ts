@@ -1,6 +1,6 @@
 /** The openshift driver: each node is a project, empty or with a pod in it. */
-import { ProviderError } from '../../provider/errors.ts';
-import { onAbort } from '../../provider/signals.ts';
+import { ProviderError } from '../../driver-kit/errors.ts';
+import { onAbort } from '../../base/signals.ts';
 import { hasStatus } from '../kubernetes-family/api-error.ts';
 import type { KubeApi } from '../kubernetes-family/api.ts';
 import type { Place } from '../kubernetes-family/cluster-adapter.ts';

@@ -1,6 +1,6 @@
 /** Configuration of the openshift driver: projects, and pods in projects of their own. */
-import { commonProviderKeys } from '../../config/common-keys.ts';
-import { defineDriverConfig } from '../../config/driver-parts.ts';
+import { commonProviderKeys } from '../../driver-kit/common-keys.ts';
+import { defineDriverConfig } from '../../driver-kit/driver-parts.ts';
 import { unlisted } from '../../config/remarks.ts';
 import { shapedBy } from '../../config/rules.ts';
 import { closed, int, list, str } from '../../config/schema.ts';

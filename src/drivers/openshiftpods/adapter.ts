@@ -8,9 +8,9 @@ import type {
   Instance,
   LaunchSpec,
   StepContext,
-} from '../../provider/adapter.ts';
-import { ProviderError } from '../../provider/errors.ts';
-import { idText } from '../../provider/listing.ts';
+} from '../../driver-kit/contract.ts';
+import { ProviderError } from '../../driver-kit/errors.ts';
+import { idText } from '../../driver-kit/contract.ts';
 import { hasStatus } from '../kubernetes-family/api-error.ts';
 import type { KubeApi } from '../kubernetes-family/api.ts';
 import { ClusterAdapter, type DeleteState, type Place, settingsOf } from '../kubernetes-family/cluster-adapter.ts';

@@ -9,8 +9,8 @@ import {
   labelName,
   postUploadHook,
   timingKeys,
-} from '../../config/common-keys.ts';
-import { byName, commonOfPool, connectionOf, limits, referTo, requireLabel } from '../../config/driver-parts.ts';
+} from '../../driver-kit/common-keys.ts';
+import { byName, commonOfPool, connectionOf, limits, referTo, requireLabel } from '../../driver-kit/driver-parts.ts';
 import type { DriverLoadContext, PoolConfig, PoolLabelConfig } from '../../config/model.ts';
 import { ineffective } from '../../config/remarks.ts';
 import { atLeastOneOf, atMostOneOf, exactlyOneOf } from '../../config/rules.ts';

@@ -1,5 +1,5 @@
 /** Configuration of the openstack driver. */
-import { commonProviderKeys } from '../../config/common-keys.ts';
+import { commonProviderKeys } from '../../driver-kit/common-keys.ts';
 import {
   commonOfProvider,
   defineDriverConfig,
@@ -7,7 +7,7 @@ import {
   referTo,
   requireLabel,
   timingOf,
-} from '../../config/driver-parts.ts';
+} from '../../driver-kit/driver-parts.ts';
 import { closed } from '../../config/schema.ts';
 import { loadOpenStackPools, openstackKeys } from '../openstack-family/config.ts';
 

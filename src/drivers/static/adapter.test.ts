@@ -1,9 +1,9 @@
 import { createServer, type Server } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { labelConfig, poolConfig, providerConfig } from '../../provider/testing/configs.ts';
-import { freePort, haveSshd, startSshd, type TestSshd } from '../../provider/testing/sshd.ts';
-import { MemoryLogger } from '../../provider/testing/virtual-runtime.ts';
-import { systemRuntime } from '../../runtime.ts';
+import { labelConfig, poolConfig, providerConfig } from '../../driver-kit/testing/configs.ts';
+import { freePort, haveSshd, startSshd, type TestSshd } from '../../driver-kit/testing/sshd.ts';
+import { MemoryLogger } from '../../base/testing/virtual-runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { StaticAdapter } from './adapter.ts';
 import type { StaticHost } from './config.ts';
 

@@ -10,11 +10,11 @@ import type {
   Inventory,
   InventoryHost,
   Json,
-} from '../../provider/adapter.ts';
-import { Cloudless } from '../../provider/cloudless.ts';
-import { PermanentError } from '../../provider/errors.ts';
-import { gathersKeys, HostKeyScanner, type ScanTarget } from '../../provider/host-key-scan.ts';
-import { ReachError, resolveName } from '../../provider/reach.ts';
+} from '../../driver-kit/contract.ts';
+import { Cloudless } from '../../driver-kit/defaults.ts';
+import { PermanentError } from '../../driver-kit/errors.ts';
+import { gathersKeys, HostKeyScanner, type ScanTarget } from '../../driver-kit/host-keys/scanner.ts';
+import { ReachError, resolveName } from '../../driver-kit/host-keys/reach.ts';
 import type { StaticHost, StaticPoolSettings } from './config.ts';
 
 /** A look at a host is good for all its slots, and for the next few requests. */

@@ -1,7 +1,13 @@
 /** Configuration of the static driver: hosts that exist already. */
 import type { z } from 'zod';
-import { commonPoolKeys, commonProviderKeys } from '../../config/common-keys.ts';
-import { byName, commonOfPool, commonOfProvider, defineDriverConfig, requireLabel } from '../../config/driver-parts.ts';
+import { commonPoolKeys, commonProviderKeys } from '../../driver-kit/common-keys.ts';
+import {
+  byName,
+  commonOfPool,
+  commonOfProvider,
+  defineDriverConfig,
+  requireLabel,
+} from '../../driver-kit/driver-parts.ts';
 import type { DriverLoadContext, PoolConfig, PoolLabelConfig, ProviderConfig } from '../../config/model.ts';
 import { unlisted } from '../../config/remarks.ts';
 import { bool, closed, int, list, str, union } from '../../config/schema.ts';

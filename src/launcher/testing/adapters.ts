@@ -1,6 +1,6 @@
 /** Adapters that do as their drivers do, but for single functions that a test puts in their place. */
 import type { ProviderConfig } from '../../config/model.ts';
-import type { Adapter } from '../../provider/adapter.ts';
+import type { Adapter } from '../../driver-kit/contract.ts';
 import { type CreateAdapter, createAdapter } from './cluster.ts';
 
 /** `change` gives what is different at the adapter of that provider. */

@@ -10,7 +10,7 @@ import type {
   LaunchSpec,
   ListedInstance,
   StepContext,
-} from '../adapter.ts';
+} from '../../driver-kit/contract.ts';
 
 type Call<A extends unknown[], R> = (...args: A) => R | Promise<R>;
 

@@ -2,14 +2,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { createZooKeeper } from '../../zookeeper/client/client.ts';
 import { ConnectionLossError } from '../../zookeeper/client/errors.ts';
 import type { ZooKeeper } from '../../zookeeper/client/types.ts';
 import { type Coordinator, startCoordinator } from '../../zookeeper/server/coordinator.ts';
 import { FaultProxy } from '../../zookeeper/testing/fault-proxy.ts';
-import { Operations } from '../operations.ts';
-import { Store } from '../store.ts';
+import { Operations } from '../transactions/operations.ts';
+import { Store } from '../mirrors/store.ts';
 
 interface Logged {
   readonly fields: object;

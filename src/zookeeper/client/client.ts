@@ -3,7 +3,7 @@ import { addWatchMode, errorCode, opCode, watcherType } from '../protocol/consta
 import { type JuteReader, JuteWriter } from '../protocol/jute.ts';
 import { createOpCode, readMultiResults, writeCreate, writeMulti } from '../protocol/multi.ts';
 import { readAcl, readStat, type WireEvent, writeAcl } from '../protocol/records.ts';
-import { type Runtime, systemRuntime } from '../../runtime.ts';
+import { type Runtime, systemRuntime } from '../../base/runtime.ts';
 import { type Call, requestFrame } from './call.ts';
 import { Chroot } from './chroot.ts';
 import { Credentials } from './credentials.ts';

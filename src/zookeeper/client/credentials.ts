@@ -1,5 +1,5 @@
 /** What a client has proved itself with: sent again on each connection, dropped when the server refuses it. */
-import type { Runtime } from '../../runtime.ts';
+import type { Runtime } from '../../base/runtime.ts';
 import { opCode, xid } from '../protocol/constants.ts';
 import { JuteWriter } from '../protocol/jute.ts';
 import { ClosedError, DeadlineExceededError, errorOf } from './errors.ts';

@@ -1,5 +1,5 @@
 /** The servers of an ensemble, in an order of their own for each round, so that clients spread over them. */
-import type { Runtime } from '../../runtime.ts';
+import type { Runtime } from '../../base/runtime.ts';
 import type { ServerAddress } from './types.ts';
 
 export class ServerList {

@@ -14,7 +14,7 @@ import {
   replyHeaderBytes,
   type WireEvent,
 } from '../protocol/records.ts';
-import type { Runtime, Timer } from '../../runtime.ts';
+import type { Runtime, Timer } from '../../base/runtime.ts';
 import { type Call, setXid } from './call.ts';
 import {
   ClosedError,

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { startCoordinator } from '../server/coordinator.ts';
 import { FaultProxy } from '../testing/fault-proxy.ts';
 import { createZooKeeper } from './client.ts';

@@ -2,7 +2,7 @@
  * The exclusive lock of kazoo, to the bit: a contender `<32 hex>__lock__<sequence>` in the lock's directory; the one with
  * the smallest sequence (compared as text) holds the lock, everybody else watches the next smaller one.
  */
-import type { Runtime } from '../../runtime.ts';
+import type { Runtime } from '../../base/runtime.ts';
 import {
   ConnectionLossError,
   DeadlineExceededError,

@@ -2,7 +2,7 @@
  * A copy of a subtree in memory, kept by one persistent recursive watch. Changes of one path are applied in their order;
  * after each reconnect it catches up by comparing stats and reads only what has changed.
  */
-import { type Runtime, systemRuntime, type Timer } from '../../runtime.ts';
+import { type Runtime, systemRuntime, type Timer } from '../../base/runtime.ts';
 import { ClosedError, NoAuthError, NoNodeError } from '../client/errors.ts';
 import type { NodeData, SessionState, Stat, WatchEvent, WatchHandle, ZooKeeper } from '../client/types.ts';
 import { BatchedReads } from './batched-reads.ts';

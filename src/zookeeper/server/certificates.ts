@@ -16,8 +16,8 @@ import {
   type X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-import { systemRuntime } from '../../runtime.ts';
-import { CoordinatorError } from './data-directory.ts';
+import { systemRuntime } from '../../base/runtime.ts';
+import { CoordinatorError } from './storage/data-directory.ts';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const dayMs = 86_400_000;

@@ -3,13 +3,13 @@
  * It stops reading from a client that has too much outstanding, and ends one that does not read its events.
  */
 import type { Duplex } from 'node:stream';
-import type { Runtime, Timer } from '../../runtime.ts';
+import type { Runtime, Timer } from '../../base/runtime.ts';
 import { FrameSplitter } from '../protocol/framing.ts';
 import { ProtocolError } from '../protocol/jute.ts';
 import { decodeConnectRequest } from '../protocol/records.ts';
-import type { Identity } from './acl.ts';
-import type { Engine } from './engine.ts';
-import type { Peer, Session } from './peer.ts';
+import type { Identity } from './tree/acl.ts';
+import type { Engine } from './tree/engine.ts';
+import type { Peer, Session } from './tree/peer.ts';
 import type { Traffic } from './traffic.ts';
 
 export interface ConnectionLimits {

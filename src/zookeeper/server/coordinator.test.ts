@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { createZooKeeper } from '../client/client.ts';
 import { BadVersionError, MultiError, NodeExistsError, NoNodeError, NotEmptyError } from '../client/errors.ts';
 import type { WatchEvent, ZooKeeper } from '../client/types.ts';

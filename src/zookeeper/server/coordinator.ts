@@ -1,17 +1,17 @@
 /** The embedded server as a whole: data directory, engine, ports. README.md says what it is and what it is not. */
 import type { Duplex } from 'node:stream';
-import type { Runtime } from '../../runtime.ts';
+import type { Runtime } from '../../base/runtime.ts';
 import { type Connector, streamPair } from '../client/transport.ts';
 import { Connection, type ConnectionLimits } from './connection.ts';
-import { CoordinatorError } from './coordinator-error.ts';
-import { type Address, dataFile, prepareDataDirectory, removeAddress, writeAddress } from './data-directory.ts';
-import { lockDataDirectory } from './directory-lock.ts';
-import { Engine, type EngineLimits } from './engine.ts';
+import { CoordinatorError } from './storage/coordinator-error.ts';
+import { type Address, dataFile, prepareDataDirectory, removeAddress, writeAddress } from './storage/data-directory.ts';
+import { lockDataDirectory } from './storage/directory-lock.ts';
+import { Engine, type EngineLimits } from './tree/engine.ts';
 import { answerWord, type WordContext } from './four-letter-words.ts';
 import { isLoopback, type Listener, type ListenerOptions, listenPlain, listenTls } from './listener.ts';
-import { Storage } from './storage.ts';
+import { Storage } from './storage/storage.ts';
 import { Traffic } from './traffic.ts';
-import type { TlsFiles } from '../tls-files.ts';
+import type { TlsFiles } from '../client/tls-files.ts';
 
 export type CoordinatorLimits = EngineLimits &
   ConnectionLimits & {

@@ -2,7 +2,7 @@
 import { arch, hostname, platform, release } from 'node:os';
 import { resolve } from 'node:path';
 import type { Connection, ConnectionLimits } from './connection.ts';
-import type { Engine, EngineLimits } from './engine.ts';
+import type { Engine, EngineLimits } from './tree/engine.ts';
 import type { Traffic } from './traffic.ts';
 
 export interface WordContext {

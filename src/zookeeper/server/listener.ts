@@ -1,9 +1,9 @@
 /** The two ports: plain TCP on loopback, TLS with client certificates anywhere. */
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer, type TlsOptions } from 'node:tls';
-import type { Runtime } from '../../runtime.ts';
-import { TlsFileError, type TlsFiles, TlsFileWatch, type TlsMaterial } from '../tls-files.ts';
-import { CoordinatorError, reasonOf } from './coordinator-error.ts';
+import type { Runtime } from '../../base/runtime.ts';
+import { TlsFileError, type TlsFiles, TlsFileWatch, type TlsMaterial } from '../client/tls-files.ts';
+import { CoordinatorError, reasonOf } from './storage/coordinator-error.ts';
 
 export interface ListenerOptions {
   readonly host: string;

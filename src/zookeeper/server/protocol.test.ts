@@ -4,7 +4,7 @@ import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { systemRuntime } from '../../runtime.ts';
+import { systemRuntime } from '../../base/runtime.ts';
 import { addWatchMode, createFlags, errorCode, opCode, watcherType, xid } from '../protocol/constants.ts';
 import { JuteWriter } from '../protocol/jute.ts';
 import { readMultiResults, type WireOperation, writeCreate, writeMulti } from '../protocol/multi.ts';

@@ -1,5 +1,5 @@
 /** One direction of a simulated connection: what goes in comes out later, in order, and not at all while it is stopped. */
-import type { Runtime } from '../../runtime.ts';
+import type { Runtime } from '../../base/runtime.ts';
 
 export class DelayedPipe<T> {
   private readonly runtime: Runtime;

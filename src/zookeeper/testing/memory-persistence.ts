@@ -1,8 +1,8 @@
 /** Keeps the state of a simulated server: nothing is stored, a commit takes virtual time, and it can fail as a quorum does. */
-import type { Timer } from '../../runtime.ts';
-import type { Transaction } from '../server/database.ts';
-import type { Persistence, PersistenceHooks } from '../server/persistence.ts';
-import type { StoredSession } from '../server/stored-records.ts';
+import type { Timer } from '../../base/runtime.ts';
+import type { Transaction } from '../server/tree/database.ts';
+import type { Persistence, PersistenceHooks } from '../server/tree/persistence.ts';
+import type { StoredSession } from '../server/tree/stored-records.ts';
 
 export interface MemoryPersistenceOptions extends PersistenceHooks {
   readonly commitMs: () => number;

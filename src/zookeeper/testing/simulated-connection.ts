@@ -1,12 +1,12 @@
 /** A client's connection to a simulated server: the client's stream, the server's peer, and what gets lost between them. */
 import { Duplex } from 'node:stream';
-import type { Runtime } from '../../runtime.ts';
+import type { Runtime } from '../../base/runtime.ts';
 import { FrameSplitter } from '../protocol/framing.ts';
 import { JuteReader } from '../protocol/jute.ts';
 import { decodeConnectRequest } from '../protocol/records.ts';
-import type { Identity } from '../server/acl.ts';
-import type { Engine } from '../server/engine.ts';
-import type { Peer, Session } from '../server/peer.ts';
+import type { Identity } from '../server/tree/acl.ts';
+import type { Engine } from '../server/tree/engine.ts';
+import type { Peer, Session } from '../server/tree/peer.ts';
 import { DelayedPipe } from './delayed-pipe.ts';
 import { describeRequest, type SeenRequest } from './seen-request.ts';
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { VirtualRuntime } from '../../provider/testing/virtual-runtime.ts';
+import { VirtualRuntime } from '../../base/testing/virtual-runtime.ts';
 import { createZooKeeper } from '../client/client.ts';
 import { ConnectionLossError, SessionExpiredError, ZooKeeperError } from '../client/errors.ts';
 import type { ZooKeeper } from '../client/types.ts';

@@ -11,12 +11,12 @@
  *   zk.expire('launcher-1'); zk.cut('launcher-1'); zk.partition('launcher-1'); zk.heal('launcher-1');
  *   zk.snapshot();                                                 // every znode below /, at this moment
  */
-import type { Runtime } from '../../runtime.ts';
+import type { Runtime } from '../../base/runtime.ts';
 import type { ZooKeeperOptions } from '../client/client.ts';
 import type { Connector } from '../client/transport.ts';
-import type { Transaction } from '../server/database.ts';
-import { Engine, type EngineLimits } from '../server/engine.ts';
-import type { Znode } from '../server/znode.ts';
+import type { Transaction } from '../server/tree/database.ts';
+import { Engine, type EngineLimits } from '../server/tree/engine.ts';
+import type { Znode } from '../server/tree/znode.ts';
 import { MemoryPersistence } from './memory-persistence.ts';
 import { SimulatedConnection } from './simulated-connection.ts';
 import { SimulatedFaults } from './simulated-faults.ts';

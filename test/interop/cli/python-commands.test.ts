@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeCertificates } from '../../../src/zookeeper/server/certificates.ts';
-import { readAddress } from '../../../src/zookeeper/server/data-directory.ts';
+import { readAddress } from '../../../src/zookeeper/server/storage/data-directory.ts';
 import { type Answer, answer, comparable } from '../support/answer.ts';
 import { type Running, until, Workplace } from '../support/programs.ts';
 import { cloudsVariable, fakeClouds, python, pythonIsThere } from '../support/python.ts';

@@ -5,8 +5,8 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
-import { driverDefinitions as drivers } from '../../../src/cli/drivers.ts';
-import { ConfigError } from '../../../src/config/errors.ts';
+import { driverDefinitions as drivers } from '../../../src/drivers/catalogue.ts';
+import { ConfigError } from '../../../src/config/yaml/errors.ts';
 import { loadConfig, validate } from '../../../src/config/load.ts';
 
 const corpus = fileURLToPath(new URL('../../../../shared/config-corpus/', import.meta.url));

@@ -4,10 +4,10 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { ConfigError } from '../../../src/config/errors.ts';
-import { substitute } from '../../../src/config/source-text.ts';
-import { hasOnlyStringKeys, isMapping, parseYaml } from '../../../src/config/yaml.ts';
-import { YamlFloat } from '../../../src/config/yaml-dialect.ts';
+import { ConfigError } from '../../../src/config/yaml/errors.ts';
+import { substitute } from '../../../src/config/yaml/source-text.ts';
+import { hasOnlyStringKeys, isMapping, parseYaml } from '../../../src/config/yaml/yaml.ts';
+import { YamlFloat } from '../../../src/config/yaml/yaml-dialect.ts';
 
 const python = process.env['NODEPOOL_TEST_PYTHON'] ?? join(homedir(), '.cache/nodepool-ci/peer/bin/python');
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));

@@ -5,10 +5,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { writeTreeFile } from '../../../src/cli/tree-copy/tree-file.ts';
 import { paths } from '../../../src/store/paths.ts';
-import { systemRuntime } from '../../../src/runtime.ts';
+import { systemRuntime } from '../../../src/base/runtime.ts';
 import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
 import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';
-import { readAddress } from '../../../src/zookeeper/server/data-directory.ts';
+import { readAddress } from '../../../src/zookeeper/server/storage/data-directory.ts';
 import { type Apache, startApache } from '../../../src/zookeeper/testing/apache.ts';
 import { dumpTree, fillTree, newBuild } from '../cli/tree.ts';
 import { type Running, until, Workplace } from '../support/programs.ts';

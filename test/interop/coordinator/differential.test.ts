@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Runtime, systemRuntime } from '../../../src/runtime.ts';
+import { type Runtime, systemRuntime } from '../../../src/base/runtime.ts';
 import { type Coordinator, startCoordinator } from '../../../src/zookeeper/server/coordinator.ts';
 import { RawClient } from '../../../src/zookeeper/server/testing/raw-client.ts';
 import { startApache } from '../../../src/zookeeper/testing/apache.ts';

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { systemRuntime } from '../../../src/runtime.ts';
+import { systemRuntime } from '../../../src/base/runtime.ts';
 import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
 import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';
 import { makeCertificates } from '../../../src/zookeeper/server/certificates.ts';

@@ -3,10 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemRuntime } from '../../../src/runtime.ts';
+import { systemRuntime } from '../../../src/base/runtime.ts';
 import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
 import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';
-import { readAddress } from '../../../src/zookeeper/server/data-directory.ts';
+import { readAddress } from '../../../src/zookeeper/server/storage/data-directory.ts';
 
 const root = new URL('../../..', import.meta.url).pathname;
 

@@ -1,6 +1,6 @@
 /** What the client and any ZooKeeper server must do together; run against each server that we support. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { systemRuntime } from '../../../src/runtime.ts';
+import { systemRuntime } from '../../../src/base/runtime.ts';
 import { createZooKeeper, type ZooKeeperOptions } from '../../../src/zookeeper/client/client.ts';
 import type { ServerAddress } from '../../../src/zookeeper/client/types.ts';
 import {

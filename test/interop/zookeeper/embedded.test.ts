@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemRuntime } from '../../../src/runtime.ts';
+import { systemRuntime } from '../../../src/base/runtime.ts';
 import { startCoordinator } from '../../../src/zookeeper/server/coordinator.ts';
 import { conformance } from './conformance.ts';
 

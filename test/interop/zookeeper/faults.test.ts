@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { systemRuntime } from '../../../src/runtime.ts';
+import { systemRuntime } from '../../../src/base/runtime.ts';
 import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
 import { ZooKeeperError } from '../../../src/zookeeper/client/errors.ts';
 import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';

@@ -4,10 +4,10 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { systemRuntime } from '../../../src/runtime.ts';
+import { systemRuntime } from '../../../src/base/runtime.ts';
 import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
 import { type Apache, startApache } from '../../../src/zookeeper/testing/apache.ts';
-import { TlsFileWatch } from '../../../src/zookeeper/tls-files.ts';
+import { TlsFileWatch } from '../../../src/zookeeper/client/tls-files.ts';
 
 let apache: Apache;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 /** Client, watches and locks over a network that misbehaves, plain and TLS, with Apache ZooKeeper behind it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { systemRuntime } from '../../../src/runtime.ts';
+import { systemRuntime } from '../../../src/base/runtime.ts';
 import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
 import { ZooKeeperError } from '../../../src/zookeeper/client/errors.ts';
 import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';

@@ -4,11 +4,11 @@ import { KubernetesAdapter } from '../../../src/drivers/kubernetes/adapter.ts';
 import { OpenShiftAdapter } from '../../../src/drivers/openshift/adapter.ts';
 import { OpenShiftPodsAdapter } from '../../../src/drivers/openshiftpods/adapter.ts';
 import { loadFamily } from '../../../src/drivers/kubernetes-family/config.ts';
-import type { Adapter, AdapterContext } from '../../../src/provider/adapter.ts';
+import type { Adapter, AdapterContext } from '../../../src/driver-kit/contract.ts';
 import { Provider } from '../../../src/provider/provider.ts';
-import type { CloudLevers, ConformanceBed } from '../../../src/provider/testing/conformance.ts';
-import { MemoryLogger } from '../../../src/provider/testing/virtual-runtime.ts';
-import { type Runtime, systemRuntime } from '../../../src/runtime.ts';
+import type { CloudLevers, ConformanceBed } from '../../../src/drivers/testing/conformance.ts';
+import { MemoryLogger } from '../../../src/base/testing/virtual-runtime.ts';
+import { type Runtime, systemRuntime } from '../../../src/base/runtime.ts';
 import type { ApiProxy, SeenCall } from './api-proxy.ts';
 import { type ContextName, type TestCluster, type TemporaryFile, uniqueName } from './cluster.ts';
 

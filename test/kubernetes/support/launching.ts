@@ -5,8 +5,8 @@ import { driver as kubernetes } from '../../../src/drivers/kubernetes/index.ts';
 import { driver as openshift } from '../../../src/drivers/openshift/index.ts';
 import { driver as openshiftpods } from '../../../src/drivers/openshiftpods/index.ts';
 import { Cluster, createAdapter, type CreateAdapter } from '../../../src/launcher/testing/cluster.ts';
-import type { Logger } from '../../../src/provider/logger.ts';
-import { systemRuntime } from '../../../src/runtime.ts';
+import type { Logger } from '../../../src/base/logger.ts';
+import { systemRuntime } from '../../../src/base/runtime.ts';
 import type { ApiProxy } from './api-proxy.ts';
 import { type TemporaryFile, type TestCluster, uniqueName } from './cluster.ts';
 

@@ -1,7 +1,7 @@
 /** Consumers at work, which do what Zuul does and look closely at what they are given. */
 import { isBroken } from '../../../src/records/broken.ts';
-import type { Operations } from '../../../src/store/operations.ts';
-import type { Store } from '../../../src/store/store.ts';
+import type { Operations } from '../../../src/store/transactions/operations.ts';
+import type { Store } from '../../../src/store/mirrors/store.ts';
 import { ZooKeeperError } from '../../../src/zookeeper/client/errors.ts';
 import { until } from '../../interop/support/programs.ts';
 import { labels, type World } from './world.ts';

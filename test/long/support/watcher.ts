@@ -1,8 +1,8 @@
 /** Watches a tree and a cloud from outside: instances without a record, and what becomes of launches when a launcher dies. */
-import { idText } from '../../../src/provider/listing.ts';
+import { idText } from '../../../src/driver-kit/contract.ts';
 import { isBroken } from '../../../src/records/broken.ts';
-import { resumableLaunch } from '../../../src/launcher/stored-launch.ts';
-import type { NodeEntry, Store } from '../../../src/store/store.ts';
+import { resumableLaunch } from '../../../src/launcher/serving/stored-launch.ts';
+import type { NodeEntry, Store } from '../../../src/store/mirrors/store.ts';
 import type { Member, World } from './world.ts';
 
 interface Orphan {

@@ -1,6 +1,6 @@
 /** Configurations of the fake driver for tests, without a file. */
 import type { PoolLabelConfig, ProviderConfig } from '../../../config/model.ts';
-import { labelConfig, poolConfig, providerConfig } from '../../../provider/testing/configs.ts';
+import { labelConfig, poolConfig, providerConfig } from '../../../driver-kit/testing/configs.ts';
 import type { FakeLabelSettings, FakePoolSettings, FakeSettings } from '../config.ts';
 
 export function fakeLabel(name: string, o: Partial<FakeLabelSettings> = {}): PoolLabelConfig {

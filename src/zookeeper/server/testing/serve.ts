@@ -2,9 +2,9 @@
  * A coordinator in a process of its own, for tests that kill it. Usage: serve.ts JSON, with the data directory, the port and
  * the limits; a second word plants a bug, for tests of tests. Prints its address as one line of JSON; ends in order on SIGTERM.
  */
-import { systemRuntime } from '../../../runtime.ts';
+import { systemRuntime } from '../../../base/runtime.ts';
 import { type CoordinatorOptions, startCoordinator } from '../coordinator.ts';
-import { Engine } from '../engine.ts';
+import { Engine } from '../tree/engine.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as Omit<CoordinatorOptions, 'runtime' | 'log'>;
 if (process.argv[3] === 'early-answers') {

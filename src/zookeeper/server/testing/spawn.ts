@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { CoordinatorOptions } from '../coordinator.ts';
-import type { Address } from '../data-directory.ts';
+import type { Address } from '../storage/data-directory.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const loader = at('../../../../test/run-typescript.mjs');

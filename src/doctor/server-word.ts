@@ -1,0 +1,32 @@
+/** Asks a ZooKeeper server for one of its four-letter words. Whatever it answers is foreign text. */
+import { connect as connectTcp } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { Runtime } from '../base/runtime.ts';
+import type { ServerTarget } from '../zookeeper/client/diagnose.ts';
+
+const patienceMs = 3000;
+const mostBytes = 65_536;
+
+/** null: no answer that could be used. */
+export function askServer(target: ServerTarget, word: string, runtime: Runtime): Promise<string | null> {
+  return new Promise((resolve) => {
+    let text = '';
+    const { host, port } = target;
+    const socket =
+      'material' in target
+        ? connectTls({ host, port, ...target.material, checkServerIdentity: () => undefined }, () => socket.write(word))
+        : connectTcp({ host, port }, () => socket.write(word));
+    const end = (answer: string | null) => {
+      timer.cancel();
+      socket.destroy();
+      resolve(answer);
+    };
+    const timer = runtime.setTimer(patienceMs, () => end(null));
+    socket.on('error', () => end(null));
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+      if (text.length > mostBytes) end(null);
+    });
+    socket.on('close', () => end(text === '' ? null : text));
+  });
+}

@@ -1,0 +1,161 @@
+/** What all drivers do alike when a checked part of the file becomes a ProviderConfig and its pools. */
+import type { z } from 'zod';
+import type {
+  DriverConfigDefinition,
+  DriverLoadContext,
+  PoolConfig,
+  PoolLabelConfig,
+  ProviderConfig,
+  Resources,
+} from '../config/model.ts';
+import { didYouMean } from '../config/suggest.ts';
+
+/** Ties a schema to the function that takes what it makes. */
+export function defineDriverConfig<S extends z.ZodType>(definition: {
+  readonly name: string;
+  readonly schema: S;
+  readonly check?: (parsed: z.output<S>, context: DriverLoadContext<null>) => void;
+  readonly load: (parsed: z.output<S>, context: DriverLoadContext) => ProviderConfig;
+}): DriverConfigDefinition {
+  const { name, schema, check, load } = definition;
+  return {
+    name,
+    schema,
+    check: (parsed, context) => check?.(parsed as z.output<S>, context),
+    load: (parsed, context) => load(parsed as z.output<S>, context),
+  };
+}
+
+interface CommonProviderKeys {
+  readonly name: string;
+  readonly priority: number;
+  readonly 'max-concurrency': number;
+}
+
+interface CommonPoolKeys {
+  readonly name?: string | undefined;
+  readonly priority?: number | undefined;
+  readonly 'max-servers'?: number | undefined;
+  readonly 'node-attributes'?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Without a rate of its own. */
+export function commonOfProvider(
+  p: CommonProviderKeys,
+): Pick<ProviderConfig, 'name' | 'maxConcurrency' | 'priority' | 'ratePerSecond' | 'fingerprint'> {
+  const concurrency = p['max-concurrency'];
+  return {
+    name: p.name,
+    maxConcurrency: concurrency < 0 ? Number.POSITIVE_INFINITY : concurrency,
+    priority: p.priority,
+    ratePerSecond: Number.POSITIVE_INFINITY,
+    fingerprint: JSON.stringify(p),
+  };
+}
+
+/** No pause between calls where the file says no sensible number of calls a second. */
+export const rateOf = (callsPerSecond: number): number =>
+  callsPerSecond > 0 && Number.isFinite(callsPerSecond) ? callsPerSecond : Number.POSITIVE_INFINITY;
+
+interface TimingKeys {
+  readonly 'boot-timeout': number;
+  readonly 'launch-timeout': number;
+  readonly 'launch-retries': number;
+}
+
+export const timingOf = (
+  p: TimingKeys,
+): Pick<ProviderConfig, 'launchRetries' | 'launchTimeoutMs' | 'bootTimeoutMs'> => ({
+  launchRetries: p['launch-retries'],
+  launchTimeoutMs: p['launch-timeout'] * 1000,
+  bootTimeoutMs: p['boot-timeout'] * 1000,
+});
+
+/** `maxServers`: what counts where the pool says nothing. */
+export function commonOfPool(
+  one: CommonPoolKeys,
+  path: readonly PropertyKey[],
+  provider: Pick<ProviderConfig, 'name' | 'priority'>,
+  context: DriverLoadContext,
+  maxServers = Number.POSITIVE_INFINITY,
+): Pick<PoolConfig, 'name' | 'providerName' | 'maxServers' | 'priority' | 'nodeAttributes'> {
+  if (one.name === undefined) context.error(path, 'name is required');
+  return {
+    name: one.name ?? '',
+    providerName: provider.name,
+    maxServers: one['max-servers'] ?? maxServers,
+    priority: one.priority ?? provider.priority,
+    nodeAttributes: one['node-attributes'] ?? null,
+  };
+}
+
+/** What is given and finite. */
+export function limits(values: Readonly<Record<string, number | undefined>>): Resources {
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) =>
+      value === undefined || !Number.isFinite(value) ? [] : [[name, value] as const],
+    ),
+  );
+}
+
+interface ResourceLimits {
+  readonly 'max-cores'?: number | undefined;
+  readonly 'max-ram'?: number | undefined;
+  readonly 'max-resources'?: Readonly<Record<string, number>> | undefined;
+}
+
+/** Those of a pool; where it has none, those of its provider, each resource by itself. */
+export function limitsOfPool(instances: number | undefined, pool: ResourceLimits, provider: ResourceLimits): Resources {
+  return limits({
+    instances,
+    cores: pool['max-cores'] ?? provider['max-cores'],
+    ram: pool['max-ram'] ?? provider['max-ram'],
+    ...provider['max-resources'],
+    ...pool['max-resources'],
+  });
+}
+
+export const byName = <T extends { readonly name: string }>(all: readonly T[]): ReadonlyMap<string, T> =>
+  new Map(all.map((one) => [one.name, one]));
+
+/** Tells the context unless the file declares such a label. */
+export function requireLabel(
+  name: string,
+  path: readonly PropertyKey[],
+  { labels, error }: Pick<DriverLoadContext, 'labels' | 'error'>,
+): void {
+  if (!labels.has(name)) error(path, `there is no top-level label ${name}${didYouMean(name, labels.keys())}`);
+}
+
+/** The one of that name; without any the context is told what is missing. */
+export function referTo<T>(
+  all: ReadonlyMap<string, T>,
+  name: string | undefined,
+  what: string,
+  path: readonly PropertyKey[],
+  context: Pick<DriverLoadContext, 'error'>,
+): T | undefined {
+  if (!name) return undefined;
+  const found = all.get(name);
+  if (found === undefined) context.error(path, `there is no ${what} ${name}${didYouMean(name, all.keys())}`);
+  return found;
+}
+
+interface ConnectionKeys {
+  readonly username?: string | undefined;
+  readonly 'connection-type': string;
+  readonly 'connection-port'?: number | undefined;
+  readonly 'python-path'?: string | undefined;
+  readonly 'shell-type'?: string | undefined;
+}
+
+export function connectionOf(image: ConnectionKeys): PoolLabelConfig['connection'] {
+  const type = image['connection-type'];
+  return {
+    username: image.username ?? null,
+    connectionType: type,
+    connectionPort: image['connection-port'] ?? (type === 'winrm' ? 5986 : 22),
+    pythonPath: image['python-path'] ?? null,
+    shellType: image['shell-type'] ?? null,
+  };
+}
