@@ -1,6 +1,7 @@
 /** Writes the pages of the documentation that are made from the source. */
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { withRoomsTable } from '../house/rooms.ts';
 import { commandsReference } from './commands-reference.ts';
 import { configurationReference } from './configuration-reference.ts';
 
@@ -11,3 +12,6 @@ const pages = configurationReference();
 for (const name of readdirSync(directory)) if (!pages.has(name)) rmSync(`${directory}${name}`);
 for (const [name, text] of pages) writeFileSync(`${directory}${name}`, text);
 writeFileSync(fileURLToPath(new URL('../../docs/reference/commands.md', import.meta.url)), commandsReference());
+
+const architecture = fileURLToPath(new URL('../../docs/architecture.md', import.meta.url));
+writeFileSync(architecture, withRoomsTable(readFileSync(architecture, 'utf8')));
