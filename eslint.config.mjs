@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'docs/site/dist/', 'node_modules/', 'coverage/', '**/*.cjs', '**/*.mjs', '.tmp-*/'] },
+  { ignores: ['**/dist/', 'docs/site/dist/', 'node_modules/', 'coverage/', '**/*.cjs', '**/*.mjs', '.tmp-*/'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
@@ -36,11 +36,11 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/base/runtime.ts'],
+    files: ['packages/zookeeper/src/runtime/runtime.ts'],
     rules: { 'no-restricted-globals': 'off', 'no-restricted-properties': 'off' },
   },
   {
-    files: ['**/*.test.ts', 'test/**', 'bench/**', 'src/**/testing/**', '*.config.ts'],
+    files: ['**/*.test.ts', 'test/**', 'bench/**', '**/testing/**', '*.config.ts'],
     rules: {
       'no-restricted-globals': 'off',
       'no-restricted-properties': 'off',

@@ -2,22 +2,26 @@
  * The rooms of the house: what each knows and which others it may import. The one place that says so: the boundary check
  * (.dependency-cruiser.cjs) makes its rules from it, and a test holds the table in docs/architecture.md against it.
  *
- * A room is a folder of src/. `base` may be imported by every room, and a room's own files by one another. A sub-room
+ * A room is a folder of src/; zookeeper is packages/zookeeper/src. `base` may be imported by every room, and a room's own files by one another. A sub-room
  * ("launcher/serving") says which of its siblings it may import; towards other rooms its parent's line holds. The
  * files that lie directly in a room with sub-rooms may import all of those. `planned` rooms need not be there yet.
  */
 const rooms = {
-  base: { knows: 'words of everybody: runtime, logger, back-off, troubles, signals', may: [] },
+  base: { knows: 'words of everybody: runtime, logger, back-off, troubles, signals', may: ['zookeeper/runtime'] },
   records: { knows: 'the documents of the contract, kept to the digit', may: [] },
-  zookeeper: { knows: 'the ZooKeeper protocol; never heard of Nodepool', may: [] },
-  'zookeeper/protocol': { knows: 'bytes and records', may: [] },
-  'zookeeper/client': { knows: 'sessions, connections, calls, watches', may: ['zookeeper/protocol'] },
-  'zookeeper/recipes': { knows: 'lock, election, mirror', may: ['zookeeper/client'] },
+  zookeeper: { knows: 'the ZooKeeper protocol; a package of its own that never heard of Nodepool', may: [] },
+  'zookeeper/runtime': { knows: 'clock, timers, randomness: the only file that asks the machine for them', may: [] },
+  'zookeeper/protocol': { knows: 'bytes and records', may: ['zookeeper/runtime'] },
+  'zookeeper/client': {
+    knows: 'sessions, connections, calls, watches',
+    may: ['zookeeper/runtime', 'zookeeper/protocol'],
+  },
+  'zookeeper/recipes': { knows: 'lock, election, mirror', may: ['zookeeper/runtime', 'zookeeper/client'] },
   'zookeeper/server': {
     knows: 'the embedded server',
-    may: ['zookeeper/protocol', 'zookeeper/client', 'zookeeper/server/tree', 'zookeeper/server/storage'],
+    may: ['zookeeper/runtime', 'zookeeper/protocol', 'zookeeper/client'],
   },
-  'zookeeper/server/tree': { knows: "the server's tree and sessions in memory", may: ['zookeeper/protocol'] },
+  'zookeeper/server/tree': { knows: "the server's tree and sessions in memory", may: [] },
   'zookeeper/server/storage': { knows: 'journal and data file on the disk', may: ['zookeeper/server/tree'] },
   telemetry: { knows: 'statsd, metrics, traces', may: [] },
   'telemetry/log': { knows: 'outputs, levels and layouts of the log', may: [] },
@@ -122,9 +126,14 @@ const rooms = {
  * what is named here. The product never imports them.
  */
 const helpers = {
+  base: ['zookeeper'],
   launcher: ['drivers', 'zookeeper'],
   doctor: ['drivers'],
   drivers: ['provider'],
 };
 
-module.exports = { rooms, helpers };
+/** The folder of a room, without a slash at its end. */
+const folderOf = (room) =>
+  /^zookeeper(\/|$)/.test(room) ? room.replace('zookeeper', 'packages/zookeeper/src') : `src/${room}`;
+
+module.exports = { rooms, helpers, folderOf };

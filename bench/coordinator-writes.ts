@@ -5,11 +5,11 @@
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { createFlags, opCode } from '../src/zookeeper/protocol/constants.ts';
-import { writeCreate } from '../src/zookeeper/protocol/multi.ts';
-import { openAcl } from '../src/zookeeper/protocol/records.ts';
-import { RawClient } from '../src/zookeeper/server/testing/raw-client.ts';
-import { spawnCoordinator } from '../src/zookeeper/server/testing/spawn.ts';
+import { createFlags, opCode } from '@nodepool/zookeeper/internal/protocol/constants';
+import { writeCreate } from '@nodepool/zookeeper/internal/protocol/multi';
+import { openAcl } from '@nodepool/zookeeper/internal/protocol/records';
+import { RawClient } from '@nodepool/zookeeper/internal/server/testing/raw-client';
+import { spawnCoordinator } from '@nodepool/zookeeper/internal/server/testing/spawn';
 
 interface Shape {
   readonly clients: number;

@@ -1,7 +1,6 @@
 /** Pipelined creates a second. Usage: node --import ./test/run-typescript.mjs bench/zookeeper-client.ts HOST:PORT [COUNT] [WINDOW] */
 import { systemRuntime } from '../src/base/runtime.ts';
-import { createZooKeeper } from '../src/zookeeper/client/client.ts';
-import { parseConnectString } from '../src/zookeeper/client/connect-string.ts';
+import { createZooKeeper, parseConnectString } from '@nodepool/zookeeper';
 
 const [hosts = '127.0.0.1:2181', countText = '20000', windowText = '1000'] = process.argv.slice(2);
 const count = Number(countText);

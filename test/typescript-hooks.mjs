@@ -10,6 +10,11 @@ const compilerOptions = {
   inlineSourceMap: true,
 };
 
+// Workspace packages are taken from their source as well.
+export function resolve(specifier, context, next) {
+  return next(specifier, { ...context, conditions: [...context.conditions, 'source'] });
+}
+
 export async function load(url, context, next) {
   if (!url.startsWith('file:') || !url.endsWith('.ts')) return next(url, context);
   const fileName = fileURLToPath(url);

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { systemRuntime } from '../../src/base/runtime.ts';
 import { Operations } from '../../src/store/transactions/operations.ts';
 import { Store } from '../../src/store/mirrors/store.ts';
-import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
-import { readAddress } from '../../src/zookeeper/server/storage/data-directory.ts';
+import type { ZooKeeper } from '@nodepool/zookeeper';
+import { readAddress } from '@nodepool/zookeeper/data-directory';
 import { type Running, until, Workplace } from '../../test/interop/support/programs.ts';
 
 const log = { warn() {}, error() {} };

@@ -4,8 +4,8 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemRuntime } from '../base/runtime.ts';
-import { type Coordinator, startCoordinator } from '../zookeeper/server/coordinator.ts';
-import { makeCertificates } from '../zookeeper/server/certificates.ts';
+import { type Coordinator, startCoordinator } from '@nodepool/zookeeper/server';
+import { makeCertificates } from '@nodepool/zookeeper/certificates';
 import { configFile, type Printed, run, temporaryDirectory } from './testing/command-line.ts';
 
 function expectMistake(printed: Printed, ...parts: string[]): void {

@@ -107,7 +107,7 @@ function addDaemons(program: Command, globals: () => GlobalOptions): void {
     .description('make a small CA, a server and a client certificate for the coordinator')
     .option('--host <name>', 'further name or address of the server; repeat for several', collect, [])
     .action(async (directory: string, o: { host: string[] }) => {
-      const { makeCertificates } = await import('../zookeeper/server/certificates.ts');
+      const { makeCertificates } = await import('@nodepool/zookeeper/certificates');
       await makeCertificates(directory, o.host);
       console.log(`made ca.pem, server.pem, server.key, client.pem, client.key in ${directory}`);
     });

@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { ask } from '../api/testing/site.ts';
-import { freePorts } from '../zookeeper/testing/apache.ts';
+import { freePorts } from '@nodepool/zookeeper/internal/testing/apache';
 import { nodepool } from './program.ts';
 import { fakeCloudConfig, run, temporaryDirectory } from './testing/command-line.ts';
 

@@ -1,6 +1,6 @@
 /** The commands that copy a whole tree between the embedded coordinator, files and ensembles. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { pathProblem } from '../zookeeper/protocol/records.ts';
+import { pathProblem } from '@nodepool/zookeeper';
 import type { ExportOptions } from './commands/coordinator-export.ts';
 import type { ImportOptions } from './commands/coordinator-import.ts';
 import type { GlobalOptions } from '../program/context.ts';

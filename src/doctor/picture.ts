@@ -7,8 +7,7 @@ import type { RequestRecord } from '../records/request.ts';
 import { readHealth, type SeenHealth } from '../store/transactions/health.ts';
 import { paths } from '../store/paths.ts';
 import type { Store } from '../store/mirrors/store.ts';
-import { NoNodeError } from '../zookeeper/client/errors.ts';
-import { isContender, sortContenders } from '../zookeeper/recipes/lock.ts';
+import { isContender, NoNodeError, sortContenders } from '@nodepool/zookeeper';
 
 /** Times of the server's clock, in milliseconds since the epoch. */
 interface Written {

@@ -2,7 +2,7 @@
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Runtime } from '../base/runtime.ts';
-import type { ServerTarget } from '../zookeeper/client/diagnose.ts';
+import type { ServerTarget } from '@nodepool/zookeeper';
 
 const patienceMs = 3000;
 const mostBytes = 65_536;

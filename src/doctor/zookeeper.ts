@@ -2,8 +2,8 @@
 import type { NodepoolConfig } from '../config/model.ts';
 import type { Runtime } from '../base/runtime.ts';
 import { paths } from '../store/paths.ts';
-import type { ZooKeeper } from '../zookeeper/client/types.ts';
-import { readAddress } from '../zookeeper/server/storage/data-directory.ts';
+import type { ZooKeeper } from '@nodepool/zookeeper';
+import { readAddress } from '@nodepool/zookeeper/data-directory';
 import { diagnoseServers, targetsOf } from '../program/connection.ts';
 import type { Finding } from './finding.ts';
 import { askServer } from './server-word.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { RequestView } from './contract.ts';
 import { formatRequest, formatRequestValues } from './request-format.ts';
-import { MemoryLogger } from '../base/testing/virtual-runtime.ts';
+import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 
 const request: RequestView = {
   id: '200-0000000001',

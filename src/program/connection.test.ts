@@ -2,11 +2,10 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { NodepoolConfig } from '../config/model.ts';
-import { MemoryLogger } from '../base/testing/virtual-runtime.ts';
+import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import type { Log } from '../telemetry/log/log.ts';
-import type { ZooKeeper } from '../zookeeper/client/types.ts';
-import { makeCertificates } from '../zookeeper/server/certificates.ts';
-import { readTlsFiles } from '../zookeeper/client/tls-files.ts';
+import { readTlsFiles, type ZooKeeper } from '@nodepool/zookeeper';
+import { makeCertificates } from '@nodepool/zookeeper/certificates';
 import { connectedDaemon, shown } from './connection.ts';
 import { temporaryDirectory } from '../cli/testing/command-line.ts';
 

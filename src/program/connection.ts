@@ -3,12 +3,17 @@ import { readFileSync } from 'node:fs';
 import type { NodepoolConfig, TlsFiles } from '../config/model.ts';
 import { systemRuntime } from '../base/runtime.ts';
 import type { Log } from '../telemetry/log/log.ts';
-import { createZooKeeper } from '../zookeeper/client/client.ts';
-import type { Connector, TlsOptions } from '../zookeeper/client/transport.ts';
-import type { ZooKeeper } from '../zookeeper/client/types.ts';
-import { type Address, CoordinatorError, readAddress } from '../zookeeper/server/storage/data-directory.ts';
+import {
+  type Connector,
+  createZooKeeper,
+  diagnose,
+  type Diagnosis,
+  type ServerTarget,
+  type TlsOptions,
+  type ZooKeeper,
+} from '@nodepool/zookeeper';
+import { type Address, CoordinatorError, readAddress } from '@nodepool/zookeeper/data-directory';
 import { commandLog, type GlobalOptions, load } from './context.ts';
-import { type Diagnosis, diagnose, type ServerTarget } from '../zookeeper/client/diagnose.ts';
 import { UserError } from '../base/user-error.ts';
 
 /** How long a command tries to connect unless told, and when it says that it is still trying. */

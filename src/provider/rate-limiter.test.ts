@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { RateLimiter } from './rate-limiter.ts';
-import { settle, VirtualRuntime } from '../base/testing/virtual-runtime.ts';
+import { settle, VirtualRuntime } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 
 const never = new AbortController().signal;
 

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { MemoryLogger } from '../base/testing/virtual-runtime.ts';
+import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { systemRuntime } from '../base/runtime.ts';
 import { readHealth } from '../store/transactions/health.ts';
 import { Bed } from '../store/testing/bed.ts';

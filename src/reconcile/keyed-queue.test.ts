@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { MemoryLogger, settle, VirtualRuntime } from '../base/testing/virtual-runtime.ts';
+import { MemoryLogger, settle, VirtualRuntime } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { KeyedQueue, type KeyedQueueOptions } from './keyed-queue.ts';
 
 function setUp(options: Partial<KeyedQueueOptions> = {}) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { VirtualRuntime } from '../base/testing/virtual-runtime.ts';
+import { VirtualRuntime } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import type { Store } from '../store/mirrors/store.ts';
 import { StoreTroubles } from './store-troubles.ts';
 

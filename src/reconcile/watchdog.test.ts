@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Trouble } from '../base/trouble.ts';
-import { MemoryLogger, VirtualRuntime } from '../base/testing/virtual-runtime.ts';
+import { MemoryLogger, VirtualRuntime } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { type HealthFact, Watchdog } from './watchdog.ts';
 
 const epochMs = 1_700_000_000_000;

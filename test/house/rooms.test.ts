@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { rooms, withRoomsTable } from './rooms.ts';
+import { folderOf, rooms, withRoomsTable } from './rooms.ts';
 import { structureOf } from './structure.ts';
 
 const architecture = new URL('../../docs/architecture.md', import.meta.url);
@@ -12,7 +12,7 @@ test('the table in docs/architecture.md is the one that is checked: otherwise `n
 
 test('every room of the table is there unless it is to come, and its line names rooms only', () => {
   for (const [room, { may, planned }] of Object.entries(rooms)) {
-    expect(existsSync(new URL(`../../src/${room}`, import.meta.url)), room).toBe(planned !== true);
+    expect(existsSync(new URL(`../../${folderOf(room)}`, import.meta.url)), room).toBe(planned !== true);
     for (const other of may) expect(Object.keys(rooms), `${room} → ${other}`).toContain(other);
   }
 });

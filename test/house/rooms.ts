@@ -7,8 +7,11 @@ interface Room {
   readonly planned?: true;
 }
 
-const table = createRequire(import.meta.url)('../../rooms.cjs') as { rooms: Record<string, Room> };
-export const rooms: Readonly<Record<string, Room>> = table.rooms;
+const table = createRequire(import.meta.url)('../../rooms.cjs') as {
+  rooms: Record<string, Room>;
+  folderOf: (room: string) => string;
+};
+export const { rooms, folderOf } = table;
 
 const begin = '<!-- rooms: made from rooms.cjs by `npm run docs:reference` -->';
 const end = '<!-- end of rooms -->';

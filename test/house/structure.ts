@@ -1,10 +1,10 @@
 /** The structure of the product's code in figures: rooms, arrows between them, circles, arrows up, and how large its files are. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cruise, type IReporterOutput } from 'dependency-cruiser';
 
 interface File {
-  /** Path below `src/`. */
+  /** Path below `src/`; of a package: its name and the path below its own `src/`. */
   readonly path: string;
   readonly lines: number;
   readonly imports: readonly string[];
@@ -15,7 +15,7 @@ export interface Structure {
   readonly lines: number;
   readonly medianLines: number;
   readonly above400: readonly string[];
-  /** Folders directly in `src/`. */
+  /** Folders directly in `src/`, and packages. */
   readonly rooms: number;
   readonly arrows: number;
   /** Folders that import one another in a circle, tests left out. */
@@ -54,21 +54,27 @@ export async function structureOf(root: string): Promise<Structure> {
 }
 
 async function filesOf(root: string): Promise<File[]> {
-  const { output }: IReporterOutput = await cruise(['src'], {
-    baseDir: root,
-    tsPreCompilationDeps: true,
-    doNotFollow: { path: 'node_modules' },
-  });
+  const { output }: IReporterOutput = await cruise(
+    ['src', ...(existsSync(join(root, 'packages')) ? ['packages'] : [])],
+    {
+      baseDir: root,
+      tsPreCompilationDeps: true,
+      doNotFollow: { path: 'node_modules' },
+      enhancedResolveOptions: { conditionNames: ['source', 'import', 'node', 'default'], exportsFields: ['exports'] },
+    },
+  );
   if (typeof output === 'string') throw new Error(output);
-  const below = (path: string) => path.slice('src/'.length);
+  // packages/zookeeper/src is the room zookeeper.
+  const below = (path: string) => path.replace(/^src\/|^packages\//, '').replace(/^([^/]+)\/src\//, '$1/');
+  const inside = (path: string) => /^(src|packages\/[^/]+\/src)\//.test(path);
   return output.modules
-    .filter(({ source }) => source.startsWith('src/') && !isTest(source))
+    .filter(({ source }) => inside(source) && !isTest(source))
     .map(({ source, dependencies }) => ({
       path: below(source),
       lines: readFileSync(join(root, source), 'utf8').split('\n').length - 1,
       imports: dependencies
         .map(({ resolved }) => resolved)
-        .filter((path) => path.startsWith('src/'))
+        .filter(inside)
         .map(below),
     }));
 }

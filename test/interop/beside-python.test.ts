@@ -10,10 +10,9 @@ import type { NodeRecord } from '../../src/records/node.ts';
 import { systemRuntime } from '../../src/base/runtime.ts';
 import { type HeldNode, Operations } from '../../src/store/transactions/operations.ts';
 import { Store } from '../../src/store/mirrors/store.ts';
-import { createZooKeeper } from '../../src/zookeeper/client/client.ts';
-import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
-import { makeCertificates } from '../../src/zookeeper/server/certificates.ts';
-import { type Coordinator, startCoordinator } from '../../src/zookeeper/server/coordinator.ts';
+import { createZooKeeper, type ZooKeeper } from '@nodepool/zookeeper';
+import { makeCertificates } from '@nodepool/zookeeper/certificates';
+import { type Coordinator, startCoordinator } from '@nodepool/zookeeper/server';
 import { type Running, until, Workplace } from './support/programs.ts';
 import { python, pythonIsThere } from './support/python.ts';
 

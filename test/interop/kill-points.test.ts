@@ -8,9 +8,8 @@ import { isBroken } from '../../src/records/broken.ts';
 import { encodeNode, type NodeRecord, parseNode, updateNode } from '../../src/records/node.ts';
 import { encodeRequest, newRequest, parseRequest } from '../../src/records/request.ts';
 import { systemRuntime } from '../../src/base/runtime.ts';
-import { lock } from '../../src/zookeeper/recipes/lock.ts';
-import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
-import { readAddress } from '../../src/zookeeper/server/storage/data-directory.ts';
+import { lock, type ZooKeeper } from '@nodepool/zookeeper';
+import { readAddress } from '@nodepool/zookeeper/data-directory';
 import type { KillPoint } from '../../src/base/kill-points.ts';
 import { type Running, until, Workplace } from './support/programs.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemRuntime } from '../../src/base/runtime.ts';
-import { startCoordinator } from '../../src/zookeeper/server/coordinator.ts';
+import { startCoordinator } from '@nodepool/zookeeper/server';
 import { pidIn } from '../../src/program/daemon/pid-file.ts';
 import { configFile, temporaryDirectory } from '../../src/cli/testing/command-line.ts';
 

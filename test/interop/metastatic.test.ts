@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
+import type { ZooKeeper } from '@nodepool/zookeeper';
 import { type Running, until, Workplace } from './support/programs.ts';
 
 interface NodeDocument {

@@ -7,9 +7,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { isBroken } from '../../src/records/broken.ts';
 import { encodeNode, type NodeRecord, parseNode, updateNode } from '../../src/records/node.ts';
 import { encodeRequest, newRequest, parseRequest, type RequestRecord } from '../../src/records/request.ts';
-import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
-import { readAddress } from '../../src/zookeeper/server/storage/data-directory.ts';
-import { FaultProxy } from '../../src/zookeeper/testing/fault-proxy.ts';
+import type { ZooKeeper } from '@nodepool/zookeeper';
+import { readAddress } from '@nodepool/zookeeper/data-directory';
+import { FaultProxy } from '@nodepool/zookeeper/internal/testing/fault-proxy';
 import { type Running, until, Workplace } from './support/programs.ts';
 
 const bounds = { SIGTERM: 10_000, SIGINT: 30_000 } as const;

@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { startSshd, type TestSshd } from '../../src/driver-kit/testing/sshd.ts';
-import { type Apache, startApache } from '../../src/zookeeper/testing/apache.ts';
+import { type Apache, startApache } from '@nodepool/zookeeper/internal/testing/apache';
 import { type Running, until, Workplace } from './support/programs.ts';
 
 const { username } = userInfo();

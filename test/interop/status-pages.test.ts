@@ -8,9 +8,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Answer, ask } from '../../src/api/testing/site.ts';
 import { nodeStates } from '../../src/records/node.ts';
-import { createZooKeeper } from '../../src/zookeeper/client/client.ts';
-import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
-import { type Apache, freePorts, startApache } from '../../src/zookeeper/testing/apache.ts';
+import { createZooKeeper, type ZooKeeper } from '@nodepool/zookeeper';
+import { type Apache, freePorts, startApache } from '@nodepool/zookeeper/internal/testing/apache';
 import { type Running, until, Workplace } from './support/programs.ts';
 
 const peer = process.env['NODEPOOL_TEST_PEER'] ?? join(homedir(), '.cache/nodepool-ci/peer/bin/nodepool');

@@ -5,11 +5,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { addWatchMode, createFlags, opCode } from '../../src/zookeeper/protocol/constants.ts';
-import { readMultiResults, type WireOperation, writeCreate, writeMulti } from '../../src/zookeeper/protocol/multi.ts';
-import { openAcl } from '../../src/zookeeper/protocol/records.ts';
-import { RawClient } from '../../src/zookeeper/server/testing/raw-client.ts';
-import { type Spawned, spawnCoordinator } from '../../src/zookeeper/server/testing/spawn.ts';
+import { addWatchMode, createFlags, opCode } from '@nodepool/zookeeper/internal/protocol/constants';
+import {
+  readMultiResults,
+  type WireOperation,
+  writeCreate,
+  writeMulti,
+} from '@nodepool/zookeeper/internal/protocol/multi';
+import { openAcl } from '@nodepool/zookeeper/internal/protocol/records';
+import { RawClient } from '@nodepool/zookeeper/internal/server/testing/raw-client';
+import { spawnCoordinator, type Spawned } from '@nodepool/zookeeper/internal/server/testing/spawn';
 
 export interface KillOptions {
   readonly rounds: number;

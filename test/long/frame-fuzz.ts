@@ -9,12 +9,12 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { systemRuntime } from '../../src/base/runtime.ts';
-import { opCode } from '../../src/zookeeper/protocol/constants.ts';
-import { JuteWriter } from '../../src/zookeeper/protocol/jute.ts';
-import { createOpCode, type WireOperation, writeCreate, writeMulti } from '../../src/zookeeper/protocol/multi.ts';
-import { encodeConnectRequest, openAcl, writeAcl } from '../../src/zookeeper/protocol/records.ts';
-import { type Coordinator, startCoordinator } from '../../src/zookeeper/server/coordinator.ts';
-import { RawClient } from '../../src/zookeeper/server/testing/raw-client.ts';
+import { opCode } from '@nodepool/zookeeper/internal/protocol/constants';
+import { JuteWriter } from '@nodepool/zookeeper/internal/protocol/jute';
+import { createOpCode, type WireOperation, writeCreate, writeMulti } from '@nodepool/zookeeper/internal/protocol/multi';
+import { encodeConnectRequest, openAcl, writeAcl } from '@nodepool/zookeeper/internal/protocol/records';
+import { type Coordinator, startCoordinator } from '@nodepool/zookeeper/server';
+import { RawClient } from '@nodepool/zookeeper/internal/server/testing/raw-client';
 
 export interface FuzzResult {
   readonly frames: number;

@@ -2,8 +2,8 @@
  * What the tree says, kept from the transactions themselves and read with plain JSON.parse: the view of those who check the
  * promises. Uses nothing of the code that is being checked.
  */
-import type { Transaction } from '../../src/zookeeper/server/tree/database.ts';
-import type { SimulatedZooKeeper } from '../../src/zookeeper/testing/simulated-zookeeper.ts';
+import type { Transaction } from '@nodepool/zookeeper/internal/server/tree/database';
+import type { SimulatedZooKeeper } from '@nodepool/zookeeper/internal/testing/simulated-zookeeper';
 import type { Document, DocumentKind } from './documents.ts';
 
 export interface NodeBook {

@@ -12,11 +12,16 @@ import {
   updateRequest,
 } from '../../src/records/request.ts';
 import { sleep } from '../../src/base/runtime.ts';
-import { createZooKeeper } from '../../src/zookeeper/client/client.ts';
-import { BadVersionError, NoNodeError, ZooKeeperError } from '../../src/zookeeper/client/errors.ts';
-import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
-import { type HeldLock, lock } from '../../src/zookeeper/recipes/lock.ts';
-import type { SimulatedZooKeeper } from '../../src/zookeeper/testing/simulated-zookeeper.ts';
+import {
+  BadVersionError,
+  createZooKeeper,
+  type HeldLock,
+  lock,
+  NoNodeError,
+  type ZooKeeper,
+  ZooKeeperError,
+} from '@nodepool/zookeeper';
+import type { SimulatedZooKeeper } from '@nodepool/zookeeper/internal/testing/simulated-zookeeper';
 import type { Random } from './random.ts';
 import type { ProcessRuntime } from './virtual-time.ts';
 

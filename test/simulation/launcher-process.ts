@@ -2,9 +2,8 @@
 import type { NodepoolConfig } from '../../src/config/model.ts';
 import { Launcher } from '../../src/launcher/launcher.ts';
 import { Store } from '../../src/store/mirrors/store.ts';
-import { createZooKeeper } from '../../src/zookeeper/client/client.ts';
-import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
-import type { SimulatedZooKeeper } from '../../src/zookeeper/testing/simulated-zookeeper.ts';
+import { createZooKeeper, type ZooKeeper } from '@nodepool/zookeeper';
+import type { SimulatedZooKeeper } from '@nodepool/zookeeper/internal/testing/simulated-zookeeper';
 import type { Adapter } from '../../src/driver-kit/contract.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { SimulatedSettings } from './configuration.ts';

@@ -17,8 +17,7 @@ import type { NodeRecord } from '../../src/records/node.ts';
 import { HeldNode, HeldRequest } from '../../src/store/transactions/held.ts';
 import { Operations } from '../../src/store/transactions/operations.ts';
 import type { Store } from '../../src/store/mirrors/store.ts';
-import { HeldLock } from '../../src/zookeeper/recipes/lock.ts';
-import type { MultiOperation, ZooKeeper } from '../../src/zookeeper/client/types.ts';
+import { HeldLock, type MultiOperation, type ZooKeeper } from '@nodepool/zookeeper';
 import type { ProcessRuntime } from './virtual-time.ts';
 import type { WorldOptions } from './world.ts';
 

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { Adapter } from '../../src/driver-kit/contract.ts';
 import type { Logger } from '../../src/base/logger.ts';
-import type { ZooKeeper } from '../../src/zookeeper/client/types.ts';
-import { SimulatedZooKeeper } from '../../src/zookeeper/testing/simulated-zookeeper.ts';
+import type { ZooKeeper } from '@nodepool/zookeeper';
+import { SimulatedZooKeeper } from '@nodepool/zookeeper/internal/testing/simulated-zookeeper';
 import { Books } from './books.ts';
 import { type CloudFault, SimulatedCloud } from './cloud.ts';
 import { type ConfigPlan, configOf } from './configuration.ts';

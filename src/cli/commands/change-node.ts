@@ -2,7 +2,7 @@
 import { encodeNode, type NodeState, updateNode } from '../../records/node.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
-import { lock } from '../../zookeeper/recipes/lock.ts';
+import { lock } from '@nodepool/zookeeper';
 import { withZooKeeper } from '../../program/connection.ts';
 import type { GlobalOptions } from '../../program/context.ts';
 import { nodeColumns } from '../../listings/columns.ts';

@@ -7,7 +7,7 @@ import { isBroken } from '../../records/broken.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import { Store } from '../../store/mirrors/store.ts';
 import type { Log } from '../../telemetry/log/log.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import type { ZooKeeper } from '@nodepool/zookeeper';
 import { withZooKeeper } from '../../program/connection.ts';
 import { type GlobalOptions, load } from '../../program/context.ts';
 import { driverDefinitions, notBuilt } from '../../drivers/catalogue.ts';

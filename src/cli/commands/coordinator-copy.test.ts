@@ -5,9 +5,8 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
 import { childrenOf, readIfThere } from '../../store/transactions/tree.ts';
-import { createZooKeeper } from '../../zookeeper/client/client.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { startCoordinator } from '../../zookeeper/server/coordinator.ts';
+import { createZooKeeper, type ZooKeeper } from '@nodepool/zookeeper';
+import { startCoordinator } from '@nodepool/zookeeper/server';
 import { run, temporaryDirectory } from '../testing/command-line.ts';
 
 const empty = Buffer.alloc(0);

@@ -1,7 +1,6 @@
 /** coordinator-import: makes a tree hold what a file or another tree holds, or says what that would change. */
 import { systemRuntime } from '../../base/runtime.ts';
-import { NoNodeError } from '../../zookeeper/client/errors.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import { NoNodeError, type ZooKeeper } from '@nodepool/zookeeper';
 import type { GlobalOptions } from '../../program/context.ts';
 import type { OutputFormat } from '../../listings/format.ts';
 import { type Difference, difference, isEqual } from '../tree-copy/difference.ts';

@@ -4,8 +4,8 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { encodeRequest, newRequest } from '../../records/request.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
-import { createZooKeeper } from '../../zookeeper/client/client.ts';
-import { startCoordinator } from '../../zookeeper/server/coordinator.ts';
+import { createZooKeeper } from '@nodepool/zookeeper';
+import { startCoordinator } from '@nodepool/zookeeper/server';
 import { nodepool } from '../program.ts';
 import { configFile, run, temporaryDirectory } from '../testing/command-line.ts';
 

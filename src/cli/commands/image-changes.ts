@@ -1,7 +1,7 @@
 /** image-build, image-pause, image-unpause, dib-image-delete, image-delete: an operator's word to the builders. */
 import { systemRuntime } from '../../base/runtime.ts';
 import { Images, type UploadId } from '../../store/transactions/images.ts';
-import { NoNodeError } from '../../zookeeper/client/errors.ts';
+import { NoNodeError } from '@nodepool/zookeeper';
 import { withZooKeeper } from '../../program/connection.ts';
 import type { GlobalOptions } from '../../program/context.ts';
 import { nameInTree } from './names.ts';

@@ -6,7 +6,7 @@ import { encodeNode, newNode } from '../../records/node.ts';
 import { startFakeCloudServer } from '../../drivers/fake/fake-cloud-server.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import type { ZooKeeper } from '@nodepool/zookeeper';
 import { configFile, coordinatorIn, run, temporaryDirectory } from '../testing/command-line.ts';
 
 const build1 = '0123456789abcdef0123456789abcdef';

@@ -7,7 +7,7 @@ import { systemRuntime } from '../../base/runtime.ts';
 import { type BuildId, Images } from '../../store/transactions/images.ts';
 import { paths } from '../../store/paths.ts';
 import { childrenOf, readIfThere } from '../../store/transactions/tree.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import type { ZooKeeper } from '@nodepool/zookeeper';
 import { withZooKeeper } from '../../program/connection.ts';
 import type { GlobalOptions } from '../../program/context.ts';
 import { type ListedNode, nodeColumns, poolColumns, requestColumns } from '../../listings/columns.ts';

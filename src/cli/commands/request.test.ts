@@ -11,8 +11,7 @@ import {
 } from '../../records/request.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { tryLock } from '../../zookeeper/recipes/lock.ts';
+import { tryLock, type ZooKeeper } from '@nodepool/zookeeper';
 import { configFile, coordinatorIn, type Printed, run, temporaryDirectory } from '../testing/command-line.ts';
 
 let directory: string;

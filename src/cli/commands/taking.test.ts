@@ -3,8 +3,8 @@ import { encodeNode, newNode, parseNode } from '../../records/node.ts';
 import { encodeRequest, newRequest, parseRequest } from '../../records/request.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
-import { createZooKeeper } from '../../zookeeper/client/client.ts';
-import { startCoordinator } from '../../zookeeper/server/coordinator.ts';
+import { createZooKeeper } from '@nodepool/zookeeper';
+import { startCoordinator } from '@nodepool/zookeeper/server';
 import { temporaryDirectory } from '../testing/command-line.ts';
 import { giveBack, take } from './taking.ts';
 

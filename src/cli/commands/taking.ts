@@ -4,9 +4,7 @@ import { encodeNode, type NodeRecord, parseNode, updateNode } from '../../record
 import type { RequestRecord } from '../../records/request.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
-import { NoNodeError } from '../../zookeeper/client/errors.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { type HeldLock, lock } from '../../zookeeper/recipes/lock.ts';
+import { type HeldLock, lock, NoNodeError, type ZooKeeper } from '@nodepool/zookeeper';
 import { UserError } from '../../base/user-error.ts';
 
 const lockPatienceMs = 30_000;

@@ -2,9 +2,8 @@
 import { onTestFinished, vi } from 'vitest';
 import { systemRuntime } from '../../base/runtime.ts';
 import { configFile, temporaryDirectory } from '../../base/testing/files.ts';
-import { createZooKeeper } from '../../zookeeper/client/client.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { startCoordinator } from '../../zookeeper/server/coordinator.ts';
+import { createZooKeeper, type ZooKeeper } from '@nodepool/zookeeper';
+import { startCoordinator } from '@nodepool/zookeeper/server';
 import { nodepool } from '../program.ts';
 
 export interface Printed {

@@ -2,8 +2,7 @@
  * ZooKeeper numbers children by their parent's count of creations, which nobody can set. What is made and deleted in one
  * transaction counts, and is seen by nobody.
  */
-import { NoNodeError } from '../../zookeeper/client/errors.ts';
-import type { MultiOperation, ZooKeeper } from '../../zookeeper/client/types.ts';
+import { type MultiOperation, NoNodeError, type ZooKeeper } from '@nodepool/zookeeper';
 import { nextNumber } from './entry.ts';
 import { despiteLosses } from './despite-losses.ts';
 

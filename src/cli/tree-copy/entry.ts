@@ -1,6 +1,6 @@
 /** One znode as it is copied from a tree to a file or to another tree. */
 import { createHash } from 'node:crypto';
-import type { Acl, Stat } from '../../zookeeper/client/types.ts';
+import type { Acl, Stat } from '@nodepool/zookeeper';
 
 export interface TreeEntry {
   readonly path: string;

@@ -2,8 +2,7 @@
  * A tree as lines of JSON: a head, one line for each znode with parents first, and an end with count and checksum, so that
  * half a file is not taken for a whole one. docs/operation.md describes the format. Whoever wrote a file is not trusted.
  */
-import { pathProblem } from '../../zookeeper/protocol/records.ts';
-import type { Acl } from '../../zookeeper/client/types.ts';
+import { type Acl, pathProblem } from '@nodepool/zookeeper';
 import { isWithin, parentOf, type TreeEntry } from './entry.ts';
 
 export const formatVersion = 1;

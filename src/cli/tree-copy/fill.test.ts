@@ -1,8 +1,7 @@
 /** What is not for everybody is open to nobody while a tree is filled. */
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import { Bed } from '../../store/testing/bed.ts';
-import { ConnectionLossError } from '../../zookeeper/client/errors.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import { ConnectionLossError, type ZooKeeper } from '@nodepool/zookeeper';
 import { difference } from './difference.ts';
 import { indexTree, type TreeEntry } from './entry.ts';
 import { fillTree } from './fill.ts';

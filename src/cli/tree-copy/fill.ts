@@ -2,11 +2,12 @@
 import {
   BadVersionError,
   MultiError,
+  type MultiOperation,
   NoAuthError,
   NodeExistsError,
   NoNodeError,
-} from '../../zookeeper/client/errors.ts';
-import type { MultiOperation, ZooKeeper } from '../../zookeeper/client/types.ts';
+  type ZooKeeper,
+} from '@nodepool/zookeeper';
 import { isUncertain } from '../../store/transactions/certainty.ts';
 import { readIfThere } from '../../store/transactions/tree.ts';
 import { UserError } from '../../base/user-error.ts';

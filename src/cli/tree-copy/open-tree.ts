@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import type { NodepoolConfig } from '../../config/model.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import type { Log } from '../../telemetry/log/log.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { dataFile, readAddress } from '../../zookeeper/server/storage/data-directory.ts';
+import type { ZooKeeper } from '@nodepool/zookeeper';
+import { dataFile, readAddress } from '@nodepool/zookeeper/data-directory';
 import { connect, withConnection } from '../../program/connection.ts';
 import { commandLog, type GlobalOptions, load } from '../../program/context.ts';
 import { UserError } from '../../base/user-error.ts';
@@ -44,7 +44,7 @@ async function withStopped<T>(
   if (!make && !existsSync(dataFile(dataDir))) {
     throw new NoTreeYet(`there is no coordinator in ${dataDir}, neither a running one nor its data`);
   }
-  const { startCoordinator } = await import('../../zookeeper/server/coordinator.ts');
+  const { startCoordinator } = await import('@nodepool/zookeeper/server');
   const coordinator = await startCoordinator({
     dataDir,
     port: null,

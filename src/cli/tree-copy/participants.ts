@@ -1,6 +1,6 @@
 /** Who is at work on a tree: whatever they do while it is copied would be half there. */
 import { childrenOf, readIfThere } from '../../store/transactions/tree.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import type { ZooKeeper } from '@nodepool/zookeeper';
 import { UserError } from '../../base/user-error.ts';
 import type { OpenTree } from './open-tree.ts';
 import { printable } from './report.ts';

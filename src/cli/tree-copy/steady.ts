@@ -1,5 +1,5 @@
 /** Reads of a tree that tell whether somebody changed it meanwhile. */
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import type { ZooKeeper } from '@nodepool/zookeeper';
 
 export interface Changes {
   count: number;

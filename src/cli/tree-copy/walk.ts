@@ -1,7 +1,5 @@
 /** Reads a live tree as entries, parents first. What ends with a session is left out and told. */
-import { NoNodeError } from '../../zookeeper/client/errors.ts';
-import type { NodeData, ZooKeeper } from '../../zookeeper/client/types.ts';
-import { BatchedReads } from '../../zookeeper/recipes/batched-reads.ts';
+import { BatchedReads, type NodeData, NoNodeError, type ZooKeeper } from '@nodepool/zookeeper';
 import { nextNumber, restricted, type TreeEntry, type TreeSource } from './entry.ts';
 
 export interface WalkOptions {

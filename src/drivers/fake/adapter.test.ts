@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { ProviderConfig } from '../../config/model.ts';
 import type { CreateStep, Instance, Json, RequestView, StepContext } from '../../driver-kit/contract.ts';
 import { launchSpec } from '../../driver-kit/testing/configs.ts';
-import { MemoryLogger, VirtualRuntime } from '../../base/testing/virtual-runtime.ts';
+import { MemoryLogger, VirtualRuntime } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { FakeAdapter } from './adapter.ts';
 import { fakeLabel, fakeProvider } from './testing/fake-provider.ts';
 

@@ -1,5 +1,5 @@
 import { driverConformance, type CloudLevers, type ConformanceBed } from '../testing/conformance.ts';
-import { MemoryLogger } from '../../base/testing/virtual-runtime.ts';
+import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { type Runtime, systemRuntime } from '../../base/runtime.ts';
 import { FakeAdapter } from './adapter.ts';
 import type { CloudFaults } from './cloud.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Provider } from '../../provider/provider.ts';
 import { launchSpec } from '../../driver-kit/testing/configs.ts';
-import { MemoryLogger, VirtualRuntime } from '../../base/testing/virtual-runtime.ts';
+import { MemoryLogger, VirtualRuntime } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { FakeAdapter } from './adapter.ts';
 import { fakeLabel, fakeProvider } from './testing/fake-provider.ts';
 

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { VirtualRuntime } from '../../base/testing/virtual-runtime.ts';
+import { VirtualRuntime } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { ClusterAccess } from './access.ts';
 
 let directory: string;

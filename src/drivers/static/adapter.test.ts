@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { labelConfig, poolConfig, providerConfig } from '../../driver-kit/testing/configs.ts';
 import { freePort, haveSshd, startSshd, type TestSshd } from '../../driver-kit/testing/sshd.ts';
-import { MemoryLogger } from '../../base/testing/virtual-runtime.ts';
+import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { systemRuntime } from '../../base/runtime.ts';
 import { StaticAdapter } from './adapter.ts';
 import type { StaticHost } from './config.ts';

@@ -10,7 +10,7 @@ import { NotFoundError, ProviderError } from '../../driver-kit/errors.ts';
 import { LeakDetector } from '../../provider/leaks.ts';
 import { idText } from '../../driver-kit/contract.ts';
 import { Provider } from '../../provider/provider.ts';
-import { MemoryLogger } from '../../base/testing/virtual-runtime.ts';
+import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 
 /** Levers on the cloud from outside; a test is skipped where its lever is missing. */
 export interface CloudLevers {

@@ -19,9 +19,8 @@ import { Store } from '../../store/mirrors/store.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { StatsSink } from '../../telemetry/statsd.ts';
 import { noTracing, type Tracer } from '../../telemetry/tracing.ts';
-import { createZooKeeper } from '../../zookeeper/client/client.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { type Coordinator, startCoordinator } from '../../zookeeper/server/coordinator.ts';
+import { createZooKeeper, type ZooKeeper } from '@nodepool/zookeeper';
+import { type Coordinator, startCoordinator } from '@nodepool/zookeeper/server';
 import { Launcher } from '../launcher.ts';
 import { Line } from './line.ts';
 

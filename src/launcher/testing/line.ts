@@ -1,10 +1,10 @@
 /** The way from one client to the coordinator: a test can cut it for a while, or end the session behind the client's back. */
 import type { Duplex } from 'node:stream';
-import type { Connector } from '../../zookeeper/client/transport.ts';
-import { opCode } from '../../zookeeper/protocol/constants.ts';
-import { FrameSplitter } from '../../zookeeper/protocol/framing.ts';
-import { type ConnectResponse, decodeConnectResponse } from '../../zookeeper/protocol/records.ts';
-import { RawClient } from '../../zookeeper/server/testing/raw-client.ts';
+import type { Connector } from '@nodepool/zookeeper';
+import { opCode } from '@nodepool/zookeeper/internal/protocol/constants';
+import { FrameSplitter } from '@nodepool/zookeeper/internal/protocol/framing';
+import { type ConnectResponse, decodeConnectResponse } from '@nodepool/zookeeper/internal/protocol/records';
+import { RawClient } from '@nodepool/zookeeper/internal/server/testing/raw-client';
 
 const nowhere = { host: 'in-process', port: 0 };
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CloudResource } from '../../driver-kit/contract.ts';
-import { MemoryLogger, VirtualRuntime } from '../../base/testing/virtual-runtime.ts';
+import { MemoryLogger, VirtualRuntime } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import type { NodepoolConfig } from '../../config/model.ts';
 import type { Operations } from '../../store/transactions/operations.ts';
 import type { Store } from '../../store/mirrors/store.ts';

@@ -5,10 +5,9 @@ import { expect, it, onTestFinished } from 'vitest';
 import { encodeNode, newNode } from '../../records/node.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';
-import { createZooKeeper } from '../../zookeeper/client/client.ts';
-import { tryLock } from '../../zookeeper/recipes/lock.ts';
-import { readAddress } from '../../zookeeper/server/storage/data-directory.ts';
-import { startCoordinator } from '../../zookeeper/server/coordinator.ts';
+import { createZooKeeper, tryLock } from '@nodepool/zookeeper';
+import { readAddress } from '@nodepool/zookeeper/data-directory';
+import { startCoordinator } from '@nodepool/zookeeper/server';
 import { nodepool } from '../../cli/program.ts';
 import { configFile, fakeCloudConfig, type Printed, run, temporaryDirectory } from '../../cli/testing/command-line.ts';
 

@@ -14,7 +14,7 @@ import { processMetrics } from '../../telemetry/process-metrics.ts';
 import { withoutSecrets } from '../../base/redact.ts';
 import { statsdFromEnvironment } from '../../telemetry/statsd.ts';
 import { noTracing } from '../../telemetry/tracing.ts';
-import type { Coordinator } from '../../zookeeper/server/coordinator.ts';
+import type { Coordinator } from '@nodepool/zookeeper/server';
 import { ConfigSource } from './config-source.ts';
 import { connect, connectedDaemon, shown } from '../connection.ts';
 import { daemonLogs, type GlobalOptions, load } from '../context.ts';
@@ -140,7 +140,7 @@ async function openCoordinator({ source, logs }: DaemonParts): Promise<Coordinat
   const config = source.current;
   const log = logs.named(loggerNames.coordinator);
   // With its storage it takes longer to load than the launcher, which may have no use for it.
-  const { startCoordinator } = await import('../../zookeeper/server/coordinator.ts');
+  const { startCoordinator } = await import('@nodepool/zookeeper/server');
   const running = await startCoordinator({
     ...config.coordinator,
     port: config.coordinator.port ?? 0,

@@ -2,9 +2,9 @@ import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { NodepoolConfig } from '../../config/model.ts';
-import { MemoryLogger } from '../../base/testing/virtual-runtime.ts';
+import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { systemRuntime } from '../../base/runtime.ts';
-import { makeCertificates } from '../../zookeeper/server/certificates.ts';
+import { makeCertificates } from '@nodepool/zookeeper/certificates';
 import { temporaryDirectory } from '../../cli/testing/command-line.ts';
 import { TlsSource } from './tls-source.ts';
 

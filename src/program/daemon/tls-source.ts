@@ -3,7 +3,7 @@ import type { NodepoolConfig, TlsFiles } from '../../config/model.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Trouble } from '../../base/trouble.ts';
 import type { Runtime } from '../../base/runtime.ts';
-import { TlsFileError, type TlsMaterial, TlsFileWatch } from '../../zookeeper/client/tls-files.ts';
+import { TlsFileError, TlsFileWatch, type TlsMaterial } from '@nodepool/zookeeper';
 import { UserError } from '../../base/user-error.ts';
 
 const dayMs = 86_400_000;

@@ -5,8 +5,7 @@
 import { parseBuild, parseUpload } from '../../records/image.ts';
 import { type Runtime, sleep } from '../../base/runtime.ts';
 import { paths } from '../paths.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { Mirror } from '../../zookeeper/recipes/mirror.ts';
+import { Mirror, type ZooKeeper } from '@nodepool/zookeeper';
 
 type Shown = Readonly<Record<string, unknown>>;
 

@@ -5,8 +5,7 @@ import { type ComponentKind, type ComponentRecord, parseComponent } from '../../
 import type { ImageUpload } from '../../records/image.ts';
 import type { NodeRecord } from '../../records/node.ts';
 import type { RequestRecord } from '../../records/request.ts';
-import type { Mirror, MirrorEntry } from '../../zookeeper/recipes/mirror.ts';
-import { isContender } from '../../zookeeper/recipes/lock.ts';
+import { isContender, type Mirror, type MirrorEntry } from '@nodepool/zookeeper';
 import { Index, Listeners } from './listeners.ts';
 import { paths } from '../paths.ts';
 

@@ -3,11 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRuntime } from '../../base/runtime.ts';
-import { createZooKeeper } from '../../zookeeper/client/client.ts';
-import { ConnectionLossError } from '../../zookeeper/client/errors.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
-import { type Coordinator, startCoordinator } from '../../zookeeper/server/coordinator.ts';
-import { FaultProxy } from '../../zookeeper/testing/fault-proxy.ts';
+import { ConnectionLossError, createZooKeeper, type ZooKeeper } from '@nodepool/zookeeper';
+import { type Coordinator, startCoordinator } from '@nodepool/zookeeper/server';
+import { FaultProxy } from '@nodepool/zookeeper/internal/testing/fault-proxy';
 import { Operations } from '../transactions/operations.ts';
 import { Store } from '../mirrors/store.ts';
 

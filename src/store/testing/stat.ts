@@ -1,5 +1,5 @@
 /** The stat of a znode that was written for the `version`th time; what nobody looks at is 0. */
-import type { Stat } from '../../zookeeper/client/types.ts';
+import type { Stat } from '@nodepool/zookeeper';
 
 export const statOf = (version: number): Stat => ({
   czxid: 1n,

@@ -5,8 +5,7 @@
 import { type BackingMark, encodeBackingMark, parseBackingMark } from '../../records/backing.ts';
 import { isBroken } from '../../records/broken.ts';
 import { encodeNode, type NodeRecord, parseNode, updateNode } from '../../records/node.ts';
-import { BadVersionError, MultiError, NoNodeError } from '../../zookeeper/client/errors.ts';
-import { lock, removeContender, sortContenders } from '../../zookeeper/recipes/lock.ts';
+import { BadVersionError, lock, MultiError, NoNodeError, removeContender, sortContenders } from '@nodepool/zookeeper';
 import { mostAttempts } from './held.ts';
 import { paths } from '../paths.ts';
 import type { NodeEntry, Store } from '../mirrors/store.ts';

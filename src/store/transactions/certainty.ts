@@ -2,8 +2,7 @@
  * Finds out what became of a transaction whose answer was lost. Each such transaction makes or removes a contender of ours
  * under a random name, so that the lock's directory tells whether it was applied.
  */
-import { NoNodeError, SessionExpiredError, ZooKeeperError } from '../../zookeeper/client/errors.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import { NoNodeError, SessionExpiredError, type ZooKeeper, ZooKeeperError } from '@nodepool/zookeeper';
 
 /** Whether a write that failed like this may have been applied all the same. */
 export function isUncertain(error: unknown): error is ZooKeeperError {

@@ -1,7 +1,6 @@
 /** This process's records in the component registry: ephemeral, versioned, registered anew after a lost session. */
 import { type ComponentRecord, encodeComponent, parseComponent } from '../../records/component.ts';
-import { BadVersionError, NoNodeError, SessionExpiredError } from '../../zookeeper/client/errors.ts';
-import { removeContender } from '../../zookeeper/recipes/lock.ts';
+import { BadVersionError, NoNodeError, removeContender, SessionExpiredError } from '@nodepool/zookeeper';
 import { isUncertain } from './certainty.ts';
 import { lastName, paths } from '../paths.ts';
 import type { Store } from '../mirrors/store.ts';

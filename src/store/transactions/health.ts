@@ -1,6 +1,6 @@
 /** This process's health document: an ephemeral znode of our own below `/nodepool/health`, which the Python Nodepool never reads. */
 import { encodeHealth, type HealthRecord, parseHealth } from '../../records/health.ts';
-import { NodeExistsError, NoNodeError } from '../../zookeeper/client/errors.ts';
+import { NodeExistsError, NoNodeError } from '@nodepool/zookeeper';
 import { paths } from '../paths.ts';
 import type { Store } from '../mirrors/store.ts';
 

@@ -8,9 +8,14 @@ import {
   type RequestRecord,
   updateRequest,
 } from '../../records/request.ts';
-import { BadVersionError, NoNodeError, SessionExpiredError } from '../../zookeeper/client/errors.ts';
-import type { Stat } from '../../zookeeper/client/types.ts';
-import { type HeldLock, removeLockDirectory } from '../../zookeeper/recipes/lock.ts';
+import {
+  BadVersionError,
+  type HeldLock,
+  NoNodeError,
+  removeLockDirectory,
+  SessionExpiredError,
+  type Stat,
+} from '@nodepool/zookeeper';
 import { findContender, isUncertain } from './certainty.ts';
 import { paths } from '../paths.ts';
 import type { Store } from '../mirrors/store.ts';

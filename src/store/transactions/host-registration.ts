@@ -3,8 +3,13 @@
  * hosts in their configuration: one at a time registers a host, and knows then what the others have registered.
  */
 import { encodeNode, newNode, type NodeFields, withNodeId } from '../../records/node.ts';
-import type { MultiOperation, MultiResult } from '../../zookeeper/client/types.ts';
-import { type HeldLock, removeLockDirectory, tryLock } from '../../zookeeper/recipes/lock.ts';
+import {
+  type HeldLock,
+  type MultiOperation,
+  type MultiResult,
+  removeLockDirectory,
+  tryLock,
+} from '@nodepool/zookeeper';
 import { lastName, paths } from '../paths.ts';
 import type { Store } from '../mirrors/store.ts';
 

@@ -1,6 +1,5 @@
 /** All builds and uploads as one document, to be kept in a file and put back into a tree (spec: operations, 2.3). */
-import { NodeExistsError } from '../../zookeeper/client/errors.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import { NodeExistsError, type ZooKeeper } from '@nodepool/zookeeper';
 import { Images } from './images.ts';
 import { lastName, paths } from '../paths.ts';
 import { readIfThere } from './tree.ts';

@@ -1,8 +1,7 @@
 /** Builds and uploads of disk images, read directly, and what operators do to them (spec: operations, "nodepool"). */
 import { encodeImageState, type ImageBuild, type ImageUpload, parseBuild, parseUpload } from '../../records/image.ts';
 import type { Runtime } from '../../base/runtime.ts';
-import { BadVersionError, NodeExistsError, NoNodeError } from '../../zookeeper/client/errors.ts';
-import type { ZooKeeper } from '../../zookeeper/client/types.ts';
+import { BadVersionError, NodeExistsError, NoNodeError, type ZooKeeper } from '@nodepool/zookeeper';
 import { paths } from '../paths.ts';
 import { childrenOf, deleteTree, readIfThere } from './tree.ts';
 

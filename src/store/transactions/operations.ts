@@ -15,21 +15,21 @@ import {
 } from '../../records/request.ts';
 import {
   BadVersionError,
+  HeldLock,
   MultiError,
+  type MultiOperation,
+  type MultiResult,
+  newContenderPrefix,
   NodeExistsError,
   NoNodeError,
   NotEmptyError,
-  SessionExpiredError,
-} from '../../zookeeper/client/errors.ts';
-import type { MultiOperation, MultiResult, Stat } from '../../zookeeper/client/types.ts';
-import {
-  HeldLock,
-  newContenderPrefix,
   removeContender,
   removeLockDirectory,
+  SessionExpiredError,
   sortContenders,
+  type Stat,
   tryLock,
-} from '../../zookeeper/recipes/lock.ts';
+} from '@nodepool/zookeeper';
 import { sleep } from '../../base/runtime.ts';
 import { findContender, isUncertain } from './certainty.ts';
 import { done, HeldNode, HeldRequest, mostAttempts, type Outcome, type Refused, refused } from './held.ts';

@@ -1,5 +1,5 @@
 /** Which launcher reports on the whole tree: the election that the Python launchers stand in too. */
-import { runElection } from '../../zookeeper/recipes/election.ts';
+import { runElection } from '@nodepool/zookeeper';
 import { paths } from '../paths.ts';
 import type { Store } from '../mirrors/store.ts';
 

@@ -1,6 +1,5 @@
 /** Reads and removals where a znode that is not there, or not any more, is nothing to worry about. */
-import { NoNodeError, NotEmptyError } from '../../zookeeper/client/errors.ts';
-import type { NodeData, ZooKeeper } from '../../zookeeper/client/types.ts';
+import { type NodeData, NoNodeError, NotEmptyError, type ZooKeeper } from '@nodepool/zookeeper';
 
 /** Sorted; none where there is no such znode. */
 export async function childrenOf(client: ZooKeeper, path: string): Promise<readonly string[]> {

@@ -5,8 +5,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeCertificates } from '../../../src/zookeeper/server/certificates.ts';
-import { readAddress } from '../../../src/zookeeper/server/storage/data-directory.ts';
+import { makeCertificates } from '@nodepool/zookeeper/certificates';
+import { readAddress } from '@nodepool/zookeeper/data-directory';
 import { type Answer, answer, comparable } from '../support/answer.ts';
 import { type Running, until, Workplace } from '../support/programs.ts';
 import { cloudsVariable, fakeClouds, python, pythonIsThere } from '../support/python.ts';

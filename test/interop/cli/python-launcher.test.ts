@@ -1,6 +1,6 @@
 /** Our commands on the tree of a running Python launcher, in Apache ZooKeeper: what they show is right, what they ask for happens. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Apache, startApache } from '../../../src/zookeeper/testing/apache.ts';
+import { type Apache, startApache } from '@nodepool/zookeeper/internal/testing/apache';
 import { answer } from '../support/answer.ts';
 import { type Running, until, Workplace } from '../support/programs.ts';
 import { cloudsVariable, fakeClouds, python, pythonIsThere } from '../support/python.ts';

@@ -2,7 +2,7 @@
 import { encodeNode, newNode, type NodeFields, nodeStates } from '../../../src/records/node.ts';
 import { encodeRequest, newRequest, type RequestFields } from '../../../src/records/request.ts';
 import { paths } from '../../../src/store/paths.ts';
-import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';
+import type { ZooKeeper } from '@nodepool/zookeeper';
 
 export const newBuild = '0123456789abcdef0123456789abcdef';
 export const uploadStates = ['uploading', 'ready', 'deleting', 'failed'] as const;

@@ -6,10 +6,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { writeTreeFile } from '../../../src/cli/tree-copy/tree-file.ts';
 import { paths } from '../../../src/store/paths.ts';
 import { systemRuntime } from '../../../src/base/runtime.ts';
-import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
-import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';
-import { readAddress } from '../../../src/zookeeper/server/storage/data-directory.ts';
-import { type Apache, startApache } from '../../../src/zookeeper/testing/apache.ts';
+import { createZooKeeper, type ZooKeeper } from '@nodepool/zookeeper';
+import { readAddress } from '@nodepool/zookeeper/data-directory';
+import { type Apache, startApache } from '@nodepool/zookeeper/internal/testing/apache';
 import { dumpTree, fillTree, newBuild } from '../cli/tree.ts';
 import { type Running, until, Workplace } from '../support/programs.ts';
 

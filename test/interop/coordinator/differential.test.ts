@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Runtime, systemRuntime } from '../../../src/base/runtime.ts';
-import { type Coordinator, startCoordinator } from '../../../src/zookeeper/server/coordinator.ts';
-import { RawClient } from '../../../src/zookeeper/server/testing/raw-client.ts';
-import { startApache } from '../../../src/zookeeper/testing/apache.ts';
-import { SimulatedZooKeeper } from '../../../src/zookeeper/testing/simulated-zookeeper.ts';
+import { type Coordinator, startCoordinator } from '@nodepool/zookeeper/server';
+import { RawClient } from '@nodepool/zookeeper/internal/server/testing/raw-client';
+import { startApache } from '@nodepool/zookeeper/internal/testing/apache';
+import { SimulatedZooKeeper } from '@nodepool/zookeeper/internal/testing/simulated-zookeeper';
 import { compare, type Opener } from './differential.ts';
 
 const operations = 4000;

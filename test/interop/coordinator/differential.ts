@@ -2,16 +2,16 @@
  * Drives random operations against two servers and compares every answer and every watch event: the embedded server must
  * say what Apache ZooKeeper says. Usage: differential.ts PORT_A PORT_B [OPERATIONS] [SEED]. Both servers should be empty.
  */
-import { opCode, errorCode, watcherType } from '../../../src/zookeeper/protocol/constants.ts';
-import type { JuteReader, JuteWriter } from '../../../src/zookeeper/protocol/jute.ts';
+import { errorCode, opCode, watcherType } from '@nodepool/zookeeper/internal/protocol/constants';
+import type { JuteReader, JuteWriter } from '@nodepool/zookeeper/internal/protocol/jute';
 import {
-  readMultiResults,
-  writeCreate,
-  writeMulti,
   createOpCode,
+  readMultiResults,
   type WireOperation,
   type WireResult,
-} from '../../../src/zookeeper/protocol/multi.ts';
+  writeCreate,
+  writeMulti,
+} from '@nodepool/zookeeper/internal/protocol/multi';
 import {
   openAcl,
   readAcl,
@@ -19,8 +19,8 @@ import {
   type WireAcl,
   type WireStat,
   writeAcl,
-} from '../../../src/zookeeper/protocol/records.ts';
-import { type Answer, RawClient } from '../../../src/zookeeper/server/testing/raw-client.ts';
+} from '@nodepool/zookeeper/internal/protocol/records';
+import { type Answer, RawClient } from '@nodepool/zookeeper/internal/server/testing/raw-client';
 
 const plain = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);
 

@@ -5,10 +5,9 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemRuntime } from '../../../src/base/runtime.ts';
-import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
-import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';
-import { makeCertificates } from '../../../src/zookeeper/server/certificates.ts';
-import { type Coordinator, startCoordinator } from '../../../src/zookeeper/server/coordinator.ts';
+import { createZooKeeper, type ZooKeeper } from '@nodepool/zookeeper';
+import { makeCertificates } from '@nodepool/zookeeper/certificates';
+import { type Coordinator, startCoordinator } from '@nodepool/zookeeper/server';
 
 const directory = mkdtempSync(join(tmpdir(), 'foreign-clients-'));
 let coordinator: Coordinator;

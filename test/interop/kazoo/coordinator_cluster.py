@@ -17,7 +17,7 @@ import pytest
 HERE = pathlib.Path(__file__).parent
 REPOSITORY = HERE.parent.parent.parent
 NODE = ["node", "--import", str(REPOSITORY / "test/run-typescript.mjs")]
-SERVE = str(REPOSITORY / "src/zookeeper/server/testing/serve.ts")
+SERVE = str(REPOSITORY / "packages/zookeeper/src/server/testing/serve.ts")
 
 
 class Server:
@@ -88,7 +88,7 @@ class Cluster:
         self.directory = tempfile.mkdtemp(prefix="kazoo-")
         self.certificates = os.path.join(self.directory, "certificates")
         make = "import('%s').then((m) => m.makeCertificates(process.argv[1]))"
-        module = REPOSITORY / "src/zookeeper/server/certificates.ts"
+        module = REPOSITORY / "packages/zookeeper/src/server/certificates.ts"
         subprocess.run(NODE + ["-e", make % module, self.certificates], check=True)
         self.servers = [Server(self.directory, port_offset, self.certificates)]
 

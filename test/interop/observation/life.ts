@@ -6,11 +6,9 @@ import { encodeNode, parseNode, updateNode } from '../../../src/records/node.ts'
 import { isBroken } from '../../../src/records/broken.ts';
 import { encodeRequest, newRequest, parseRequest, type RequestFields } from '../../../src/records/request.ts';
 import { systemRuntime } from '../../../src/base/runtime.ts';
-import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
-import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';
-import { lock } from '../../../src/zookeeper/recipes/lock.ts';
-import { readAddress } from '../../../src/zookeeper/server/storage/data-directory.ts';
-import { type Apache, freePorts, startApache } from '../../../src/zookeeper/testing/apache.ts';
+import { createZooKeeper, lock, type ZooKeeper } from '@nodepool/zookeeper';
+import { readAddress } from '@nodepool/zookeeper/data-directory';
+import { type Apache, freePorts, startApache } from '@nodepool/zookeeper/internal/testing/apache';
 import { type Running, until, Workplace } from '../support/programs.ts';
 
 interface ProviderPlan {

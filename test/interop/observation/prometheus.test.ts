@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { freePorts } from '../../../src/zookeeper/testing/apache.ts';
+import { freePorts } from '@nodepool/zookeeper/internal/testing/apache';
 import { dashboard, rules, rulesPath } from '../../documentation/monitoring.ts';
 import { type Running, until } from '../support/programs.ts';
 import { Life } from './life.ts';

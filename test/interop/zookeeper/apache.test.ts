@@ -1,4 +1,4 @@
-import { startApache } from '../../../src/zookeeper/testing/apache.ts';
+import { startApache } from '@nodepool/zookeeper/internal/testing/apache';
 import { conformance } from './conformance.ts';
 
 conformance('Apache ZooKeeper, one server', async () => {

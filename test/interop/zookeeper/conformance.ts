@@ -1,24 +1,27 @@
 /** What the client and any ZooKeeper server must do together; run against each server that we support. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { systemRuntime } from '../../../src/base/runtime.ts';
-import { createZooKeeper, type ZooKeeperOptions } from '../../../src/zookeeper/client/client.ts';
-import type { ServerAddress } from '../../../src/zookeeper/client/types.ts';
 import {
   BadVersionError,
+  createZooKeeper,
   DeadlineExceededError,
+  lock,
   MultiError,
   NoAuthError,
   NoChildrenForEphemeralsError,
   NodeExistsError,
   NoNodeError,
   NotEmptyError,
+  type ServerAddress,
   SessionExpiredError,
-} from '../../../src/zookeeper/client/errors.ts';
-import type { TlsOptions } from '../../../src/zookeeper/client/transport.ts';
-import type { WatchEvent, ZooKeeper } from '../../../src/zookeeper/client/types.ts';
-import { lock, tryLock } from '../../../src/zookeeper/recipes/lock.ts';
-import { FaultProxy } from '../../../src/zookeeper/testing/fault-proxy.ts';
-import { mirroredData } from '../../../src/zookeeper/testing/mirrored-data.ts';
+  type TlsOptions,
+  tryLock,
+  type WatchEvent,
+  type ZooKeeper,
+  type ZooKeeperOptions,
+} from '@nodepool/zookeeper';
+import { FaultProxy } from '@nodepool/zookeeper/internal/testing/fault-proxy';
+import { mirroredData } from '@nodepool/zookeeper/internal/testing/mirrored-data';
 
 export interface ServerUnderTest {
   readonly servers: readonly ServerAddress[];

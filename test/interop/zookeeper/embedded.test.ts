@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRuntime } from '../../../src/base/runtime.ts';
-import { startCoordinator } from '../../../src/zookeeper/server/coordinator.ts';
+import { startCoordinator } from '@nodepool/zookeeper/server';
 import { conformance } from './conformance.ts';
 
 conformance('embedded server', async () => {

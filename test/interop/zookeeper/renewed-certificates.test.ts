@@ -5,9 +5,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemRuntime } from '../../../src/base/runtime.ts';
-import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
-import { type Apache, startApache } from '../../../src/zookeeper/testing/apache.ts';
-import { TlsFileWatch } from '../../../src/zookeeper/client/tls-files.ts';
+import { createZooKeeper, TlsFileWatch } from '@nodepool/zookeeper';
+import { type Apache, startApache } from '@nodepool/zookeeper/internal/testing/apache';
 
 let apache: Apache;
 beforeAll(async () => {

@@ -1,14 +1,11 @@
 /** Client, watches and locks over a network that misbehaves, plain and TLS, with Apache ZooKeeper behind it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemRuntime } from '../../../src/base/runtime.ts';
-import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
-import { ZooKeeperError } from '../../../src/zookeeper/client/errors.ts';
-import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';
-import { lock } from '../../../src/zookeeper/recipes/lock.ts';
-import { type Apache, startApache } from '../../../src/zookeeper/testing/apache.ts';
-import { FaultProxy } from '../../../src/zookeeper/testing/fault-proxy.ts';
+import { createZooKeeper, lock, type ZooKeeper, ZooKeeperError } from '@nodepool/zookeeper';
+import { type Apache, startApache } from '@nodepool/zookeeper/internal/testing/apache';
+import { FaultProxy } from '@nodepool/zookeeper/internal/testing/fault-proxy';
 import { type Held, overlaps } from './lock-history.ts';
-import { mirroredData } from '../../../src/zookeeper/testing/mirrored-data.ts';
+import { mirroredData } from '@nodepool/zookeeper/internal/testing/mirrored-data';
 
 const sessionTimeoutMs = 2000;
 const callTimeoutMs = 5000;

@@ -7,7 +7,7 @@ import { loadFamily } from '../../../src/drivers/kubernetes-family/config.ts';
 import type { Adapter, AdapterContext } from '../../../src/driver-kit/contract.ts';
 import { Provider } from '../../../src/provider/provider.ts';
 import type { CloudLevers, ConformanceBed } from '../../../src/drivers/testing/conformance.ts';
-import { MemoryLogger } from '../../../src/base/testing/virtual-runtime.ts';
+import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { type Runtime, systemRuntime } from '../../../src/base/runtime.ts';
 import type { ApiProxy, SeenCall } from './api-proxy.ts';
 import { type ContextName, type TestCluster, type TemporaryFile, uniqueName } from './cluster.ts';

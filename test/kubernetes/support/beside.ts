@@ -6,9 +6,8 @@ import type { NodeRecord } from '../../../src/records/node.ts';
 import { systemRuntime } from '../../../src/base/runtime.ts';
 import { Operations } from '../../../src/store/transactions/operations.ts';
 import { Store } from '../../../src/store/mirrors/store.ts';
-import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
-import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';
-import { type Apache, freePorts, startApache } from '../../../src/zookeeper/testing/apache.ts';
+import { createZooKeeper, type ZooKeeper } from '@nodepool/zookeeper';
+import { type Apache, freePorts, startApache } from '@nodepool/zookeeper/internal/testing/apache';
 import { type Running, Workplace } from '../../interop/support/programs.ts';
 
 export type Side = 'ours' | 'peer';

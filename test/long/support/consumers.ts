@@ -2,7 +2,7 @@
 import { isBroken } from '../../../src/records/broken.ts';
 import type { Operations } from '../../../src/store/transactions/operations.ts';
 import type { Store } from '../../../src/store/mirrors/store.ts';
-import { ZooKeeperError } from '../../../src/zookeeper/client/errors.ts';
+import { ZooKeeperError } from '@nodepool/zookeeper';
 import { until } from '../../interop/support/programs.ts';
 import { labels, type World } from './world.ts';
 

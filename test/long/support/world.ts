@@ -9,9 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { systemRuntime } from '../../../src/base/runtime.ts';
 import { Operations } from '../../../src/store/transactions/operations.ts';
 import { Store } from '../../../src/store/mirrors/store.ts';
-import { createZooKeeper } from '../../../src/zookeeper/client/client.ts';
-import type { ZooKeeper } from '../../../src/zookeeper/client/types.ts';
-import { type Apache, startApache } from '../../../src/zookeeper/testing/apache.ts';
+import { createZooKeeper, type ZooKeeper } from '@nodepool/zookeeper';
+import { type Apache, startApache } from '@nodepool/zookeeper/internal/testing/apache';
 import { type Running, until, Workplace } from '../../interop/support/programs.ts';
 
 export const labels = ['small', 'large'] as const;

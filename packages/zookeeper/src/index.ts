@@ -1,0 +1,32 @@
+/** The public surface of the ZooKeeper library (see README.md): client and recipes. The embedded server is `./server`. */
+export { createZooKeeper, type ZooKeeperOptions } from './client/client.ts';
+export { parseConnectString } from './client/connect-string.ts';
+export { type Diagnosis, diagnose, type ServerTarget } from './client/diagnose.ts';
+export * from './client/errors.ts';
+export {
+  readTlsFiles,
+  TlsFileError,
+  type TlsFiles,
+  TlsFileWatch,
+  type TlsFileWatchOptions,
+  type TlsMaterial,
+} from './client/tls-files.ts';
+export type { Connector, TlsOptions } from './client/transport.ts';
+export type * from './client/types.ts';
+export { pathProblem } from './protocol/records.ts';
+export { BatchedReads } from './recipes/batched-reads.ts';
+export { runElection } from './recipes/election.ts';
+export {
+  forceUnlock,
+  HeldLock,
+  isContender,
+  lock,
+  type LockOptions,
+  type LockResult,
+  newContenderPrefix,
+  removeContender,
+  removeLockDirectory,
+  sortContenders,
+  tryLock,
+} from './recipes/lock.ts';
+export { Mirror, type MirrorEntry, type MirrorOptions } from './recipes/mirror.ts';
