@@ -156,7 +156,7 @@ export interface Adapter<S extends Json = Json> {
   deleteResource(resource: CloudResource, signal: AbortSignal): Promise<void>;
 
   quotaLimits(signal: AbortSignal): Promise<QuotaLimits>;
-  /** Throws PermanentError when the label can never work here. */
+  /** Throws a ProviderError `permanent` when the label can never work here. */
   quotaForLabel(label: PoolLabelConfig, signal: AbortSignal): Promise<Resources>;
   /** Zones to choose from where the pool names none; [null] where the cloud has none. */
   availabilityZones(signal: AbortSignal): Promise<readonly (string | null)[]>;

@@ -1,6 +1,6 @@
 /** Bounds an adapter's call: it gets a signal that fires at the deadline, and the caller goes on even if it ignores that. */
 import type { Runtime } from '../base/runtime.ts';
-import { asError, TimeoutError } from './errors.ts';
+import { asError, ProviderError } from './errors.ts';
 import { onAbort } from '../base/signals.ts';
 
 export function withDeadline<T>(
@@ -23,7 +23,7 @@ export function withDeadline<T>(
     };
     const onOuterAbort = () => fail(outer!.reason as Error);
     const timer = runtime.setTimer(timeoutMs, () =>
-      fail(new TimeoutError(`${what} took longer than ${timeoutMs / 1000} s`)),
+      fail(new ProviderError('timeout', `${what} took longer than ${timeoutMs / 1000} s`)),
     );
     const unfollow = outer ? onAbort(outer, onOuterAbort) : () => {};
     if (outer?.aborted) return onOuterAbort();

@@ -1,20 +1,10 @@
 /**
- * The classes of failure that a cloud can have. The launcher reacts differently to each (docs/architecture.md), so an
- * adapter must choose the right one; messages are for people and are never compared.
+ * What a cloud's failure is thrown as. The launcher reacts differently to each code (base/error-codes.ts), so an adapter
+ * must choose the right one; messages are for people and are never compared.
  */
-export type ProviderErrorCode =
-  | 'quota'
-  | 'capacity'
-  | 'throttled'
-  | 'timeout'
-  | 'not-found'
-  | 'conflict'
-  | 'permanent'
-  | 'network'
-  | 'status'
-  | 'keyscan'
-  | 'image'
-  | 'unknown';
+import { type ProviderErrorCode, providerErrors } from '../base/error-codes.ts';
+
+export type { ProviderErrorCode };
 
 const longestRetryAfterMs = 600_000;
 
@@ -36,7 +26,7 @@ export class ProviderError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'ProviderError';
     this.code = code;
-    this.retriable = code !== 'permanent';
+    this.retriable = providerErrors[code].retriable;
     this.externalId = options.externalId;
     this.retryAfterMs = believable(options.retryAfterMs);
   }
@@ -46,45 +36,6 @@ export class ProviderError extends Error {
 function believable(retryAfterMs: number | undefined): number | undefined {
   if (retryAfterMs === undefined || !Number.isFinite(retryAfterMs)) return undefined;
   return Math.min(longestRetryAfterMs, Math.max(0, retryAfterMs));
-}
-
-/** The account's quota refuses it; not a failed attempt. */
-export class QuotaError extends ProviderError {
-  constructor(message: string, options?: ProviderErrorOptions) {
-    super('quota', message, options);
-  }
-}
-
-/** The cloud has no such machines at the moment. */
-export class CapacityError extends ProviderError {
-  constructor(message: string, options?: ProviderErrorOptions) {
-    super('capacity', message, options);
-  }
-}
-
-export class ThrottledError extends ProviderError {
-  constructor(message: string, options?: ProviderErrorOptions) {
-    super('throttled', message, options);
-  }
-}
-
-export class TimeoutError extends ProviderError {
-  constructor(message: string, options?: ProviderErrorOptions) {
-    super('timeout', message, options);
-  }
-}
-
-export class NotFoundError extends ProviderError {
-  constructor(message: string, options?: ProviderErrorOptions) {
-    super('not-found', message, options);
-  }
-}
-
-/** Will not work until the configuration changes. */
-export class PermanentError extends ProviderError {
-  constructor(message: string, options?: ProviderErrorOptions) {
-    super('permanent', message, options);
-  }
 }
 
 /** Anything thrown becomes a ProviderError, so that callers need to know only one shape. */

@@ -4,9 +4,10 @@
  */
 import type { RequestView } from './contract.ts';
 import type { Logger } from '../base/logger.ts';
+import type { OwnErrorCode } from '../base/error-codes.ts';
 
 export class RequestFormatError extends Error {
-  readonly code = 'request-format';
+  readonly code = 'request-format' satisfies OwnErrorCode;
 }
 
 const attributes: Readonly<Record<string, (request: RequestView) => unknown>> = {

@@ -12,7 +12,7 @@ import { openshiftpodsConfig } from './openshiftpods/config.ts';
 import { openstackConfig } from './openstack/config.ts';
 import { staticConfig } from './static/config.ts';
 import type { Adapter, BackingNodes, Driver } from '../driver-kit/contract.ts';
-import { PermanentError } from '../driver-kit/errors.ts';
+import { ProviderError } from '../driver-kit/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Runtime } from '../base/runtime.ts';
 
@@ -65,7 +65,7 @@ export async function createAdapter(
   backing?: () => BackingNodes,
 ): Promise<Adapter> {
   const entry = load[provider.driver];
-  if (!entry) throw new PermanentError(`driver ${provider.driver} is not built yet`);
+  if (!entry) throw new ProviderError('permanent', `driver ${provider.driver} is not built yet`);
   const { driver } = await entry();
   return driver.createAdapter({ provider, runtime, log, env: process.env, ...(backing ? { backing } : {}) });
 }

@@ -1,7 +1,7 @@
 /** What a cloud has refused is not asked for again at once: another zone, another pool, or a pause; and limits on turns. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Adapter, LaunchSpec } from '../driver-kit/contract.ts';
-import { CapacityError, type ProviderError, QuotaError } from '../driver-kit/errors.ts';
+import { ProviderError } from '../driver-kit/errors.ts';
 import { Cluster, type CreateAdapter, createAdapter, fakeProvider } from './testing/cluster.ts';
 
 let cluster: Cluster;
@@ -42,7 +42,9 @@ function refusing(refuse: (spec: LaunchSpec, provider: string) => ProviderError 
 }
 
 test('a zone without capacity: the next attempt is made in another one, and so are the next nodes', async () => {
-  const full = refusing(({ availabilityZone }) => (availabilityZone === 'az1' ? new CapacityError('no hosts') : null));
+  const full = refusing(({ availabilityZone }) =>
+    availabilityZone === 'az1' ? new ProviderError('capacity', 'no hosts') : null,
+  );
   await cluster.launch(file(provider('cloud', pool(label('a')))), full);
   for (let n = 0; n < 12; n++) await cluster.untilState(await cluster.submit({ nodeTypes: ['a'] }), 'fulfilled');
   expect(new Set(cluster.nodes().map((node) => node.az))).toEqual(new Set(['az2']));
@@ -52,7 +54,9 @@ test('a zone without capacity: the next attempt is made in another one, and so a
 });
 
 test('nodes of one request stay in one zone, also when it has to be another one', async () => {
-  const full = refusing(({ availabilityZone }) => (availabilityZone === 'az1' ? new CapacityError('no hosts') : null));
+  const full = refusing(({ availabilityZone }) =>
+    availabilityZone === 'az1' ? new ProviderError('capacity', 'no hosts') : null,
+  );
   await cluster.launch(file(provider('cloud', pool(label('a')))), full);
   const ids = await Promise.all([1, 2, 3, 4].map(() => cluster.submit({ nodeTypes: ['a', 'a', 'a'] })));
   for (const id of ids) {
@@ -63,7 +67,9 @@ test('nodes of one request stay in one zone, also when it has to be another one'
 
 test('a provider without capacity gives way to one of lower priority, and is tried again later', async () => {
   let isFull = true;
-  const full = refusing((_spec, name) => (name === 'first' && isFull ? new CapacityError('no hosts') : null));
+  const full = refusing((_spec, name) =>
+    name === 'first' && isFull ? new ProviderError('capacity', 'no hosts') : null,
+  );
   await cluster.launch(
     file(provider('first', pool(label('a')), 'priority: 1'), provider('second', pool(label('a')), 'priority: 2')),
     full,
@@ -83,7 +89,7 @@ test('a provider without capacity gives way to one of lower priority, and is tri
 
 test('a quota that turns out to be used up: a few tries with growing pauses, served when it has room, never failed', async () => {
   let isFull = true;
-  const full = refusing(() => (isFull ? new QuotaError('Quota exceeded for cores') : null));
+  const full = refusing(() => (isFull ? new ProviderError('quota', 'Quota exceeded for cores') : null));
   await cluster.launch(file(provider('cloud', pool(label('a')))), full);
   const id = await cluster.submit({ nodeTypes: ['a'] });
   await expect.poll(() => asked.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(3);
@@ -112,7 +118,9 @@ test('a request that waits for volumes keeps back those that need some, and no o
 });
 
 test('with label a at the limit of its own flavour, label b goes on', async () => {
-  const full = refusing(({ label: { name } }) => (name === 'a' ? new QuotaError('Quota exceeded for GPUs') : null));
+  const full = refusing(({ label: { name } }) =>
+    name === 'a' ? new ProviderError('quota', 'Quota exceeded for GPUs') : null,
+  );
   await cluster.launch(file(provider('cloud', pool([label('a'), label('b')].join(', ')))), full);
   const waiting = await cluster.submit({ nodeTypes: ['a'] });
   await cluster.untilState(waiting, 'pending');

@@ -1,7 +1,7 @@
 /** Launches under way when their launcher goes: another launcher of the same pool leads them to their end. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
-import { CapacityError } from '../driver-kit/errors.ts';
+import { ProviderError } from '../driver-kit/errors.ts';
 import { altered } from './testing/adapters.ts';
 import { CloudClock, Cluster, fakeProvider } from './testing/cluster.ts';
 
@@ -206,7 +206,9 @@ test('what is launched anew after a take-over is in the zone of what was ready b
   let refused = 0;
   const refusing = altered((adapter) => ({
     advanceCreate: (state, spec, context) =>
-      refused++ === 0 ? Promise.reject(new CapacityError('no hosts')) : adapter.advanceCreate(state, spec, context),
+      refused++ === 0
+        ? Promise.reject(new ProviderError('capacity', 'no hosts'))
+        : adapter.advanceCreate(state, spec, context),
   }));
   await cluster.launch(zones(file(provider())), refusing);
   await cluster.untilState(id, 'fulfilled');

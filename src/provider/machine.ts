@@ -3,7 +3,7 @@
  * the first failure even if the cloud's answer never comes. Knows nothing of what the steps do.
  */
 import type { Runtime, Timer } from '../base/runtime.ts';
-import { asError, asProviderError, TimeoutError } from '../driver-kit/errors.ts';
+import { asError, asProviderError, ProviderError } from '../driver-kit/errors.ts';
 import { onAbort } from '../base/signals.ts';
 
 export interface MachineView {
@@ -69,7 +69,9 @@ export class Machine {
         reject(error);
       };
       const timer = this.runtime.setTimer(timeoutMs, () =>
-        this.fail(new TimeoutError(`the ${this.kind} of ${this.of} took longer than ${timeoutMs / 1000} s`)),
+        this.fail(
+          new ProviderError('timeout', `the ${this.kind} of ${this.of} took longer than ${timeoutMs / 1000} s`),
+        ),
       );
       const unfollow = onAbort(outer, () => this.interrupt(outer.reason as Error));
       if (outer.aborted) return this.fail(outer.reason as Error);
@@ -105,7 +107,9 @@ export class Machine {
   async step<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
     this.note('the cloud');
     const timer: Timer = this.runtime.setBackgroundTimer(timeoutMs, () =>
-      this.fail(new TimeoutError(`a step of the ${this.kind} of ${this.of} took longer than ${timeoutMs / 1000} s`)),
+      this.fail(
+        new ProviderError('timeout', `a step of the ${this.kind} of ${this.of} took longer than ${timeoutMs / 1000} s`),
+      ),
     );
     try {
       return await work();

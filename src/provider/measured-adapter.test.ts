@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Adapter } from '../driver-kit/contract.ts';
-import { QuotaError } from '../driver-kit/errors.ts';
+import { ProviderError } from '../driver-kit/errors.ts';
 import { measured } from './measured-adapter.ts';
 import { VirtualRuntime } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 
@@ -14,7 +14,7 @@ it('times calls by operation and outcome, and changes nothing else', async () =>
       return [this.#secret];
     }
     async quotaLimits() {
-      throw new QuotaError('no');
+      throw new ProviderError('quota', 'no');
     }
     beginCreate() {
       return { secret: this.#secret };
@@ -26,7 +26,10 @@ it('times calls by operation and outcome, and changes nothing else', async () =>
   const listing = adapter.listInstances(new AbortController().signal);
   await runtime.advance(250);
   expect(await listing).toEqual([7]);
-  await expect(adapter.quotaLimits(new AbortController().signal)).rejects.toBeInstanceOf(QuotaError);
+  await expect(adapter.quotaLimits(new AbortController().signal)).rejects.toMatchObject({
+    name: 'ProviderError',
+    code: 'quota',
+  });
   expect(adapter.beginCreate({} as never)).toEqual({ secret: 7 });
   raw.imageCheckMs = 2;
   expect(adapter.imageCheckMs).toBe(2);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ProviderConfig } from '../config/model.ts';
 import type { ListedInstance } from '../driver-kit/contract.ts';
-import { PermanentError, ProviderError, QuotaError } from '../driver-kit/errors.ts';
+import { ProviderError } from '../driver-kit/errors.ts';
 import { Provider } from './provider.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { labelConfig, launchSpec, poolConfig, providerConfig } from '../driver-kit/testing/configs.ts';
@@ -153,7 +153,7 @@ test('a quota error of a launch has the limits read again, a storm of them once 
   await runtime.advance(5000);
   adapter.onLimits = () => ({ instances: 3 });
   adapter.onCreate = () => {
-    throw new QuotaError('over quota');
+    throw new ProviderError('quota', 'over quota');
   };
   const before = changes();
   for (let i = 0; i < 50; i++) {
@@ -233,7 +233,7 @@ test('the interval of that look can become shorter while it runs', async () => {
 test('a label that can never work is not asked for again', async () => {
   const { runtime, adapter, provider } = setUp();
   adapter.onNeed = () => {
-    throw new PermanentError('no flavor');
+    throw new ProviderError('permanent', 'no flavor');
   };
   provider.start();
   await runtime.advance(900_000);

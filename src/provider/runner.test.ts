@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ExternalId, Json, ListedInstance } from '../driver-kit/contract.ts';
-import { NotFoundError, ProviderError, QuotaError, ThrottledError } from '../driver-kit/errors.ts';
+import { ProviderError } from '../driver-kit/errors.ts';
 import { SharedListing } from './listing.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { MachineRunner } from './runner.ts';
@@ -79,7 +79,7 @@ test('an id that cannot be stored ends the launch and names what was made', asyn
 test('a failure after the id was known carries it, in the class that it had', async () => {
   const { runtime, adapter, runner, options } = setUp();
   adapter.onCreate = (state) => {
-    if (state === 'made') throw new QuotaError('over quota');
+    if (state === 'made') throw new ProviderError('quota', 'over quota');
     return { done: false, state: 'made', externalId: { vm: '1', disk: '2' }, wait: { kind: 'delay', ms: 1 } };
   };
   const launch = runner.launch(launchSpec(), options());
@@ -178,7 +178,7 @@ test('calls that change something are paced, looking is not', async () => {
 test('a throttled call is repeated after the pause that the cloud asked for', async () => {
   const { runtime, adapter, runner, options } = setUp();
   adapter.onCreate = () => {
-    if (runtime.monotonicMs() < 7000) throw new ThrottledError('slow down', { retryAfterMs: 7000 });
+    if (runtime.monotonicMs() < 7000) throw new ProviderError('throttled', 'slow down', { retryAfterMs: 7000 });
     return { done: true, instance: instanceOf('i-1') };
   };
   await runtime.finish(runner.launch(launchSpec(), options()));
@@ -190,7 +190,7 @@ test('what is throttled for one machine is not asked for by the others meanwhile
   const calls: number[] = [];
   adapter.onCreate = () => {
     calls.push(runtime.monotonicMs());
-    if (runtime.monotonicMs() < 7000) throw new ThrottledError('slow down', { retryAfterMs: 7000 });
+    if (runtime.monotonicMs() < 7000) throw new ProviderError('throttled', 'slow down', { retryAfterMs: 7000 });
     return { done: true, instance: instanceOf('i-1') };
   };
   const first = runner.launch(launchSpec(), options());
@@ -210,7 +210,7 @@ test.each([
   adapter.onCreate = () => {
     if (!refused) {
       refused = true;
-      throw new ThrottledError('slow down', { retryAfterMs });
+      throw new ProviderError('throttled', 'slow down', { retryAfterMs });
     }
     return { done: true, instance: instanceOf('i-1') };
   };
@@ -246,7 +246,7 @@ test('a network that stays broken ends the machine', async () => {
 test('what is not found is deleted', async () => {
   const { adapter, runner, options } = setUp();
   adapter.onDelete = () => {
-    throw new NotFoundError('no such server');
+    throw new ProviderError('not-found', 'no such server');
   };
   await expect(runner.remove('i-1', options())).resolves.toBeUndefined();
 });

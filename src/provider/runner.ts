@@ -6,7 +6,7 @@ import { type Runtime, sleep } from '../base/runtime.ts';
 import type { Adapter, ExternalId, Instance, Json, LaunchSpec, StepContext, Wait } from '../driver-kit/contract.ts';
 import { Backoff } from '../base/backoff.ts';
 import { Complaint, type Said } from './complaint.ts';
-import { NotFoundError, ProviderError } from '../driver-kit/errors.ts';
+import { asProviderError, ProviderError } from '../driver-kit/errors.ts';
 import { idText } from '../driver-kit/contract.ts';
 import { type SharedListing } from './listing.ts';
 import type { Logger } from '../base/logger.ts';
@@ -25,7 +25,7 @@ export interface RunnerOptions {
 }
 
 export interface MachineOptions {
-  /** For all of it; on expiry a TimeoutError. */
+  /** For all of it; on expiry it fails with `timeout`. */
   readonly timeoutMs: number;
   /** Aborted: the machine ends at once with the signal's reason. */
   readonly signal: AbortSignal;
@@ -152,7 +152,7 @@ export class MachineRunner {
     try {
       await this.run(new Machine('deletion', idText(externalId), this.o.runtime), o, body);
     } catch (error) {
-      if (!(error instanceof NotFoundError)) throw error;
+      if (asProviderError(error).code !== 'not-found') throw error;
     }
   }
 

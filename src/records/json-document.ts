@@ -3,9 +3,10 @@
  * digit: Zuul's documents hold integers that a double cannot, and Python writes NaN and Infinity. One scan a parse.
  */
 import { copyOf, Shape } from './json-shape.ts';
+import type { OwnErrorCode } from '../base/error-codes.ts';
 
 export class JsonSyntaxError extends Error {
-  readonly code = 'json-syntax';
+  readonly code = 'json-syntax' satisfies OwnErrorCode;
   readonly position: number;
 
   constructor(message: string, position: number) {

@@ -5,6 +5,7 @@
 import { lookup as systemLookup, type LookupOneOptions } from 'node:dns';
 import { isIP } from 'node:net';
 import type { Runtime } from '../base/runtime.ts';
+import type { OwnErrorCode } from '../base/error-codes.ts';
 
 type Answer = (error: NodeJS.ErrnoException | null, address: string, family: number) => void;
 export type Lookup = (name: string, options: LookupOneOptions, answer: Answer) => void;
@@ -22,7 +23,7 @@ const keepFailureMs = 5000;
 const mostWaiting = 100;
 
 class NotLookedUpError extends Error {
-  readonly code = 'not-looked-up';
+  readonly code = 'not-looked-up' satisfies OwnErrorCode;
 }
 
 /** For a socket that sends to one receiver only. */

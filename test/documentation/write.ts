@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { withRoomsTable } from '../house/rooms.ts';
 import { commandsReference } from './commands-reference.ts';
 import { configurationReference } from './configuration-reference.ts';
+import { errorsReference } from './errors-reference.ts';
 
 const directory = fileURLToPath(new URL('../../docs/reference/configuration/', import.meta.url));
 
@@ -12,6 +13,7 @@ const pages = configurationReference();
 for (const name of readdirSync(directory)) if (!pages.has(name)) rmSync(`${directory}${name}`);
 for (const [name, text] of pages) writeFileSync(`${directory}${name}`, text);
 writeFileSync(fileURLToPath(new URL('../../docs/reference/commands.md', import.meta.url)), commandsReference());
+writeFileSync(fileURLToPath(new URL('../../docs/reference/errors.md', import.meta.url)), errorsReference());
 
 const architecture = fileURLToPath(new URL('../../docs/architecture.md', import.meta.url));
 writeFileSync(architecture, withRoomsTable(readFileSync(architecture, 'utf8')));

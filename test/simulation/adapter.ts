@@ -13,7 +13,7 @@ import type {
   Wait,
 } from '../../src/driver-kit/contract.ts';
 import type { PoolLabelConfig } from '../../src/config/model.ts';
-import { NotFoundError, ProviderError, QuotaError } from '../../src/driver-kit/errors.ts';
+import { asProviderError, ProviderError } from '../../src/driver-kit/errors.ts';
 import type { Caller, InstanceState, SimulatedCloud } from './cloud.ts';
 
 /** How the driver finds out what became of an instance. */
@@ -64,7 +64,7 @@ export class SimulatedAdapter implements Adapter<State> {
       case 'error':
         throw new ProviderError('status', `instance ${state.id} is broken`, { externalId: state.id });
       case 'quota':
-        throw new QuotaError(`instance ${state.id} is over the quota`, { externalId: state.id });
+        throw new ProviderError('quota', `instance ${state.id} is over the quota`, { externalId: state.id });
       case null:
         if (this.o.watching === 'look') throw new ProviderError('status', `instance ${state.id} has gone`);
         return { done: false, state, externalId: state.id, wait: this.wait() };
@@ -105,7 +105,7 @@ export class SimulatedAdapter implements Adapter<State> {
 
   async deleteResource(resource: CloudResource, signal: AbortSignal): Promise<void> {
     await this.o.cloud.delete(resource.id, this.o.caller, signal).catch((error: unknown) => {
-      if (!(error instanceof NotFoundError)) throw error;
+      if (asProviderError(error).code !== 'not-found') throw error;
     });
   }
 

@@ -2,13 +2,7 @@
  * A simulated cloud: what really exists there, and calls to it that take time and go wrong. Knows accounts' limits and
  * instances; nothing of nodes, ZooKeeper or launchers. The books of what exists are for those who check the promises.
  */
-import {
-  CapacityError,
-  NotFoundError,
-  ProviderError,
-  QuotaError,
-  ThrottledError,
-} from '../../src/driver-kit/errors.ts';
+import { ProviderError } from '../../src/driver-kit/errors.ts';
 import type { Random } from './random.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
@@ -162,11 +156,11 @@ export class SimulatedCloud {
     return this.call('look', caller, signal, () => this.stateOf(id));
   }
 
-  /** Throws NotFoundError. */
+  /** Fails with `not-found`. */
   delete(id: string, caller: Caller, signal: AbortSignal): Promise<void> {
     return this.call('delete', caller, signal, () => {
       const instance = this.there.get(id);
-      if (!instance) throw new NotFoundError(`no instance ${id}`);
+      if (!instance) throw new ProviderError('not-found', `no instance ${id}`);
       this.remove(instance);
     });
   }
@@ -199,7 +193,7 @@ export class SimulatedCloud {
     if (caller.dead) return never(signal);
     await time.sleep(random.between(2, 20));
     if (this.hangs) return never(signal);
-    if (this.fault('throttle')) throw new ThrottledError(`${this.name}: too many calls`);
+    if (this.fault('throttle')) throw new ProviderError('throttled', `${this.name}: too many calls`);
     if (this.fault('network')) {
       await time.sleep(random.between(2, 20));
       throw new ProviderError('network', `${this.name}: the connection was reset`);
@@ -226,12 +220,12 @@ export class SimulatedCloud {
   }
 
   private refusal(spec: InstanceSpec): ProviderError | null {
-    if (this.fault('capacity')) return new CapacityError(`${this.name} has no room`);
-    if (this.fault('quota')) return new QuotaError(`${this.name}: quota exceeded`);
+    if (this.fault('capacity')) return new ProviderError('capacity', `${this.name} has no room`);
+    if (this.fault('quota')) return new ProviderError('quota', `${this.name}: quota exceeded`);
     for (const [name, limit] of Object.entries(this.o.limits)) {
       let used = spec.resources[name] ?? 0;
       for (const { resources } of this.there.values()) used += resources[name] ?? 0;
-      if (used > limit) return new QuotaError(`${this.name}: ${name} limited to ${limit}`);
+      if (used > limit) return new ProviderError('quota', `${this.name}: ${name} limited to ${limit}`);
     }
     return null;
   }

@@ -13,6 +13,7 @@ export {
 } from './client/tls-files.ts';
 export type { Connector, TlsOptions } from './client/transport.ts';
 export type * from './client/types.ts';
+export type { ZooKeeperErrorCode } from './protocol/error-catalogue.ts';
 export { pathProblem } from './protocol/records.ts';
 export { BatchedReads } from './recipes/batched-reads.ts';
 export { runElection } from './recipes/election.ts';

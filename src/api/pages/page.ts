@@ -2,6 +2,7 @@
 import type { PageFormat } from '../http/accept.ts';
 import { pythonJson } from '../../listings/python-text.ts';
 import { type Column, renderTable, textsOf } from '../../listings/table.ts';
+import type { OwnErrorCode } from '../../base/error-codes.ts';
 
 /** The parameters that pages know; an empty one counts as absent. */
 export interface PageQuery {
@@ -59,7 +60,7 @@ async function inSlices<T, R>(rows: readonly T[], write: (row: T) => R): Promise
 
 /** What the page shows can't be read just now. */
 export class PageUnavailable extends Error {
-  readonly code = 'page-unavailable';
+  readonly code = 'page-unavailable' satisfies OwnErrorCode;
 
   constructor(message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });

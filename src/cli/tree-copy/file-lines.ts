@@ -4,6 +4,7 @@
  */
 import { type Acl, pathProblem } from '@nodepool/zookeeper';
 import { isWithin, parentOf, type TreeEntry } from './entry.ts';
+import type { OwnErrorCode } from '../../base/error-codes.ts';
 
 export const formatVersion = 1;
 
@@ -23,7 +24,7 @@ export interface FileEnd {
 }
 
 export class TreeFileError extends Error {
-  readonly code = 'tree-file';
+  readonly code = 'tree-file' satisfies OwnErrorCode;
   /** From 1. */
   readonly line: number;
 

@@ -1,3 +1,5 @@
+import type { OwnErrorCode } from '../../base/error-codes.ts';
+
 /** What is wrong with a configuration: every finding of a run, each with its place. */
 export interface ConfigIssue {
   readonly file: string;
@@ -10,7 +12,7 @@ export interface ConfigIssue {
 }
 
 export class ConfigError extends Error {
-  readonly code = 'config';
+  readonly code = 'config' satisfies OwnErrorCode;
   readonly issues: readonly ConfigIssue[];
   /** What was remarked besides. */
   readonly warnings: readonly ConfigIssue[];

@@ -15,7 +15,7 @@ import type {
   StepContext,
   Wait,
 } from '../../driver-kit/contract.ts';
-import { ProviderError } from '../../driver-kit/errors.ts';
+import { asProviderError, ProviderError } from '../../driver-kit/errors.ts';
 import { formatRequestValues } from '../../driver-kit/request-format.ts';
 import { sleep } from '../../base/runtime.ts';
 import type { ServerSpec } from './cloud.ts';
@@ -121,7 +121,7 @@ export class FakeAdapter implements Adapter<State> {
 
   async deleteResource(resource: CloudResource, signal: AbortSignal): Promise<void> {
     await this.cloud.delete(resource.id, signal).catch((error: unknown) => {
-      if (!(error instanceof ProviderError) || error.code !== 'not-found') throw error;
+      if (asProviderError(error).code !== 'not-found') throw error;
     });
   }
 

@@ -1,5 +1,5 @@
 /** What the adapter needs of a cloud, in this process or in another one; and the clouds of this process. */
-import { CapacityError, NotFoundError, ProviderError, QuotaError } from '../../driver-kit/errors.ts';
+import { ProviderError } from '../../driver-kit/errors.ts';
 import type { Runtime } from '../../base/runtime.ts';
 import { FakeCloud, type FakeImage, Refusal, type FakeServer, type ServerLook, type ServerSpec } from './cloud.ts';
 
@@ -18,8 +18,8 @@ export interface CloudPort {
 
 export function refusalError(kind: Refusal['kind'], message: string, serverId: string | null): ProviderError {
   const options = serverId === null ? {} : { externalId: serverId };
-  if (kind === 'quota') return new QuotaError(message, options);
-  if (kind === 'capacity') return new CapacityError(message, options);
+  if (kind === 'quota') return new ProviderError('quota', message, options);
+  if (kind === 'capacity') return new ProviderError('capacity', message, options);
   return new ProviderError(kind === 'bad-request' ? 'status' : 'unknown', message, options);
 }
 
@@ -64,7 +64,7 @@ export class LocalCloud implements CloudPort {
   delete(id: string): Promise<number> {
     return this.call(() => {
       const goneInMs = this.cloud.delete(id);
-      if (goneInMs === null) throw new NotFoundError(`there is no server ${id}`);
+      if (goneInMs === null) throw new ProviderError('not-found', `there is no server ${id}`);
       return goneInMs;
     });
   }

@@ -3,6 +3,7 @@
  * `nodepool fake-cloud` serves it to several launchers. Knows nothing of Nodepool's own documents.
  */
 import type { Runtime } from '../../base/runtime.ts';
+import type { OwnErrorCode } from '../../base/error-codes.ts';
 
 export interface ServerSpec {
   readonly name: string;
@@ -46,7 +47,7 @@ export type RefusalKind = 'quota' | 'capacity' | 'bad-request' | 'failure';
 
 /** The cloud refuses. */
 export class Refusal extends Error {
-  readonly code = 'refused';
+  readonly code = 'refused' satisfies OwnErrorCode;
   readonly kind: RefusalKind;
   readonly serverId: string | null;
 

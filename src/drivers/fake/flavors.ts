@@ -1,5 +1,5 @@
 /** The fake cloud's flavors and networks, and what a label makes of them (spec: launcher 6.4). */
-import { PermanentError } from '../../driver-kit/errors.ts';
+import { ProviderError } from '../../driver-kit/errors.ts';
 import type { FakeLabelSettings } from './config.ts';
 
 interface Flavor {
@@ -23,10 +23,13 @@ function flavorOf(label: string, { minRam, flavorName }: FakeLabelSettings): Fla
       : flavor.name === flavorName;
   const found = flavors.find(fits);
   if (found) return found;
-  throw new PermanentError(`no flavor suits label ${label}: min-ram ${minRam}, flavor-name ${flavorName ?? 'any'}`);
+  throw new ProviderError(
+    'permanent',
+    `no flavor suits label ${label}: min-ram ${minRam}, flavor-name ${flavorName ?? 'any'}`,
+  );
 }
 
-/** What a server of the label takes. Throws a PermanentError when no flavor suits it. */
+/** What a server of the label takes. Fails with `permanent` when no flavor suits it. */
 export function resourcesOf(label: string, settings: FakeLabelSettings): Record<string, number> {
   const { cores, ram } = flavorOf(label, settings);
   const compute = { cores, instances: 1, ram };

@@ -1,7 +1,7 @@
 /** Client of a fake cloud that runs as a process of its own (fake-cloud-server.ts). */
 import { Agent, request as httpRequest } from 'node:http';
 import { z } from 'zod';
-import { NotFoundError, PermanentError, ProviderError, ThrottledError } from '../../driver-kit/errors.ts';
+import { ProviderError } from '../../driver-kit/errors.ts';
 import type { FakeImage, FakeServer, ServerLook, ServerSpec } from './cloud.ts';
 import { type CloudPort, refusalError } from './cloud-port.ts';
 import { created, goneIn, imageList, look, type Problem, problem, serverList } from './wire.ts';
@@ -22,7 +22,8 @@ export class RemoteCloud implements CloudPort {
 
   constructor(address: string, account: string) {
     const base = URL.canParse(address) ? new URL(address) : null;
-    if (base?.protocol !== 'http:') throw new PermanentError(`fake-cloud.address is no http:// address: ${address}`);
+    if (base?.protocol !== 'http:')
+      throw new ProviderError('permanent', `fake-cloud.address is no http:// address: ${address}`);
     this.base = new URL(`/accounts/${encodeURIComponent(account)}/`, base);
   }
 
@@ -133,9 +134,9 @@ export class RemoteCloud implements CloudPort {
 function asError(refused: Problem): ProviderError {
   switch (refused.kind) {
     case 'not-found':
-      return new NotFoundError(refused.message);
+      return new ProviderError('not-found', refused.message);
     case 'throttled':
-      return new ThrottledError(refused.message);
+      return new ProviderError('throttled', refused.message);
     case 'unavailable':
       return new ProviderError('network', refused.message);
     default:

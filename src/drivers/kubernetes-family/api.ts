@@ -3,7 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { createInterface } from 'node:readline';
 import { withDeadline } from '../../driver-kit/deadline.ts';
-import { asError, ProviderError, TimeoutError } from '../../driver-kit/errors.ts';
+import { asError, asProviderError, ProviderError } from '../../driver-kit/errors.ts';
 import { onAbort } from '../../base/signals.ts';
 import type { Runtime, Timer } from '../../base/runtime.ts';
 import type { ClusterAccess, Credentials } from './access.ts';
@@ -150,7 +150,8 @@ export class KubeApi {
     try {
       return await withDeadline(this.runtime, callTimeoutMs, what, signal, () => this.access.credentials());
     } catch (error) {
-      throw error instanceof TimeoutError ? noAnswer(what, error.message, 'Timeout') : error;
+      const { code, message } = asProviderError(error);
+      throw code === 'timeout' ? noAnswer(what, message, 'Timeout') : error;
     }
   }
 

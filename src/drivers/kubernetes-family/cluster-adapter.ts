@@ -13,7 +13,7 @@ import type {
 } from '../../driver-kit/contract.ts';
 import type { PoolLabelConfig, Resources } from '../../config/model.ts';
 import { Unlimited } from '../../driver-kit/defaults.ts';
-import { CapacityError, PermanentError, ProviderError, TimeoutError } from '../../driver-kit/errors.ts';
+import { ProviderError } from '../../driver-kit/errors.ts';
 import type { Trouble } from '../../base/trouble.ts';
 import { ClusterAccess } from './access.ts';
 import { hasStatus } from './api-error.ts';
@@ -78,11 +78,11 @@ export abstract class ClusterAdapter extends Unlimited {
 
   async quotaForLabel(label: PoolLabelConfig): Promise<Resources> {
     const { nameProblem, resources } = settingsOf(label);
-    if (nameProblem !== null) throw new PermanentError(`label ${label.name}: the name ${nameProblem}`);
+    if (nameProblem !== null) throw new ProviderError('permanent', `label ${label.name}: the name ${nameProblem}`);
     for (const pool of this.context.provider.pools.values()) {
       const problem = (pool.settings as FamilyPoolSettings).nameProblem;
       if (pool.labels.get(label.name) !== label || problem === null) continue;
-      throw new PermanentError(`pool ${pool.name}: the name ${problem}`);
+      throw new ProviderError('permanent', `pool ${pool.name}: the name ${problem}`);
     }
     return resources;
   }
@@ -154,7 +154,7 @@ export abstract class ClusterAdapter extends Unlimited {
     const waitedMs = this.context.runtime.nowMs() - sinceMs;
     if (waitedMs >= podLimitMs) {
       const why = `pod ${place.name} does not run after ${podLimitMs / 1000} s: ${condition.why}`;
-      throw condition.unschedulable ? new CapacityError(why) : new TimeoutError(why);
+      throw condition.unschedulable ? new ProviderError('capacity', why) : new ProviderError('timeout', why);
     }
     return { wait: this.podNews(place, pod, waitedMs, signal, condition.why) };
   }

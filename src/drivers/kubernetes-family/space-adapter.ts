@@ -9,7 +9,7 @@ import type {
   LaunchSpec,
   StepContext,
 } from '../../driver-kit/contract.ts';
-import { TimeoutError } from '../../driver-kit/errors.ts';
+import { ProviderError } from '../../driver-kit/errors.ts';
 import { idText } from '../../driver-kit/contract.ts';
 import { ApiError, hasStatus } from './api-error.ts';
 import { ClusterAdapter, type DeleteState, type Place, settingsOf } from './cluster-adapter.ts';
@@ -89,7 +89,10 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
         if (worker) return { done: true, instance: this.instance(state, spec, worker) };
         const waitedMs = this.context.runtime.nowMs() - state.sinceMs;
         if (waitedMs > tokenLimitMs) {
-          throw new TimeoutError(`no token for account ${workerName} in ${state.name} after ${tokenLimitMs / 1000} s`);
+          throw new ProviderError(
+            'timeout',
+            `no token for account ${workerName} in ${state.name} after ${tokenLimitMs / 1000} s`,
+          );
         }
         const ms = Math.min(1000, Math.max(20, waitedMs));
         return { done: false, state, wait: { kind: 'delay', ms, what: `the token of account ${workerName}` } };

@@ -19,7 +19,7 @@ import type {
   StepContext,
 } from '../../driver-kit/contract.ts';
 import { Cloudless } from '../../driver-kit/defaults.ts';
-import { PermanentError, ProviderError } from '../../driver-kit/errors.ts';
+import { ProviderError } from '../../driver-kit/errors.ts';
 import { idText } from '../../driver-kit/contract.ts';
 import { onAbort } from '../../base/signals.ts';
 import type { MetastaticLabelSettings } from './config.ts';
@@ -42,7 +42,8 @@ export class MetastaticAdapter extends Cloudless implements Adapter<State> {
 
   constructor(context: AdapterContext) {
     super();
-    if (!context.backing) throw new PermanentError('the metastatic driver needs somebody to ask for backing nodes');
+    if (!context.backing)
+      throw new ProviderError('permanent', 'the metastatic driver needs somebody to ask for backing nodes');
     this.context = context;
     this.backing = context.backing();
   }

@@ -12,7 +12,7 @@ import type {
   Json,
 } from '../../driver-kit/contract.ts';
 import { Cloudless } from '../../driver-kit/defaults.ts';
-import { PermanentError } from '../../driver-kit/errors.ts';
+import { ProviderError } from '../../driver-kit/errors.ts';
 import { gathersKeys, HostKeyScanner, type ScanTarget } from '../../driver-kit/host-keys/scanner.ts';
 import { ReachError, resolveName } from '../../driver-kit/host-keys/reach.ts';
 import type { StaticHost, StaticPoolSettings } from './config.ts';
@@ -85,7 +85,7 @@ export class StaticAdapter extends Cloudless implements Adapter {
 
   private settingsOf(host: InventoryHost): StaticHost {
     const settings = this.settings.get(host);
-    if (!settings) throw new PermanentError(`host ${host.name} is not in the configuration`);
+    if (!settings) throw new ProviderError('permanent', `host ${host.name} is not in the configuration`);
     return settings;
   }
 
@@ -153,7 +153,7 @@ export class StaticAdapter extends Cloudless implements Adapter {
   }
 
   advanceCreate(): Promise<CreateStep<Json>> {
-    return Promise.reject(new PermanentError('the static driver launches nothing'));
+    return Promise.reject(new ProviderError('permanent', 'the static driver launches nothing'));
   }
 
   beginDelete(externalId: ExternalId): Json {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { PoolLabelConfig, ProviderConfig } from '../../config/model.ts';
 import { type Runtime, systemRuntime } from '../../base/runtime.ts';
 import type { Adapter, ExternalId, Instance, Json, LaunchSpec } from '../../driver-kit/contract.ts';
-import { NotFoundError, ProviderError } from '../../driver-kit/errors.ts';
+import { asProviderError, ProviderError } from '../../driver-kit/errors.ts';
 import { LeakDetector } from '../../provider/leaks.ts';
 import { idText } from '../../driver-kit/contract.ts';
 import { Provider } from '../../provider/provider.ts';
@@ -263,7 +263,7 @@ export function driverConformance(driver: string, makeBed: (runtime: Runtime) =>
         expect(resource.metadata['nodepool_node_id']).toBe('0000000002');
         await provider.adapter!.deleteResource(resource, never);
         await provider.adapter!.deleteResource(resource, never).catch((error: unknown) => {
-          if (!(error instanceof NotFoundError)) throw error;
+          if (asProviderError(error).code !== 'not-found') throw error;
         });
       }
       await eventually(async () => expect((await ids()).length).toBe(before - 1));

@@ -1,7 +1,7 @@
 /** Requests that hold what others wait for: the first in order gets it, without anybody giving anything back from outside. */
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { startFakeCloudServer } from '../../drivers/fake/fake-cloud-server.ts';
-import { QuotaError } from '../../driver-kit/errors.ts';
+import { ProviderError } from '../../driver-kit/errors.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import { altered } from '../testing/adapters.ts';
 import { adaptersWith, Cluster, fakeProvider, hastened } from '../testing/cluster.ts';
@@ -30,7 +30,8 @@ async function crowdedCloud() {
   const create = altered(
     (adapter) => ({
       advanceCreate: async (state, spec, context) => {
-        if (spec.label.name === 'b' && !begun.has(spec) && !(await room())) throw new QuotaError('too many servers');
+        if (spec.label.name === 'b' && !begun.has(spec) && !(await room()))
+          throw new ProviderError('quota', 'too many servers');
         begun.add(spec);
         return adapter.advanceCreate(state, spec, context);
       },

@@ -16,6 +16,7 @@ import type { ProviderPort } from '../pools/provider-port.ts';
 import type { AttemptEnd, AttemptResult } from './outcomes.ts';
 import { Steps } from './traces.ts';
 import type { ResumableLaunch, StoredLaunch } from './stored-launch.ts';
+import type { OwnErrorCode } from '../../base/error-codes.ts';
 
 export interface NodeLaunch {
   readonly node: HeldNode;
@@ -53,7 +54,7 @@ const creationGraceMs = 1500;
 
 /** The session or a lock is lost: what was locked belongs to nobody now. As the reason of the signal or as an error. */
 export class LockLostError extends Error {
-  readonly code = 'lock-lost';
+  readonly code = 'lock-lost' satisfies OwnErrorCode;
 }
 
 export async function launchNode(o: NodeLaunch): Promise<LaunchOutcome> {

@@ -2,6 +2,7 @@
  * The values that Python's fileConfig evaluates: `args=('/var/log/x.log', 'midnight', 1, 30,)`. Literals are read, and the
  * names of the standard streams; nothing is evaluated.
  */
+import type { OwnErrorCode } from '../../base/error-codes.ts';
 
 /** `sys.stdout` and `sys.stderr` come out as dictConfig names them. */
 export function parsePython(text: string): unknown {
@@ -12,7 +13,7 @@ export function parsePython(text: string): unknown {
 }
 
 export class PythonLiteralError extends Error {
-  readonly code = 'python-literal';
+  readonly code = 'python-literal' satisfies OwnErrorCode;
 
   constructor(message: string) {
     super(message);

@@ -3,12 +3,13 @@ import { NodeExistsError, type ZooKeeper } from '@nodepool/zookeeper';
 import { Images } from './images.ts';
 import { lastName, paths } from '../paths.ts';
 import { readIfThere } from './tree.ts';
+import type { OwnErrorCode } from '../../base/error-codes.ts';
 
 /** Contents by path. */
 export type ImageData = Readonly<Record<string, string>>;
 
 export class ImageDataError extends Error {
-  readonly code = 'image-data';
+  readonly code = 'image-data' satisfies OwnErrorCode;
 
   constructor(message: string) {
     super(message);

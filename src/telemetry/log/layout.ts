@@ -3,6 +3,7 @@
  * from an existing logging configuration serves as it is.
  */
 import { shownLevel } from './levels.ts';
+import type { OwnErrorCode } from '../../base/error-codes.ts';
 
 export const defaultLayout = '%(asctime)s %(levelname)s %(name)s: %(message)s';
 
@@ -26,7 +27,7 @@ interface Line {
 }
 
 export class LayoutError extends Error {
-  readonly code = 'log-layout';
+  readonly code = 'log-layout' satisfies OwnErrorCode;
   readonly hint: string;
 
   constructor(message: string, hint: string) {

@@ -1,23 +1,24 @@
 /** What can go wrong with a call, one class a reason. `code` is stable; messages are for people. */
 import { errorCode } from '../protocol/constants.ts';
+import { clientErrors, type ZooKeeperErrorCode } from '../protocol/error-catalogue.ts';
 import type { MultiResult } from './types.ts';
 
 export class ZooKeeperError extends Error {
-  readonly code: string;
+  readonly code: ZooKeeperErrorCode;
   readonly path: string | undefined;
   /** The same call may succeed later without anybody changing anything. */
   readonly retriable: boolean;
 
   constructor(
-    code: string,
+    code: ZooKeeperErrorCode,
     message: string,
-    o: { path?: string | undefined; retriable?: boolean; cause?: unknown } = {},
+    details: { readonly path?: string | undefined; readonly cause?: unknown } = {},
   ) {
-    super(message, o.cause === undefined ? undefined : { cause: o.cause });
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = new.target.name;
     this.code = code;
-    this.path = o.path;
-    this.retriable = o.retriable ?? false;
+    this.path = details.path;
+    this.retriable = isOwn(code) && clientErrors[code].retriable;
   }
 }
 
@@ -36,11 +37,7 @@ export class ServerError extends ZooKeeperError {}
 /** The connection broke while the call was under way: a write may have happened or not. */
 export class ConnectionLossError extends ZooKeeperError {
   constructor(path?: string, cause?: unknown) {
-    super('connection-loss', `connection lost while the call was under way${at(path)}`, {
-      path,
-      retriable: true,
-      cause,
-    });
+    super('connection-loss', `connection lost while the call was under way${at(path)}`, { path, cause });
   }
 }
 
@@ -52,10 +49,7 @@ export class SessionExpiredError extends ZooKeeperError {
 
 export class DeadlineExceededError extends ZooKeeperError {
   constructor(timeoutMs: number, path?: string, reason = '') {
-    super('deadline', `no answer within ${timeoutMs} ms${at(path)}${reason ? `; ${reason}` : ''}`, {
-      path,
-      retriable: true,
-    });
+    super('deadline', `no answer within ${timeoutMs} ms${at(path)}${reason ? `; ${reason}` : ''}`, { path });
   }
 }
 
@@ -68,7 +62,7 @@ export class ClosedError extends ZooKeeperError {
 /** More calls are waiting than the client is allowed to hold. */
 export class OverloadError extends ZooKeeperError {
   constructor(limit: number) {
-    super('overload', `${limit} calls are waiting already`, { retriable: true });
+    super('overload', `${limit} calls are waiting already`);
   }
 }
 
@@ -87,6 +81,9 @@ export class MultiError extends ZooKeeperError {
     this.error = error;
   }
 }
+
+/** False for the server's numbers that have no code here: nobody knows whether trying again helps. */
+const isOwn = (code: ZooKeeperErrorCode): code is keyof typeof clientErrors => Object.hasOwn(clientErrors, code);
 
 const at = (path: string | undefined) => (path === undefined ? '' : ` (${path})`);
 

@@ -5,6 +5,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
+import type { ownErrors } from '../protocol/error-catalogue.ts';
 import type { Runtime, Timer } from '../runtime/runtime.ts';
 
 /** Paths of PEM files. */
@@ -25,7 +26,7 @@ export interface TlsMaterial {
 type ReadFile = (path: string) => Buffer;
 
 export class TlsFileError extends Error {
-  readonly code = 'tls-files';
+  readonly code = 'tls-files' satisfies keyof typeof ownErrors;
   /** Which one; null: they do not fit together. */
   readonly file: keyof TlsFiles | null;
 

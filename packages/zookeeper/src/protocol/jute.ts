@@ -2,10 +2,11 @@
  * Jute, ZooKeeper's serialisation: big-endian numbers, length-prefixed strings, buffers and vectors. No I/O.
  * Every length is checked against what is there before anything is allocated, since frames are untrusted.
  */
+import type { ownErrors } from './error-catalogue.ts';
 
 /** The bytes are not what the protocol says they must be. */
 export class ProtocolError extends Error {
-  readonly code = 'protocol';
+  readonly code = 'protocol' satisfies keyof typeof ownErrors;
 
   constructor(message: string) {
     super(message);

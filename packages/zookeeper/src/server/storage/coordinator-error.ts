@@ -1,5 +1,7 @@
 /** What keeps the coordinator from starting; `code` is stable, the message says what to do. */
-export type CoordinatorErrorCode = 'in-use' | 'port-in-use' | 'not-loopback' | 'tls' | 'data-dir' | 'disk';
+import type { coordinatorErrors } from '../../protocol/error-catalogue.ts';
+
+type CoordinatorErrorCode = keyof typeof coordinatorErrors;
 
 export class CoordinatorError extends Error {
   readonly code: CoordinatorErrorCode;
