@@ -1,24 +1,25 @@
 /**
- * `/events`: every change of a request, a node or an image, as server-sent events. Whoever connects reads the lists after the
- * `hello`; from then on nothing is missing until the connection ends. Who reads too slowly is disconnected: others and the
- * launcher go on.
+ * `/events`: every change of a request, a node or an image, as server-sent events. A client reads the lists after the event
+ * `hello`; from then on it misses no change until its connection ends. A client that reads too slowly is disconnected, so that
+ * it costs neither the others nor the launcher anything.
  */
 import type { ServerResponse } from 'node:http';
 import { isBroken } from '../records/broken.ts';
+import type { Logger } from '../base/logger.ts';
 import type { Runtime, Timer } from '../base/runtime.ts';
 import type { Store } from '../store/mirrors/store.ts';
 import type { NodeEntry, RequestEntry } from '../store/mirrors/views.ts';
 import { ImageFollower } from '../store/mirrors/image-follower.ts';
 import { refuse } from './http/respond.ts';
-import type { ApiLog, ApiRequest } from './http/server.ts';
+import type { ApiRequest } from './http/server.ts';
 
 const mostClients = 32;
-/** Of one client, not yet taken by the network. */
+/** Bytes that wait for one client, because the network has not taken them yet. */
 const mostBufferedBytes = 1_048_576;
-/** Changes come in bursts: so long they are gathered. */
+/** Changes come in bursts: those of this time are sent as one chunk. */
 const gatherMs = 50;
 const mostGatheredCharacters = 262_144;
-/** A word now and then, so that neither end nor a proxy takes the connection for dead. */
+/** A comment is sent this often, so that neither end nor a proxy takes the connection for dead. */
 const heartbeatMs = 15_000;
 
 type Shown = Readonly<Record<string, unknown>>;
@@ -26,7 +27,7 @@ type Shown = Readonly<Record<string, unknown>>;
 export class EventStream {
   private readonly store: Store;
   private readonly runtime: Runtime;
-  private readonly log: ApiLog;
+  private readonly log: Logger;
   private readonly clients = new Set<ServerResponse>();
   private gathered: string[] = [];
   private gatheredCharacters = 0;
@@ -37,7 +38,7 @@ export class EventStream {
   /** Clients that were disconnected because they read too slowly. */
   dropped = 0;
 
-  constructor(store: Store, runtime: Runtime, log: ApiLog) {
+  constructor(store: Store, runtime: Runtime, log: Logger) {
     this.store = store;
     this.runtime = runtime;
     this.log = log;
@@ -47,7 +48,7 @@ export class EventStream {
     return this.clients.size;
   }
 
-  /** A route of the server. */
+  /** Answers a client with the stream. */
   readonly route = ({ http }: ApiRequest, response: ServerResponse): void => {
     if (this.clients.size >= mostClients) return refuse(http, response, 503, { 'Retry-After': '10' });
     response.writeHead(200, {
@@ -61,7 +62,7 @@ export class EventStream {
       response.end();
       return;
     }
-    // What is gathered already is older than what it will read.
+    // The changes gathered so far are older than the lists that this client will read.
     this.flush();
     response.write('retry: 3000\n\n');
     this.clients.add(response);
@@ -101,7 +102,7 @@ export class EventStream {
     return images;
   }
 
-  /** Nobody listens: it costs nothing any more. */
+  /** Without a client nothing is followed, so that the stream costs nothing. */
   private rest(): void {
     this.followed?.end();
     this.followed = null;
@@ -112,7 +113,7 @@ export class EventStream {
     this.gatheredCharacters = 0;
   }
 
-  /** `identity` is given of what is removed too. */
+  /** `identity` names the thing also when it is removed. */
   private changed(kind: string, identity: Shown, before: Shown | null, after: Shown | null): void {
     const data = JSON.stringify({ ...identity, ...(after ?? { state: null }) });
     if (before === null ? after === null : after !== null && data === JSON.stringify({ ...identity, ...before }))

@@ -1,16 +1,12 @@
-/** `/ready` and `/health`, for whoever starts and watches the process. */
+/** `/ready` and `/health`, for whoever starts and watches the process. What they tell is handed to them. */
+import type { Trouble } from '../base/trouble.ts';
 import { negotiate } from './http/accept.ts';
 import { pythonJson } from '../listings/python-text.ts';
 import { refuse, send, sendText } from './http/respond.ts';
 import type { Route } from './http/server.ts';
 
-/** Something that does not go as it should. */
-export interface HealthFinding {
-  readonly severity: 'critical' | 'warning' | 'info';
-  readonly what: string;
-  /** Free of secrets. */
-  readonly why: string;
-  readonly hint: string;
+/** A trouble as `/health` shows it; its reason must be free of secrets. */
+export interface ShownTrouble extends Pick<Trouble, 'severity' | 'what' | 'why' | 'hint'> {
   /** Milliseconds since the epoch. */
   readonly since: number;
 }
@@ -19,12 +15,12 @@ export interface HealthReport {
   readonly ready: boolean;
   /** State of the ZooKeeper session. */
   readonly session: string;
-  /** What is shown is up to date. */
+  /** The mirrors are up to date, so what is shown is true. */
   readonly synced: boolean;
-  readonly troubles: readonly HealthFinding[];
+  readonly troubles: readonly ShownTrouble[];
 }
 
-/** It takes requests: 200, before that 503. */
+/** `/ready`: 200 once the launcher takes requests, 503 before that. */
 export function readyRoute(isReady: () => boolean): Route {
   return ({ http }, response) => {
     if (!isReady()) return refuse(http, response, 503);
@@ -36,8 +32,8 @@ export function readyRoute(isReady: () => boolean): Route {
 }
 
 /**
- * It lives: 200 whatever is wrong around it, because a restart would mend none of that. Text is a word, JSON tells all:
- * `ok`, `degraded` (warnings) or `critical`.
+ * `/health`: always 200, because whoever asks restarts the process otherwise, and a restart would mend nothing of what is
+ * wrong around it. As text the answer is one word: `ok`, `degraded` (there are warnings) or `critical`; JSON tells all.
  */
 export function healthRoute(report: () => HealthReport): Route {
   return ({ http }, response) => {

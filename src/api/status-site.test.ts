@@ -5,11 +5,12 @@ import { systemRuntime } from '../base/runtime.ts';
 import { deleteTree } from '../store/transactions/tree.ts';
 import { tryLock } from '@nodepool/zookeeper';
 import { ApiServer } from './http/server.ts';
-import { ask, TestSite } from './testing/site.ts';
+import { ask } from './testing/http-client.ts';
+import { StatusSiteFixture } from './testing/status-site-fixture.ts';
 
-let test: TestSite;
+let test: StatusSiteFixture;
 beforeEach(async () => {
-  test = await TestSite.open();
+  test = await StatusSiteFixture.open();
 });
 afterEach(() => test.close());
 
@@ -305,8 +306,8 @@ it('waits for a port that is taken, and says so', async () => {
     ...systemRuntime,
     setBackgroundTimer: (_delayMs: number, run: () => void) => systemRuntime.setTimer(10, run),
   };
-  const log = { info() {}, warn, error() {} };
-  const server = new ApiServer({ host: '127.0.0.1', port, routes: new Map(), runtime, log });
+  const log = { debug() {}, info() {}, warn, error() {} };
+  const server = new ApiServer({ routes: new Map(), runtime, log }, { host: '127.0.0.1', port });
   server.start();
   await expect.poll(() => [...server.troubles()].length).toBe(1);
   expect([...server.troubles()][0]!.why).toBe(`port ${port} of 127.0.0.1 is taken by another program`);

@@ -1,15 +1,17 @@
-/** All that a launcher shows over HTTP, put together: status pages, probes, metrics, events. */
+/** Everything that a launcher shows over HTTP, put together: status pages, probes, metrics, events. */
+import type { Logger } from '../base/logger.ts';
 import type { Runtime } from '../base/runtime.ts';
+import type { Trouble } from '../base/trouble.ts';
 import type { Store } from '../store/mirrors/store.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { EventStream } from './events.ts';
 import { PageCache } from './http/page-cache.ts';
-import { imagePages } from './pages/images.ts';
-import { listingPages } from './pages/listings.ts';
-import { pageLifeMs, pageRoute } from './pages/serve.ts';
+import { imagePages } from './pages/image-pages.ts';
+import { treePages } from './pages/tree-pages.ts';
+import { pageLifeMs, pageRoute } from './pages/page-route.ts';
 import { type HealthReport, healthRoute, readyRoute } from './probes.ts';
 import { send } from './http/respond.ts';
-import { type ApiLog, ApiServer, type ApiTrouble, type Route } from './http/server.ts';
+import { ApiServer, type Route } from './http/server.ts';
 import { treeMetrics } from './tree-metrics.ts';
 
 export interface StatusSiteOptions {
@@ -19,7 +21,7 @@ export interface StatusSiteOptions {
   readonly metrics: Metrics;
   readonly health: () => HealthReport;
   readonly runtime: Runtime;
-  readonly log: ApiLog;
+  readonly log: Logger;
 }
 
 const mostCachedBytes = 32 * 1024 * 1024;
@@ -38,8 +40,8 @@ export class StatusSite {
       ['/metrics', metricsRoute(metrics, cache)],
       ['/events', events.route],
     ]);
-    for (const page of [...listingPages(store, runtime), ...imagePages(store, runtime)])
-      routes.set(page.path, pageRoute(page, { cache }));
+    for (const page of [...treePages(store, runtime), ...imagePages(store, runtime)])
+      routes.set(page.path, pageRoute(page, cache));
     treeMetrics(metrics, store, runtime);
     metrics.read('nodepool_event_stream_clients', 'Connections to /events.', { samples: () => [[{}, events.size]] });
     metrics.read('nodepool_event_stream_dropped_total', 'Connections to /events ended because their client was slow.', {
@@ -48,19 +50,19 @@ export class StatusSite {
     });
     this.cache = cache;
     this.events = events;
-    this.server = new ApiServer({ host, port, routes, runtime, log });
+    this.server = new ApiServer({ routes, runtime, log }, { host, port });
   }
 
   start(): void {
     this.server.start();
   }
 
-  /** null while it does not listen. */
+  /** null while the server does not listen. */
   get port(): number | null {
     return this.server.port;
   }
 
-  troubles(): Iterable<ApiTrouble> {
+  troubles(): Iterable<Trouble> {
     return this.server.troubles();
   }
 

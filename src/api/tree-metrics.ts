@@ -1,14 +1,15 @@
 /**
- * Metrics of what is in the tree, read from the mirrors when they are asked for. Every launcher gives the same values: take
- * the maximum over launchers, not the sum. The names are those that exporters make of the Python launcher's statsd names.
+ * Metrics of what is in the tree, read from the mirrors when somebody asks for them. Every launcher gives the same values, so
+ * a query takes the maximum over launchers, not the sum. Exporters make the same names of the Python launcher's statsd names.
  */
 import { isBroken } from '../records/broken.ts';
-import { nodeStates } from '../records/node.ts';
+import { type NodeRecord, nodeStates } from '../records/node.ts';
+import type { RequestRecord } from '../records/request.ts';
 import type { Runtime } from '../base/runtime.ts';
 import type { Store } from '../store/mirrors/store.ts';
 import type { Metrics, Sample } from '../telemetry/metrics.ts';
 
-/** Counts by two labels; what is known beforehand begins at 0, so that a state that empties does not vanish. */
+/** Counts by two labels. States that are known beforehand begin at 0, so that a series does not vanish when its state empties. */
 class Tally {
   private readonly counts = new Map<string, Map<string, number>>();
 
@@ -28,37 +29,46 @@ class Tally {
 const requestStates = ['requested', 'pending', 'fulfilled', 'failed'];
 
 export function treeMetrics(metrics: Metrics, store: Store, runtime: Runtime): void {
-  const nodes = (groups: (node: { provider: string | null; labels: readonly string[] }) => readonly string[]) => {
-    const tally = new Tally();
-    for (const { node } of store.nodes.all()) {
-      if (!node || isBroken(node)) continue;
-      for (const group of groups(node)) {
-        for (const state of nodeStates) tally.add(group, state, 0);
-        tally.add(group, node.state);
-      }
-    }
-    return tally;
-  };
-  const requests = () => [...store.requests.all()].flatMap(({ request }) => (isBroken(request) ? [] : [request]));
+  nodeMetrics(metrics, store);
+  requestMetrics(metrics, store, runtime);
+  poolMetrics(metrics, store);
+  zooKeeperMetrics(metrics, store);
+}
 
+function nodeMetrics(metrics: Metrics, store: Store): void {
   metrics.read('nodepool_nodes', 'Nodes in the tree by state.', {
     samples: () => {
-      const tally = nodes(() => ['']);
+      const tally = nodesByState(store, () => ['']);
       for (const state of nodeStates) tally.add('', state, 0);
       return tally.samples('');
     },
   });
   metrics.read('nodepool_nodes_by_provider', 'Nodes in the tree by provider and state.', {
-    samples: () => nodes(({ provider }) => (provider === null ? [] : [provider])).samples('provider'),
+    samples: () => nodesByState(store, ({ provider }) => (provider === null ? [] : [provider])).samples('provider'),
   });
   metrics.read('nodepool_nodes_by_label', 'Nodes in the tree by label and state; one with two labels counts twice.', {
-    samples: () => nodes(({ labels }) => labels).samples('label'),
+    samples: () => nodesByState(store, ({ labels }) => labels).samples('label'),
   });
+}
+
+function nodesByState(store: Store, groupsOf: (node: NodeRecord) => readonly string[]): Tally {
+  const tally = new Tally();
+  for (const { node } of store.nodes.all()) {
+    if (!node || isBroken(node)) continue;
+    for (const group of groupsOf(node)) {
+      for (const state of nodeStates) tally.add(group, state, 0);
+      tally.add(group, node.state);
+    }
+  }
+  return tally;
+}
+
+function requestMetrics(metrics: Metrics, store: Store, runtime: Runtime): void {
   metrics.read('nodepool_requests', 'Requests in the tree by state.', {
     samples: () => {
       const tally = new Tally();
       for (const state of requestStates) tally.add('', state, 0);
-      for (const { state } of requests()) tally.add('', state);
+      for (const { state } of requestsOf(store)) tally.add('', state);
       return tally.samples('');
     },
   });
@@ -68,7 +78,7 @@ export function treeMetrics(metrics: Metrics, store: Store, runtime: Runtime): v
     {
       samples: () => {
         const tally = new Tally();
-        for (const { state, nodeTypes } of requests()) {
+        for (const { state, nodeTypes } of requestsOf(store)) {
           for (const label of new Set(nodeTypes)) {
             for (const known of requestStates) tally.add(label, known, 0);
             tally.add(label, state);
@@ -84,16 +94,19 @@ export function treeMetrics(metrics: Metrics, store: Store, runtime: Runtime): v
     {
       samples: () => {
         let oldest = Number.POSITIVE_INFINITY;
-        for (const { state, createdTime, stateTime } of requests()) {
-          if (state === 'requested' || state === 'pending') oldest = Math.min(oldest, createdTime ?? stateTime);
+        for (const request of requestsOf(store)) {
+          if (isOpen(request)) oldest = Math.min(oldest, request.createdTime ?? request.stateTime);
         }
         return [[{}, oldest === Number.POSITIVE_INFINITY ? 0 : Math.max(0, runtime.nowMs() / 1000 - oldest)]];
       },
     },
   );
+}
+
+function poolMetrics(metrics: Metrics, store: Store): void {
   metrics.read('nodepool_pool_addressable_requests', 'Open requests that a registered pool could serve alone.', {
     samples: () => {
-      const open = requests().filter(({ state }) => state === 'requested' || state === 'pending');
+      const open = requestsOf(store).filter(isOpen);
       const counts = new Map<string, Sample>();
       for (const { providerName, name, supportedLabels } of store.components.pools()) {
         const supported = new Set(supportedLabels);
@@ -105,6 +118,9 @@ export function treeMetrics(metrics: Metrics, store: Store, runtime: Runtime): v
       return counts.values();
     },
   });
+}
+
+function zooKeeperMetrics(metrics: Metrics, store: Store): void {
   metrics.read('nodepool_zookeeper_outstanding_requests', 'Calls of this process to ZooKeeper without an answer yet.', {
     samples: () => [[{}, store.client.outstanding]],
   });
@@ -112,3 +128,8 @@ export function treeMetrics(metrics: Metrics, store: Store, runtime: Runtime): v
     samples: () => [[{}, store.client.state === 'connected' && store.synced ? 1 : 0]],
   });
 }
+
+const requestsOf = (store: Store): RequestRecord[] =>
+  [...store.requests.all()].flatMap(({ request }) => (isBroken(request) ? [] : [request]));
+
+const isOpen = ({ state }: RequestRecord): boolean => state === 'requested' || state === 'pending';

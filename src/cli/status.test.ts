@@ -1,7 +1,7 @@
 /** A launcher's HTTP interface over a whole life of a request: what Prometheus would read, and that it goes with the launcher. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { ask } from '../api/testing/site.ts';
+import { ask } from '../api/testing/http-client.ts';
 import { freePorts } from '@nodepool/zookeeper/internal/testing/apache';
 import { nodepool } from './program.ts';
 import { fakeCloudConfig, run, temporaryDirectory } from './testing/command-line.ts';

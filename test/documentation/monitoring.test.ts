@@ -68,7 +68,7 @@ providers: ${fakeProvider(
     metrics,
     health: () => ({ ready: true, session: 'connected', synced: true, troubles: [] }),
     runtime: systemRuntime,
-    log: { info() {}, warn() {}, error() {} },
+    log: { debug() {}, info() {}, warn() {}, error() {} },
   });
   const patience = { timeout: 20_000, interval: 20 };
   for (const [label, state] of [

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Answer, ask } from '../../src/api/testing/site.ts';
+import { type Answer, ask } from '../../src/api/testing/http-client.ts';
 import { nodeStates } from '../../src/records/node.ts';
 import { createZooKeeper, type ZooKeeper } from '@nodepool/zookeeper';
 import { type Apache, freePorts, startApache } from '@nodepool/zookeeper/internal/testing/apache';

@@ -1,4 +1,4 @@
-/** Which of the formats that a page has the client wants, by its `Accept` header (RFC 9110, section 12.5.1). */
+/** Chooses the format of a page by the `Accept` header of its client (RFC 9110, section 12.5.1). */
 export type PageFormat = 'text' | 'json';
 
 interface Range {
@@ -7,7 +7,7 @@ interface Range {
   readonly quality: number;
 }
 
-/** In the order in which they are offered to those who like several equally well. */
+/** The first one is for clients that like several equally well. */
 const offers = [
   ['text', 'html', 'text'],
   ['text', 'plain', 'text'],
@@ -16,14 +16,14 @@ const offers = [
 
 const range = /^\s*([\w!#$&^.+*-]{1,64})\/([\w!#$&^.+*-]{1,64})\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*)?$/i;
 
-/** null: none of them is acceptable. A header that is absent, empty or can't be read admits everything. */
+/** null when the client takes none of the formats. A header that is absent, empty or can't be read admits everything. */
 export function negotiate(header: string | undefined): PageFormat | null {
   const parts = (header ?? '').split(',').filter((part) => part.trim() !== '');
   if (parts.length === 0) return 'text';
   const ranges: Range[] = [];
   for (const part of parts) {
     const found = range.exec(part);
-    // One with parameters of its own, such as a version, means none of ours.
+    // A range with parameters of its own, such as a version, means none of our formats.
     if (!found && !/^[^/;,\s]+\/[^/;,\s]+\s*;/.test(part.trim())) return 'text';
     if (!found) continue;
     const [, type, subtype, quality] = found;
@@ -41,7 +41,7 @@ export function negotiate(header: string | undefined): PageFormat | null {
   return best?.format ?? null;
 }
 
-/** By the most specific range that matches. */
+/** The quality that the most specific matching range gives to a type. */
 function qualityOf(ranges: readonly Range[], type: string, subtype: string): number {
   const matches = (t: string, s: string) => ranges.findLast((one) => one.type === t && one.subtype === s);
   return (matches(type, subtype) ?? matches(type, '*') ?? matches('*', '*'))?.quality ?? 0;

@@ -1,6 +1,6 @@
 /**
- * Pages that have just been made: a page costs its making once a second, however many ask for it, and several that ask at
- * once share one making. The size of all that is kept is bounded.
+ * Keeps pages that have just been made, so that a page is made once a second however many clients ask for it. Clients that
+ * ask at the same time share one making. The size of everything kept is bounded.
  */
 import type { Runtime, Timer } from '../../base/runtime.ts';
 
@@ -12,7 +12,7 @@ export interface CachedPage {
 
 interface Entry {
   readonly page: Promise<CachedPage>;
-  /** Monotonic milliseconds; Infinity while it is being made. */
+  /** Monotonic milliseconds; Infinity while the page is being made. */
   endsMs: number;
   size: number;
 }
@@ -55,7 +55,7 @@ export class PageCache {
     entry.endsMs = this.runtime.monotonicMs() + this.lifeMs;
     entry.size = size;
     this.bytes += size;
-    // The oldest first.
+    // The map is in the order of making, so the oldest pages go first.
     for (const [other, one] of this.entries) {
       if (this.bytes <= this.mostBytes) break;
       if (one.size > 0) this.drop(other, one);

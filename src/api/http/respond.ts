@@ -1,16 +1,16 @@
-/** Answers of a few words: what is refused, what fails, and yes or no. Nothing of the request is repeated in them. */
+/** Answers of a few words: refusals, failures, yes and no. They never repeat anything of the request, which may be foreign text. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { negotiate } from './accept.ts';
 import { pythonJson } from '../../listings/python-text.ts';
 
 export type Headers = Readonly<Record<string, string>>;
 
-/** To every answer: what it holds is not to be taken for something else. */
+/** Headers of every answer. `nosniff`: a browser must not take the body for another type. */
 const always: Headers = { 'X-Content-Type-Options': 'nosniff' };
 
 export function send(response: ServerResponse, status: number, headers: Headers, body: string | Buffer): void {
   response.writeHead(status, { ...always, 'Content-Length': String(Buffer.byteLength(body)), ...headers });
-  // To HEAD node:http sends none of the body.
+  // node:http leaves the body out of the answer to HEAD.
   response.end(body);
 }
 

@@ -1,10 +1,12 @@
 /**
- * The HTTP server of a launcher: read-only, plain HTTP, small limits for everything that a client may ask for. What is
- * answered is in the routes. A port that is taken is no reason to launch no nodes: it is tried again until it is free.
+ * The HTTP server of a launcher: read-only, plain HTTP, small limits for everything that a client may ask for. It knows no
+ * page: the routes answer. A taken port must not keep the launcher from its work, so the server tries it until it is free.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Logger } from '../../base/logger.ts';
 import type { Runtime, Timer } from '../../base/runtime.ts';
+import type { Trouble } from '../../base/trouble.ts';
 import { refuse, sendText } from './respond.ts';
 
 export interface ApiRequest {
@@ -15,50 +17,40 @@ export interface ApiRequest {
 
 export type Route = (request: ApiRequest, response: ServerResponse) => void | Promise<void>;
 
-export interface ApiLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
+export interface ApiServerDeps {
+  readonly routes: ReadonlyMap<string, Route>;
+  readonly runtime: Runtime;
+  readonly log: Logger;
 }
 
-export interface ApiServerOptions {
+/** Where the server listens. */
+export interface ListenAddress {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
-  readonly routes: ReadonlyMap<string, Route>;
-  readonly runtime: Runtime;
-  readonly log: ApiLog;
-}
-
-/** Shaped as the watchdog takes it. */
-export interface ApiTrouble {
-  readonly key: string;
-  readonly severity: 'warning';
-  readonly what: string;
-  readonly why: string;
-  readonly sinceMs: number;
-  readonly hint: string;
 }
 
 const mostUrlCharacters = 2048;
 const mostHeaderBytes = 8192;
 const mostConnections = 128;
-/** Until a request has come in whole. */
+/** A request has to come in whole within this time. */
 const requestTimeoutMs = 10_000;
-/** Without a byte in either direction. */
+/** A connection without a byte in either direction for this time is closed. */
 const idleTimeoutMs = 30_000;
 const keepAliveMs = 5000;
 const listenAgainMs = 5000;
 
 export class ApiServer {
-  private readonly o: ApiServerOptions;
+  private readonly deps: ApiServerDeps;
+  private readonly address: ListenAddress;
   private readonly server: Server;
   private retry: Timer | null = null;
   private failing: { readonly why: string; readonly sinceMs: number } | null = null;
   private closed = false;
 
-  constructor(options: ApiServerOptions) {
-    this.o = options;
+  constructor(deps: ApiServerDeps, address: ListenAddress) {
+    this.deps = deps;
+    this.address = address;
     this.server = createServer(
       {
         maxHeaderSize: mostHeaderBytes,
@@ -74,21 +66,21 @@ export class ApiServer {
     this.server.on('listening', () => {
       this.failing = null;
       const { address, port } = this.server.address() as AddressInfo;
-      this.o.log.info({ address, port }, 'Status pages are served');
+      this.deps.log.info({ address, port }, 'Status pages are served');
     });
   }
 
   /** Returns at once; see `port` and `troubles`. */
   start(): void {
-    if (!this.closed) this.server.listen(this.o.port, this.o.host);
+    if (!this.closed) this.server.listen(this.address.port, this.address.host);
   }
 
-  /** null while it does not listen. */
+  /** null while the server does not listen. */
   get port(): number | null {
     return (this.server.address() as AddressInfo | null)?.port ?? null;
   }
 
-  *troubles(): Iterable<ApiTrouble> {
+  *troubles(): Iterable<Trouble> {
     if (!this.failing) return;
     yield {
       key: 'status pages',
@@ -110,7 +102,8 @@ export class ApiServer {
 
   private failed(error: Error): void {
     if (this.server.listening || this.closed) return;
-    const { host, port, runtime, log } = this.o;
+    const { runtime, log } = this.deps;
+    const { host, port } = this.address;
     const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
     const why = taken ? `port ${port} of ${host} is taken by another program` : error.message;
     if (!this.failing) log.warn({ host, port, why }, 'Status pages cannot be served, trying again');
@@ -122,7 +115,7 @@ export class ApiServer {
     // A client that goes away in the middle is its own business.
     response.on('error', () => undefined);
     const url = http.url ?? '/';
-    // Whatever it sends along is not read.
+    // A body is not read, so what follows it on this connection could not be told from it.
     if (http.headers['content-length'] !== undefined || http.headers['transfer-encoding'] !== undefined) {
       response.setHeader('Connection', 'close');
     }
@@ -130,12 +123,12 @@ export class ApiServer {
     if (url.length > mostUrlCharacters) return refuse(http, response, 414);
     const at = url.indexOf('?');
     const path = at < 0 ? url : url.slice(0, at);
-    const route = this.o.routes.get(path);
+    const route = this.deps.routes.get(path);
     if (!route) return refuse(http, response, 404);
     try {
       await route({ http, path, parameters: new URLSearchParams(at < 0 ? '' : url.slice(at + 1)) }, response);
     } catch (error) {
-      this.o.log.error({ path, err: error }, 'A status page could not be made');
+      this.deps.log.error({ path, err: error }, 'A status page could not be made');
       if (response.headersSent) response.destroy();
       else sendText(response, 500, 'Internal Server Error');
     }

@@ -4,7 +4,7 @@ import { pythonJson } from '../../listings/python-text.ts';
 import { type Column, renderTable, textsOf } from '../../listings/table.ts';
 import type { OwnErrorCode } from '../../base/error-codes.ts';
 
-/** The parameters that pages know; an empty one counts as absent. */
+/** The URL parameters that pages know; an empty one counts as absent. */
 export interface PageQuery {
   readonly nodeId: string | null;
   readonly fields: readonly string[] | null;
@@ -40,7 +40,7 @@ async function jsonOf<T>({ columns, rows }: Listing<T>): Promise<Buffer> {
   return Buffer.from(`[${objects.join(', ')}]`);
 }
 
-/** `fields` are keys of columns; unknown ones do not matter. */
+/** `fields` are keys of columns; unknown keys are ignored. */
 async function tableOf<T>({ columns, rows }: Listing<T>, fields: readonly string[] | null): Promise<Buffer> {
   const wanted = fields ? columns.filter(({ key }) => fields.includes(key)) : columns;
   return Buffer.from(renderTable(wanted, await inSlices(rows, (row) => textsOf(wanted, row))));
@@ -48,7 +48,7 @@ async function tableOf<T>({ columns, rows }: Listing<T>, fields: readonly string
 
 const rowsPerSlice = 200;
 
-/** Thousands of rows take a while: everything else goes on in between. */
+/** Thousands of rows take a while, so the event loop gets its turn between two slices. */
 async function inSlices<T, R>(rows: readonly T[], write: (row: T) => R): Promise<R[]> {
   const written: R[] = [];
   for (let start = 0; start < rows.length; start += rowsPerSlice) {
@@ -58,7 +58,7 @@ async function inSlices<T, R>(rows: readonly T[], write: (row: T) => R): Promise
   return written;
 }
 
-/** What the page shows can't be read just now. */
+/** The rows of a page can't be read just now. */
 export class PageUnavailable extends Error {
   readonly code = 'page-unavailable' satisfies OwnErrorCode;
 

@@ -1,4 +1,4 @@
-/** The status pages about disk images. They are few and change seldom: read from ZooKeeper when somebody asks. */
+/** The status pages about disk images. Image records are few and change seldom, so they are read from ZooKeeper when somebody asks. */
 import type { Runtime } from '../../base/runtime.ts';
 import { Images } from '../../store/transactions/images.ts';
 import type { Store } from '../../store/mirrors/store.ts';
@@ -9,7 +9,7 @@ import { type Page, PageUnavailable, page } from './page.ts';
 export function imagePages(store: Store, runtime: Runtime): Page[] {
   const images = new Images(store.client, runtime);
   const read = async <T>(list: (images: Images) => Promise<T[]>): Promise<T[]> => {
-    // Calls would wait for the connection.
+    // Without a connection the calls would wait for one.
     if (store.client.state !== 'connected') throw new PageUnavailable('there is no connection to ZooKeeper');
     try {
       return await list(images);

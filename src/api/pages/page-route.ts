@@ -1,4 +1,4 @@
-/** How a page goes out: format by `Accept`, a second's cache, the headers that the Python launcher sends. */
+/** Sends a page: its format by `Accept`, from a cache that keeps it a second, with the headers that the Python launcher sends. */
 import { negotiate } from '../http/accept.ts';
 import type { PageCache } from '../http/page-cache.ts';
 import { refuse, send, sendText } from '../http/respond.ts';
@@ -7,14 +7,10 @@ import { type Page, type PageQuery, PageUnavailable } from './page.ts';
 
 export const pageLifeMs = 1000;
 
-export interface PageHost {
-  readonly cache: PageCache;
-}
-
-export function pageRoute(page: Page, { cache }: PageHost): Route {
+export function pageRoute(page: Page, cache: PageCache): Route {
   return async ({ http, path, parameters }, response) => {
     const format = negotiate(http.headers.accept);
-    // What the Python launcher answers to those who admit none of its formats.
+    // The Python launcher gives this answer to a client that admits none of its formats.
     if (!format) return sendText(response, 500, 'Internal Server Error', { 'Content-Type': 'text/plain' });
     const query = queryOf(parameters);
     const key = JSON.stringify([path, format, query.nodeId, format === 'json' ? null : query.fields]);
@@ -47,7 +43,7 @@ const contentTypes = { json: 'application/json', text: 'text/plain; charset=UTF-
 const httpDate = (seconds: number): string => new Date(seconds * 1000).toUTCString();
 
 function queryOf(parameters: URLSearchParams): PageQuery {
-  // Of one that comes twice the last counts, as it does for the Python launcher.
+  // Where a parameter comes twice, the last one counts, as for the Python launcher.
   const last = (name: string) => parameters.getAll(name).at(-1) || null;
   return { nodeId: last('node_id'), fields: last('fields')?.split(',') ?? null };
 }

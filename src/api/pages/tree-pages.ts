@@ -5,7 +5,7 @@ import type { Store } from '../../store/mirrors/store.ts';
 import { type ListedNode, labelColumns, nodeColumns, poolColumns, requestColumns } from '../../listings/columns.ts';
 import { type Page, page } from './page.ts';
 
-export function listingPages(store: Store, runtime: Runtime): Page[] {
+export function treePages(store: Store, runtime: Runtime): Page[] {
   return [
     page('/node-list', ({ nodeId }) => ({
       columns: nodeColumns(true, runtime.nowMs()),
