@@ -1,7 +1,18 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/dist/', 'docs/site/dist/', 'node_modules/', 'coverage/', '**/*.cjs', '**/*.mjs', '.tmp-*/'] },
+  {
+    ignores: [
+      '**/dist/',
+      'docs/site/dist/',
+      'node_modules/',
+      'coverage/',
+      '**/*.cjs',
+      '**/*.mjs',
+      '.tmp-*/',
+      'test/partners/',
+    ],
+  },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

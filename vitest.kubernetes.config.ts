@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { fromSource } from './test/from-source.ts';
 
-/** Suites that need the cluster of ../shared/testbeds/kubernetes; `test/kubernetes/run` starts it. */
+/** Suites that need the cluster of test/partners/testbeds/kubernetes; `test/kubernetes/run` starts it. */
 export default defineConfig({
   ...fromSource,
   test: {

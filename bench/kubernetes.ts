@@ -1,7 +1,7 @@
 /**
  * Containers of a real API server, launched as stock and deleted, by our launcher or the Python one: time, CPU, memory, and
  * calls of the API server (with `--count-calls`, through a proxy that slows both alike). Needs a built checkout, Apache
- * ZooKeeper, the cluster of ../shared/testbeds/kubernetes in KUBECONFIG, and NODEPOOL_TEST_PEER for the Python side.
+ * ZooKeeper, the cluster of test/partners/testbeds/kubernetes in KUBECONFIG, and NODEPOOL_TEST_PEER for the Python side.
  * Usage: node --import ./test/run-typescript.mjs bench/kubernetes.ts ours|peer openshiftpods|kubernetes COUNT [--count-calls]
  */
 import { LauncherBeside, type Side } from '../test/kubernetes/support/beside.ts';

@@ -1,6 +1,6 @@
 /**
  * A Kubernetes API server that stands still (SIGSTOP) for a minute while pods are launched, deleted and watched, by `nodepool-launcher`
- * with a second provider beside it. Needs a built checkout and the cluster of ../shared/testbeds/kubernetes (KUBECONFIG).
+ * with a second provider beside it. Needs a built checkout and the cluster of test/partners/testbeds/kubernetes (KUBECONFIG).
  * Usage: node --import ./test/run-typescript.mjs test/long/api-server-pause.ts [SECONDS]
  */
 import { readFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
-/** Judges the configuration corpus beside the checkout and compares with the verdicts of the Python Nodepool. */
+/** Judges the configuration corpus and compares with the verdicts of the Python Nodepool. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ import { driverDefinitions as drivers } from '../../../src/drivers/catalogue.ts'
 import { ConfigError } from '../../../src/config/yaml/errors.ts';
 import { loadConfig, validate } from '../../../src/config/load.ts';
 
-const corpus = fileURLToPath(new URL('../../../../shared/config-corpus/', import.meta.url));
+const corpus = fileURLToPath(new URL('../../partners/config-corpus/', import.meta.url));
 
 type Verdict = 'accept' | 'reject';
 
@@ -68,13 +68,11 @@ function outcome(judge: () => unknown): Verdict {
   }
 }
 
-describe.skipIf(!existsSync(corpus))('the corpus', () => {
-  const { meta, cases } = existsSync(corpus)
-    ? (JSON.parse(readFileSync(`${corpus}verdicts.json`, 'utf8')) as {
-        readonly meta: { readonly env: Record<string, string> };
-        readonly cases: Readonly<Record<string, Case>>;
-      })
-    : { meta: { env: {} }, cases: {} };
+describe('the corpus', () => {
+  const { meta, cases } = JSON.parse(readFileSync(`${corpus}verdicts.json`, 'utf8')) as {
+    readonly meta: { readonly env: Record<string, string> };
+    readonly cases: Readonly<Record<string, Case>>;
+  };
   const file = (name: string) => ({ path: `${corpus}corpus/${name}`, env: meta.env, drivers });
   const different = (entries: [string, Case][], theirs: (one: Case) => string, ours: (name: string) => Verdict) =>
     entries.filter(([name, one]) => ours(name) !== theirs(one)).map(([name, one]) => `${name}: theirs ${theirs(one)}`);
@@ -111,7 +109,7 @@ describe.skipIf(!existsSync(corpus))('the corpus', () => {
 });
 
 /** The fixtures of the Python Nodepool's own tests, which its package carries; their placeholders are filled as those tests do. */
-describe.skipIf(!existsSync(corpus))("the Python Nodepool's own fixtures", () => {
+describe("the Python Nodepool's own fixtures", () => {
   const scratch = mkdtempSync(join(tmpdir(), 'nodepool-fixtures-'));
   afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 
 const interpreter = process.env['NODEPOOL_TEST_PYTHON'] ?? join(homedir(), '.cache/nodepool-ci/peer/bin/python');
-const peer = fileURLToPath(new URL('../../../../shared/peer-suite/python_peer.py', import.meta.url));
+const peer = fileURLToPath(new URL('../../partners/peer-suite/python_peer.py', import.meta.url));
 
 /** Before anything else: a missing partner is a failure. */
 export function pythonIsThere(): void {

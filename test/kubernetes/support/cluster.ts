@@ -29,7 +29,7 @@ export class TestCluster {
 
   constructor() {
     const { KUBECONFIG: file } = process.env;
-    if (!file) throw new Error('KUBECONFIG names the cluster of ../shared/testbeds/kubernetes: start it with `up`');
+    if (!file) throw new Error('KUBECONFIG names the cluster of test/partners/testbeds/kubernetes: start it with `up`');
     this.kubeconfig = file;
     this.pki = join(dirname(file), 'pki');
     this.config.loadFromFile(file);

@@ -24,7 +24,7 @@ export interface WorldOptions {
 }
 
 const log = { warn() {}, error() {} };
-const peer = fileURLToPath(new URL('../../../../shared/bench/peer.py', import.meta.url));
+const peer = fileURLToPath(new URL('../../partners/bench/peer.py', import.meta.url));
 const python = process.env.NODEPOOL_TEST_PYTHON ?? join(homedir(), '.cache/nodepool-ci/peer/bin/python');
 
 export interface Member {
