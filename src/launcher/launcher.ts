@@ -25,9 +25,9 @@ import { LaunchContext } from './serving/launch-context.ts';
 import { LauncherMetrics } from './figures/launcher-metrics.ts';
 import { LostRequestReconciler, type Successor } from './serving/lost-requests.ts';
 import { MinReadyReconciler } from './upkeep/min-ready.ts';
-import { NodeBooks } from './pools/node-books.ts';
+import { NodeAccounting } from './pools/node-accounting.ts';
 import { Overdrafts } from './serving/overdrafts.ts';
-import { OwnPools } from './pools/own-pools.ts';
+import { ServedPools } from './pools/served-pools.ts';
 import { Providers } from './pools/providers.ts';
 import { Registry } from './pools/registry.ts';
 import { Statistics } from './figures/statistics.ts';
@@ -73,8 +73,8 @@ export class Launcher {
   private readonly o: LauncherOptions;
   private readonly operations: Operations;
   private readonly providers: Providers;
-  private readonly pools: OwnPools;
-  private readonly books: NodeBooks;
+  private readonly pools: ServedPools;
+  private readonly accounting: NodeAccounting;
   private readonly registry: Registry;
   private readonly dispatcher: Dispatcher;
   private readonly deletion: DeletionReconciler;
@@ -115,7 +115,7 @@ export class Launcher {
           processId: options.processId,
         })
       : null;
-    this.books = new NodeBooks(
+    this.accounting = new NodeAccounting(
       (name, poolName, labelName) => {
         const provider = this.providers.serving(name);
         const label = provider?.config.pools.get(poolName)?.labels.get(labelName);
@@ -155,11 +155,11 @@ export class Launcher {
       },
       onChange: () => this.settingsChanged(),
     });
-    this.pools = new OwnPools({
+    this.pools = new ServedPools({
       store,
       runtime,
       log,
-      books: this.books,
+      accounting: this.accounting,
       memory: this.memory,
       fqdn: options.fqdn,
       record: () => this.record('pool', 'running'),
@@ -176,7 +176,7 @@ export class Launcher {
     const evict = (nodeId: string) => this.deletion.evict(nodeId);
     const context = new LaunchContext({
       store,
-      books: this.books,
+      accounting: this.accounting,
       runtime,
       log,
       attempts: {
@@ -188,7 +188,7 @@ export class Launcher {
       onEnded: (request, outcome) => this.metrics.ended(request, outcome, runtime.nowMs()),
       traces,
       memory: this.memory,
-      overdrafts: new Overdrafts(store, this.books, runtime),
+      overdrafts: new Overdrafts(store, this.accounting, runtime),
       onRefusal: (againInMs) => this.refused(againInMs),
       onDeadHost: evict,
     });
@@ -216,7 +216,7 @@ export class Launcher {
       onRemoved: () => undefined,
     });
     this.backing = new BackingBrokers({ store, operations: this.operations, runtime, log, evict });
-    this.eviction = new Eviction(this.books, this.deletion);
+    this.eviction = new Eviction(this.accounting, this.deletion);
     this.standoffs = new Standoffs({
       store,
       runtime,
@@ -289,7 +289,7 @@ export class Launcher {
         Array.from(this.config.tenantLimits, ([tenant, limits]) => ({
           tenant,
           limits,
-          used: this.books.usedByTenant(tenant).toObject(),
+          used: this.accounting.usedByTenant(tenant).toObject(),
         })),
       troubles: () => this.watchdog.snapshot(),
     });
@@ -310,7 +310,7 @@ export class Launcher {
   async start(): Promise<void> {
     const { store } = this.o;
     this.unfollow.push(
-      this.books.follow(store.nodes),
+      this.accounting.follow(store.nodes),
       store.nodes.onChange((_id, before, after) => {
         const gone = after ? null : before?.node;
         // Nodes that never were in the cloud, such as those that it refused, leave no room.

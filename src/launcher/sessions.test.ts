@@ -92,7 +92,7 @@ test('a request that waits is taken up again after its launcher has lost its ses
   await cluster.untilState(waiting, 'fulfilled');
 });
 
-test('while a part of the own pools is not registered again, nothing is declined for want of it', async () => {
+test('while a part of the served pools is not registered again, nothing is declined for want of it', async () => {
   const launcher = await cluster.launch(file(provider('cloud', 'a'), provider('other', 'b')));
   await expect.poll(() => cluster.pools().length, patience).toBe(2);
   const { client } = cluster.storeOf(launcher);

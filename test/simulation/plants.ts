@@ -7,7 +7,7 @@ import { DeletionReconciler } from '../../src/launcher/upkeep/deletion.ts';
 import { Dispatcher } from '../../src/launcher/dispatch/dispatcher.ts';
 import { Launcher } from '../../src/launcher/launcher.ts';
 import { LostRequestReconciler } from '../../src/launcher/serving/lost-requests.ts';
-import { NodeBooks } from '../../src/launcher/pools/node-books.ts';
+import { NodeAccounting } from '../../src/launcher/pools/node-accounting.ts';
 import { Overdrafts } from '../../src/launcher/serving/overdrafts.ts';
 import { RequestHandler } from '../../src/launcher/serving/request-handler.ts';
 import type { Adapter } from '../../src/driver-kit/contract.ts';
@@ -107,12 +107,12 @@ export const plants: readonly Plant[] = [
   {
     name: 'quota-not-reserved',
     what: 'what was decided is not counted before its records are there',
-    plant: () => replace(NodeBooks, 'reserve', () => () => ({ release: nothing })),
+    plant: () => replace(NodeAccounting, 'reserve', () => () => ({ release: nothing })),
   },
   {
     name: 'quota-not-counted',
     what: 'the records of nodes are not counted as use',
-    plant: () => replace(NodeBooks, 'updateUse', () => nothing),
+    plant: () => replace(NodeAccounting, 'updateUse', () => nothing),
   },
   {
     name: 'overdrafts-kept',

@@ -13,7 +13,7 @@ import type { Store } from '../../store/mirrors/store.ts';
 import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
 import { killPoint } from '../../base/kill-points.ts';
 import type { LaunchContext } from '../serving/launch-context.ts';
-import type { OwnPool } from '../pools/own-pool.ts';
+import type { ServedPool } from '../pools/served-pool.ts';
 import type { Registry } from '../pools/registry.ts';
 import { isFull, minReadyRequestor } from '../../scheduling/plan.ts';
 
@@ -27,7 +27,7 @@ export interface DeclinesOptions {
   /** Own providers are on their way up for the first time: who cannot serve yet does not say that it never will. */
   readonly startingUp: () => boolean;
   /** Of this launcher, by id. */
-  readonly pools: ReadonlyMap<string, OwnPool>;
+  readonly pools: ReadonlyMap<string, ServedPool>;
   readonly isServed: (requestId: string) => boolean;
 }
 

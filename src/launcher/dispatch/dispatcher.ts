@@ -16,8 +16,8 @@ import type { NodeEntry, Store } from '../../store/mirrors/store.ts';
 import { Declines } from './declines.ts';
 import { killPoint } from '../../base/kill-points.ts';
 import type { LaunchContext } from '../serving/launch-context.ts';
-import type { Reservation } from '../pools/node-books.ts';
-import type { OwnPool, ServedRequest } from '../pools/own-pool.ts';
+import type { Reservation } from '../pools/node-accounting.ts';
+import type { ServedPool, ServedRequest } from '../pools/served-pool.ts';
 import { type Choice, PoolChoice } from './pool-choice.ts';
 import type { Registry } from '../pools/registry.ts';
 import { isFull, minReadyRequestor } from '../../scheduling/plan.ts';
@@ -55,7 +55,7 @@ const failedPassRetryMs = 1000;
 
 export class Dispatcher {
   private readonly o: DispatcherOptions;
-  private readonly pools = new Map<string, OwnPool>();
+  private readonly pools = new Map<string, ServedPool>();
   private readonly handlers = new Map<string, RequestHandler>();
   private readonly open = new Map<string, OpenRequest>();
   private readonly queue = new RequestQueue();
@@ -87,12 +87,12 @@ export class Dispatcher {
     ];
   }
 
-  addPool(pool: OwnPool): void {
+  addPool(pool: ServedPool): void {
     this.pools.set(pool.id, pool);
     this.touchAll();
   }
 
-  removePool(pool: OwnPool): void {
+  removePool(pool: ServedPool): void {
     this.pools.delete(pool.id);
     for (const handler of [...pool.handlers]) handler.retire();
     this.touchAll();
@@ -209,7 +209,7 @@ export class Dispatcher {
     const request = this.o.store.requests.get(id)?.request;
     if (!request || isBroken(request) || request.state !== 'requested' || this.handlers.has(id)) return;
     const possible = this.declines.candidates(request);
-    const pools: OwnPool[] = [];
+    const pools: ServedPool[] = [];
     let declines = false;
     for (const pool of this.pools.values()) {
       const routing: Routing = route(request, pool, possible);
@@ -284,7 +284,7 @@ export class Dispatcher {
     return 'taken';
   }
 
-  private tenantShortage(request: RequestRecord, pool: OwnPool): TenantShortage | null {
+  private tenantShortage(request: RequestRecord, pool: ServedPool): TenantShortage | null {
     const tenant = request.tenantName;
     const limits = tenant === null ? undefined : this.o.tenantLimits(tenant);
     if (tenant === null || !limits) return null;
@@ -332,7 +332,7 @@ export class Dispatcher {
   }
 
   /** Serves a locked `pending` request of a launcher that has gone, with what that one had begun. */
-  takeOver(held: HeldRequest, pool: OwnPool, nodes: readonly NodeEntry[]): void {
+  takeOver(held: HeldRequest, pool: ServedPool, nodes: readonly NodeEntry[]): void {
     if (this.stopped) {
       void held.release().catch(() => undefined);
       return;
@@ -345,14 +345,14 @@ export class Dispatcher {
   }
 
   /** The own pool that could go on with launches there. */
-  poolNamed(provider: string | null, name: string | null): OwnPool | undefined {
+  poolNamed(provider: string | null, name: string | null): ServedPool | undefined {
     for (const pool of this.pools.values()) if (pool.providerName === provider && pool.poolName === name) return pool;
     return undefined;
   }
 
   private newHandler(
     request: RequestRecord,
-    pool: OwnPool,
+    pool: ServedPool,
     tenantHolds: readonly Reservation[],
     plan: Plan | null,
   ): RequestHandler {
@@ -403,7 +403,7 @@ export class Dispatcher {
 }
 
 /** Everything that makes one request's fate in a pass differ from another's, but for its tenant's limit. */
-function laneOf(request: RequestRecord, pools: readonly OwnPool[]): string {
+function laneOf(request: RequestRecord, pools: readonly ServedPool[]): string {
   const isMinReady = request.requestor === minReadyRequestor;
   return JSON.stringify([request.nodeTypes, request.reuse, isMinReady, pools.map((pool) => pool.id)]);
 }

@@ -5,10 +5,10 @@
 import type { RequestRecord } from '../../records/request.ts';
 import type { Plan } from '../../scheduling/plan.ts';
 import type { LaunchContext } from '../serving/launch-context.ts';
-import type { OwnPool } from '../pools/own-pool.ts';
+import type { ServedPool } from '../pools/served-pool.ts';
 
 export interface Choice {
-  readonly pool: OwnPool;
+  readonly pool: ServedPool;
   readonly plan: Plan;
 }
 
@@ -19,7 +19,7 @@ export class PoolChoice {
   private readonly context: LaunchContext;
   private readonly nowMs: number;
   /** Requests that have waited long for hosts. They hold none meanwhile, but those behind them do not get any of theirs. */
-  private readonly missingHosts: { readonly pool: OwnPool; readonly labels: readonly string[] }[] = [];
+  private readonly missingHosts: { readonly pool: ServedPool; readonly labels: readonly string[] }[] = [];
 
   constructor(context: LaunchContext, nowMs: number) {
     this.context = context;
@@ -27,10 +27,10 @@ export class PoolChoice {
   }
 
   /** The pool that can serve it whole, stock first; else the first one where it may wait. */
-  choose(request: RequestRecord, pools: readonly OwnPool[]): Choice | null {
+  choose(request: RequestRecord, pools: readonly ServedPool[]): Choice | null {
     let best: (Choice & { stock: number }) | null = null;
     let waiting: Choice | null = null;
-    const missingHosts: OwnPool[] = [];
+    const missingHosts: ServedPool[] = [];
     for (const pool of pools) {
       // Where nothing is launched, each request counts as one launch.
       if (!pool.launches && pool.launchesLeft <= 0) continue;
@@ -52,7 +52,7 @@ export class PoolChoice {
   }
 
   /** Would it take a host that a request before it needs? */
-  private takesHosts(pool: OwnPool, { slots }: Plan): boolean {
+  private takesHosts(pool: ServedPool, { slots }: Plan): boolean {
     if (pool.launches) return false;
     const taken = new Set(slots.flatMap((slot) => (slot.kind === 'stock' ? [slot.nodeId] : [])));
     return this.missingHosts.some(

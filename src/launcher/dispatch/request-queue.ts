@@ -3,13 +3,13 @@
  * pass looks at the first ones of each lane only, however long the queue is.
  */
 import { compareRequests, type RequestRecord } from '../../records/request.ts';
-import type { OwnPool } from '../pools/own-pool.ts';
+import type { ServedPool } from '../pools/served-pool.ts';
 import { SortedList } from '../../base/sorted-list.ts';
 
 export interface OpenRequest {
   readonly request: RequestRecord;
   /** That could serve it, the best priority first. */
-  readonly pools: readonly OwnPool[];
+  readonly pools: readonly ServedPool[];
   /** Requests with the same key are alike. */
   readonly lane: string;
 }

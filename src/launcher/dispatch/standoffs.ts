@@ -9,13 +9,13 @@ import { compareRequests, type RequestRecord } from '../../records/request.ts';
 import type { Runtime, Timer } from '../../base/runtime.ts';
 import type { Waiting } from '../../scheduling/plan.ts';
 import type { Store } from '../../store/mirrors/store.ts';
-import type { OwnPool, ServedRequest } from '../pools/own-pool.ts';
+import type { ServedPool, ServedRequest } from '../pools/served-pool.ts';
 
 export interface StandoffsOptions {
   readonly store: Store;
   readonly runtime: Runtime;
   readonly log: Logger;
-  readonly pools: () => Iterable<OwnPool>;
+  readonly pools: () => Iterable<ServedPool>;
   /** Somebody need not stand back any longer. */
   readonly onOver: () => void;
 }
@@ -74,7 +74,7 @@ export class Standoffs {
     for (const id of this.still.keys()) if (!seen.has(id)) this.still.delete(id);
   }
 
-  private consider(pool: OwnPool, handler: ServedRequest, scope: Scope): void {
+  private consider(pool: ServedPool, handler: ServedRequest, scope: Scope): void {
     const state = this.stateOf(scope);
     const before = this.still.get(handler.id);
     const looks = state !== null && before?.state === state ? before.looks + 1 : 0;
@@ -111,7 +111,7 @@ export class Standoffs {
   }
 
   /** Other requests under way that may want the same. */
-  private rivals(pool: OwnPool, handler: ServedRequest, scope: Scope): RequestRecord[] {
+  private rivals(pool: ServedPool, handler: ServedRequest, scope: Scope): RequestRecord[] {
     const { store } = this.o;
     const pools = scope.pool !== null ? [pool] : [...this.o.pools()].filter((p) => p.providerName === scope.provider);
     const found: RequestRecord[] = [];
@@ -139,6 +139,6 @@ export class Standoffs {
   }
 }
 
-function scopeOf(pool: OwnPool, waiting: Waiting): Scope {
+function scopeOf(pool: ServedPool, waiting: Waiting): Scope {
   return { provider: pool.providerName, pool: waiting.scope === 'pool' ? pool.poolName : null };
 }

@@ -7,13 +7,13 @@ import type { RequestRecord } from '../../records/request.ts';
 import type { Resources } from '../../records/resources.ts';
 import type { Counter, Histogram, Metrics, Sample } from '../../telemetry/metrics.ts';
 import type { RequestOutcome } from '../serving/outcomes.ts';
-import type { OwnPool } from '../pools/own-pool.ts';
+import type { ServedPool } from '../pools/served-pool.ts';
 import type { AttemptOf, AttemptResult } from '../serving/outcomes.ts';
 import type { HealthFact } from '../../reconcile/watchdog.ts';
 
 /** What is asked for when the metrics are read. */
 export interface LauncherView {
-  pools(): Iterable<OwnPool>;
+  pools(): Iterable<ServedPool>;
   providers(): Iterable<ProviderConfig>;
   isRunning(provider: string): boolean;
   queued(): number;
@@ -103,11 +103,11 @@ export class LauncherMetrics {
 }
 
 function declarePools(metrics: Metrics, view: LauncherView): void {
-  const ofPools = (name: string, help: string, value: (pool: OwnPool) => number) =>
+  const ofPools = (name: string, help: string, value: (pool: ServedPool) => number) =>
     metrics.read(name, help, {
       samples: () => Array.from(view.pools(), (pool) => [placeOf(pool), value(pool)] as const),
     });
-  const resources = (name: string, help: string, amounts: (pool: OwnPool) => Resources) =>
+  const resources = (name: string, help: string, amounts: (pool: ServedPool) => Resources) =>
     metrics.read(name, help, {
       samples: () => Array.from(view.pools()).flatMap((pool) => amountsOf(placeOf(pool), amounts(pool))),
     });
@@ -123,7 +123,7 @@ function declarePools(metrics: Metrics, view: LauncherView): void {
 function declareProviders(metrics: Metrics, view: LauncherView): void {
   /** One pool of each provider: what they say of their provider is the same. */
   const onePoolEach = () => new Map(Array.from(view.pools(), (pool) => [pool.providerName, pool])).values();
-  const resources = (name: string, help: string, amounts: (pool: OwnPool) => Resources) =>
+  const resources = (name: string, help: string, amounts: (pool: ServedPool) => Resources) =>
     metrics.read(name, help, {
       samples: () =>
         Array.from(onePoolEach()).flatMap((pool) => amountsOf({ provider: pool.providerName }, amounts(pool))),
@@ -167,7 +167,7 @@ function usedOf(limits: Resources, used: Resources): Resources {
   return { ...Object.fromEntries(limited.map((resource) => [resource, 0])), ...used };
 }
 
-const placeOf = ({ providerName, poolName }: OwnPool) => ({ provider: providerName, pool: poolName });
+const placeOf = ({ providerName, poolName }: ServedPool) => ({ provider: providerName, pool: poolName });
 
 function amountsOf(place: Readonly<Record<string, string>>, amounts: Resources): Sample[] {
   return Object.entries(amounts)

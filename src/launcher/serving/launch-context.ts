@@ -11,9 +11,9 @@ import type { CapacityMemory, Place } from '../../scheduling/capacity-memory.ts'
 import { plan, type Plan, type Waiting } from '../../scheduling/plan.ts';
 import type { HeldNode } from '../../store/transactions/operations.ts';
 import type { NodeEntry, Store } from '../../store/mirrors/store.ts';
-import type { NodeBooks, Reservation } from '../pools/node-books.ts';
+import type { NodeAccounting, Reservation } from '../pools/node-accounting.ts';
 import type { Overdrafts } from './overdrafts.ts';
-import type { OwnPool } from '../pools/own-pool.ts';
+import type { ServedPool } from '../pools/served-pool.ts';
 import type { AttemptEnd, AttemptListener, RequestOutcome } from './outcomes.ts';
 import type { Traces } from './traces.ts';
 
@@ -27,7 +27,7 @@ export interface ResolvedImage {
 
 export class LaunchContext {
   private readonly store: Store;
-  private readonly books: NodeBooks;
+  private readonly accounting: NodeAccounting;
   private readonly runtime: Runtime;
   private readonly log: Logger;
   private readonly attempts: AttemptListener;
@@ -43,7 +43,7 @@ export class LaunchContext {
 
   constructor(o: {
     store: Store;
-    books: NodeBooks;
+    accounting: NodeAccounting;
     runtime: Runtime;
     log: Logger;
     attempts: AttemptListener;
@@ -55,7 +55,7 @@ export class LaunchContext {
     onDeadHost: (nodeId: string) => void;
   }) {
     this.store = o.store;
-    this.books = o.books;
+    this.accounting = o.accounting;
     this.runtime = o.runtime;
     this.log = o.log;
     this.attempts = o.attempts;
@@ -67,34 +67,34 @@ export class LaunchContext {
     this.onDeadHost = o.onDeadHost;
   }
 
-  plan(pool: OwnPool, labels: readonly string[], request: RequestRecord, az: string | null | undefined): Plan {
+  plan(pool: ServedPool, labels: readonly string[], request: RequestRecord, az: string | null | undefined): Plan {
     return plan(labels, pool, { reuse: request.reuse, az });
   }
 
   /** Every reservation must be released, at the latest when the node's record counts. */
-  reserveAll(pool: OwnPool, made: Plan): Reservation[] {
+  reserveAll(pool: ServedPool, made: Plan): Reservation[] {
     return made.slots.map((slot) => this.reserve(pool, slot));
   }
 
-  private reserve(pool: OwnPool, slot: Plan['slots'][number]): Reservation {
-    if (slot.kind === 'stock') return this.books.reserveStock(slot.nodeId);
-    if (slot.kind === 'launch') return this.books.reserve(pool.providerName, pool.poolName, slot.need);
+  private reserve(pool: ServedPool, slot: Plan['slots'][number]): Reservation {
+    if (slot.kind === 'stock') return this.accounting.reserveStock(slot.nodeId);
+    if (slot.kind === 'launch') return this.accounting.reserve(pool.providerName, pool.poolName, slot.need);
     return { release: () => undefined };
   }
 
   usedByTenant(tenant: string): ResourceTotal {
-    return this.books.usedByTenant(tenant);
+    return this.accounting.usedByTenant(tenant);
   }
 
   /** One for each label, until the node's own document counts for the tenant. */
-  holdForTenant(pool: OwnPool, request: RequestRecord, labels = request.nodeTypes): Reservation[] {
+  holdForTenant(pool: ServedPool, request: RequestRecord, labels = request.nodeTypes): Reservation[] {
     const { tenantName } = request;
     if (tenantName === null) return [];
-    return labels.map((label) => this.books.reserveForTenant(tenantName, pool.need(label) ?? {}));
+    return labels.map((label) => this.accounting.reserveForTenant(tenantName, pool.need(label) ?? {}));
   }
 
   /** Remembers how it ended; returns how long not to try again there (milliseconds). */
-  attempted(pool: OwnPool, label: PoolLabelConfig, request: RequestRecord, end: AttemptEnd): number {
+  attempted(pool: ServedPool, label: PoolLabelConfig, request: RequestRecord, end: AttemptEnd): number {
     const { result, zone } = end;
     const provider = pool.providerName;
     const { requestor } = request;
@@ -111,11 +111,11 @@ export class LaunchContext {
   }
 
   /** What a node whose launch is about to begin has to wait for after all; null: nothing. */
-  overdraft(pool: OwnPool, node: HeldNode, signal: AbortSignal): Promise<Waiting | null> {
+  overdraft(pool: ServedPool, node: HeldNode, signal: AbortSignal): Promise<Waiting | null> {
     return this.overdrafts.of(pool, node, signal);
   }
 
-  newNode(pool: OwnPool, label: string, request: RequestRecord): NodeRecord {
+  newNode(pool: ServedPool, label: string, request: RequestRecord): NodeRecord {
     return newNode(
       {
         state: 'init',
@@ -135,7 +135,7 @@ export class LaunchContext {
   }
 
   /** Nodes made for the request in that pool that nobody has begun to launch; null: the mirrors are behind. */
-  newNodesOf(requestId: string, pool: OwnPool): NodeEntry[] | null {
+  newNodesOf(requestId: string, pool: ServedPool): NodeEntry[] | null {
     if (!this.store.synced) return null;
     return [...this.store.nodes.byAllocatedTo(requestId)].flatMap((id) => {
       const entry = this.store.nodes.get(id);
@@ -151,7 +151,7 @@ export class LaunchContext {
     return request !== undefined && !isBroken(request) && request.state === 'pending';
   }
 
-  buildingFields(pool: OwnPool, label: PoolLabelConfig, image: ResolvedImage | null): NodeFields {
+  buildingFields(pool: ServedPool, label: PoolLabelConfig, image: ResolvedImage | null): NodeFields {
     return {
       state: 'building',
       resources: pool.need(label.name),
@@ -166,7 +166,7 @@ export class LaunchContext {
   }
 
   /** Throws when the disk image has no ready upload (any more). */
-  image(pool: OwnPool, label: PoolLabelConfig): ResolvedImage | null {
+  image(pool: ServedPool, label: PoolLabelConfig): ResolvedImage | null {
     if (label.image === null) return null;
     if (label.image.kind === 'cloud') return { imageId: label.image.name, externalId: null, fields: {} };
     const found = this.store.images.mostRecentUpload(pool.providerName, label.image.name);
@@ -179,14 +179,14 @@ export class LaunchContext {
     };
   }
 
-  imageIfReady(pool: OwnPool, label: PoolLabelConfig): ResolvedImage | null {
+  imageIfReady(pool: ServedPool, label: PoolLabelConfig): ResolvedImage | null {
     if (label.image?.kind === 'diskimage' && !this.store.images.mostRecentUpload(pool.providerName, label.image.name))
       return null;
     return this.image(pool, label);
   }
 
   /** At random among those that have not just refused such a node. */
-  chooseZone(pool: OwnPool, label: PoolLabelConfig): string | null {
+  chooseZone(pool: ServedPool, label: PoolLabelConfig): string | null {
     const place = { provider: pool.providerName, label: label.name, instanceType: label.instanceType };
     const zones = this.memory.bestZones(pool.zones, place, this.runtime.monotonicMs());
     return zones[Math.floor(this.runtime.random() * zones.length)] ?? null;
@@ -208,7 +208,7 @@ export class LaunchContext {
   }
 
   /** Inventories: is the host behind a free node there? A dead host's node leaves the stock. */
-  async checkStock(pool: OwnPool, nodeId: string, signal: AbortSignal): Promise<boolean> {
+  async checkStock(pool: ServedPool, nodeId: string, signal: AbortSignal): Promise<boolean> {
     const inventory = pool.provider.inventory;
     if (!inventory) return true;
     const node = this.store.nodes.get(nodeId)?.node;

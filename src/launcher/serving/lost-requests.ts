@@ -10,7 +10,7 @@ import type { Runtime } from '../../base/runtime.ts';
 import type { HeldRequest, Operations } from '../../store/transactions/operations.ts';
 import type { NodeEntry, Store } from '../../store/mirrors/store.ts';
 import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
-import type { OwnPool } from '../pools/own-pool.ts';
+import type { ServedPool } from '../pools/served-pool.ts';
 import { awaitsTakeOver } from './stored-launch.ts';
 
 /** Mirrors of requests and locks are not in step to the moment; what lasts this long is real. */
@@ -20,7 +20,7 @@ const takeOverPatienceMs = 5000;
 const takeOverRetryMs = 500;
 
 /** Who could go on with the launches of a pool: a pool of this launcher; soon, somebody; nobody. */
-export type Successor = OwnPool | 'soon' | null;
+export type Successor = ServedPool | 'soon' | null;
 
 export interface LostRequestOptions {
   readonly store: Store;
@@ -30,7 +30,7 @@ export interface LostRequestOptions {
   /** Being served by this process: never lost. */
   readonly isMine: (id: string) => boolean;
   readonly successor: (provider: string | null, pool: string | null) => Successor;
-  readonly takeOver: (held: HeldRequest, pool: OwnPool, nodes: readonly NodeEntry[]) => void;
+  readonly takeOver: (held: HeldRequest, pool: ServedPool, nodes: readonly NodeEntry[]) => void;
 }
 
 export class LostRequestReconciler {

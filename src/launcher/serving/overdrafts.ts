@@ -7,8 +7,8 @@ import { type Runtime, sleep } from '../../base/runtime.ts';
 import { type Waiting, waitingForRoom } from '../../scheduling/plan.ts';
 import type { HeldNode } from '../../store/transactions/operations.ts';
 import type { Store } from '../../store/mirrors/store.ts';
-import type { NodeBooks, Use } from '../pools/node-books.ts';
-import type { OwnPool } from '../pools/own-pool.ts';
+import type { NodeAccounting, Use } from '../pools/node-accounting.ts';
+import type { ServedPool } from '../pools/served-pool.ts';
 
 const retryMs = 100;
 /** Going over a limit for once is better than never launching. */
@@ -18,31 +18,31 @@ type Launch = Pick<HeldNode, 'id' | 'node' | 'held'>;
 
 export class Overdrafts {
   private readonly store: Store;
-  private readonly books: NodeBooks;
+  private readonly accounting: NodeAccounting;
   private readonly runtime: Runtime;
 
-  constructor(store: Store, books: NodeBooks, runtime: Runtime) {
+  constructor(store: Store, accounting: NodeAccounting, runtime: Runtime) {
     this.store = store;
-    this.books = books;
+    this.accounting = accounting;
     this.runtime = runtime;
   }
 
   /** What the new node has to wait for, whose record is written; null: its instance may be made. */
-  async of(pool: OwnPool, launch: Launch, signal: AbortSignal): Promise<Waiting | null> {
+  async of(pool: ServedPool, launch: Launch, signal: AbortSignal): Promise<Waiting | null> {
     const need = launch.node.resources;
     if (need === null || !pool.launches) return null;
     const all = { pool: pool.used, provider: pool.providerUsed };
     // One launcher alone never comes further than here: it counts what it decides upon at once.
     if (!beyond(pool, all, need, this.unknown(pool, launch.id, need))) return null;
     if (!(await this.catchUp(launch, signal))) return null;
-    return beyond(pool, this.books.usedUpTo(launch.id, pool.providerName, pool.poolName), need, {});
+    return beyond(pool, this.accounting.usedUpTo(launch.id, pool.providerName, pool.poolName), need, {});
   }
 
   /**
    * What at most is taken by earlier nodes of which only the names are known. Their names are: ZooKeeper tells each change
    * before it answers a later write.
    */
-  private unknown(pool: OwnPool, nodeId: string, need: Resources): Resources {
+  private unknown(pool: ServedPool, nodeId: string, need: Resources): Resources {
     const { nodes } = this.store;
     let count = 0;
     for (const path of nodes.mirror.announced()) if (path < nodeId && !nodes.get(path)?.node) count++;
@@ -68,7 +68,7 @@ export class Overdrafts {
 }
 
 /** `used` has the need in it already, but not what there may be `more`. */
-function beyond(pool: OwnPool, used: Use, need: Resources, more: Resources): Waiting | null {
+function beyond(pool: ServedPool, used: Use, need: Resources, more: Resources): Waiting | null {
   for (const scope of ['pool', 'provider'] as const) {
     const limits = scope === 'pool' ? pool.limits : (pool.providerLimits ?? {});
     for (const [resource, needed] of Object.entries(need)) {

@@ -14,9 +14,9 @@ import type { NodeEntry } from '../../store/mirrors/store.ts';
 import { killPoint } from '../../base/kill-points.ts';
 import type { LaunchContext } from './launch-context.ts';
 import type { RequestOutcome } from './outcomes.ts';
-import type { Reservation } from '../pools/node-books.ts';
+import type { Reservation } from '../pools/node-accounting.ts';
 import { LockLostError } from './node-launch.ts';
-import type { OwnPool, ServedRequest } from '../pools/own-pool.ts';
+import type { ServedPool, ServedRequest } from '../pools/served-pool.ts';
 import { noSpan } from '../../telemetry/tracing.ts';
 import { Slot } from './slot.ts';
 import { SlotFiller } from './slot-filler.ts';
@@ -24,7 +24,7 @@ import { resumableLaunch } from './stored-launch.ts';
 
 export interface HandlerOptions {
   readonly request: RequestRecord;
-  readonly pool: OwnPool;
+  readonly pool: ServedPool;
   /** For each label; see Holds. */
   readonly tenantHolds: readonly Reservation[];
   /** What it was decided to do with it; null: it is taken over. */
@@ -46,7 +46,7 @@ const lostAnswerRetryMs = 50;
 
 export class RequestHandler implements ServedRequest {
   readonly id: string;
-  readonly pool: OwnPool;
+  readonly pool: ServedPool;
   private readonly o: HandlerOptions;
   private readonly slots: readonly Slot[];
   private readonly filler: SlotFiller;

@@ -14,7 +14,7 @@ import type { Span } from '../../telemetry/tracing.ts';
 import { killPoint } from '../../base/kill-points.ts';
 import type { LaunchContext, ResolvedImage } from './launch-context.ts';
 import { launchNode } from './node-launch.ts';
-import type { OwnPool } from '../pools/own-pool.ts';
+import type { ServedPool } from '../pools/served-pool.ts';
 import type { ProviderPort } from '../pools/provider-port.ts';
 import type { Slot } from './slot.ts';
 import { type ResumableLaunch, resumableLaunch } from './stored-launch.ts';
@@ -22,7 +22,7 @@ import { type ResumableLaunch, resumableLaunch } from './stored-launch.ts';
 export interface SlotFillerOptions {
   readonly requestId: string;
   readonly request: () => RequestRecord;
-  readonly pool: OwnPool;
+  readonly pool: ServedPool;
   readonly slots: readonly Slot[];
   readonly operations: Operations;
   readonly context: LaunchContext;

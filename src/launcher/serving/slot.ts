@@ -1,7 +1,7 @@
 /** One label of an accepted request, from open to a node of its own. */
 import type { NodeFields } from '../../records/node.ts';
 import type { HeldNode } from '../../store/transactions/operations.ts';
-import type { Reservation } from '../pools/node-books.ts';
+import type { Reservation } from '../pools/node-accounting.ts';
 
 export type SlotState = 'open' | 'taking' | 'launching' | 'done' | 'failed';
 

@@ -9,7 +9,7 @@ import { spanInfoOf } from '../../records/span-info.ts';
 import type { Runtime } from '../../base/runtime.ts';
 import { Newest } from '../../base/bounded-map.ts';
 import { type Attributes, noSpan, type Span, type SpanContext, type Tracer } from '../../telemetry/tracing.ts';
-import type { OwnPool } from '../pools/own-pool.ts';
+import type { ServedPool } from '../pools/served-pool.ts';
 
 /** Nodes live for hours; what is forgotten loses a link or begins a trace anew. */
 const mostRemembered = 10_000;
@@ -28,7 +28,7 @@ export class Traces {
   }
 
   /** From its acceptance to its end. The consumer's span is continued. */
-  request(request: RequestRecord, pool: OwnPool, takenOver: boolean): Span {
+  request(request: RequestRecord, pool: ServedPool, takenOver: boolean): Span {
     return this.ofRequest('ServeRequest', request, {
       'nodepool.provider': pool.providerName,
       'nodepool.pool': pool.poolName,

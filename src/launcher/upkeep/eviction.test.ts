@@ -4,7 +4,7 @@ import { statOf } from '../../store/testing/stat.ts';
 import { NodeView } from '../../store/mirrors/views.ts';
 import type { Waiting } from '../../scheduling/plan.ts';
 import { Eviction } from './eviction.ts';
-import { NodeBooks } from '../pools/node-books.ts';
+import { NodeAccounting } from '../pools/node-accounting.ts';
 
 let view: NodeView;
 let evicted: Set<string>;
@@ -44,9 +44,9 @@ beforeEach(() => {
   waiting = 1;
   requests = [];
   evicted = new Set();
-  const books = new NodeBooks(() => null);
-  books.follow(view);
-  eviction = new Eviction(books, {
+  const accounting = new NodeAccounting(() => null);
+  accounting.follow(view);
+  eviction = new Eviction(accounting, {
     evict: (id) => void evicted.add(id),
     isEvicting: (id) => evicted.has(id),
   });

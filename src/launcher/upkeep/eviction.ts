@@ -1,11 +1,11 @@
 /** Makes room for waiting requests: of the free stock of a full pool as many nodes go, oldest first, as are needed. */
 import type { DeletionReconciler } from './deletion.ts';
-import type { NodeBooks } from '../pools/node-books.ts';
-import type { OwnPool, ServedRequest } from '../pools/own-pool.ts';
+import type { NodeAccounting } from '../pools/node-accounting.ts';
+import type { ServedPool, ServedRequest } from '../pools/served-pool.ts';
 
-type Room = Pick<OwnPool, 'providerName' | 'poolName'>;
+type Room = Pick<ServedPool, 'providerName' | 'poolName'>;
 type Waits = Pick<ServedRequest, 'waiting' | 'openLabels' | 'standsBack'>;
-type FullPool = Room & Pick<OwnPool, 'id' | 'launches'> & { readonly waiting: Iterable<Waits> };
+type FullPool = Room & Pick<ServedPool, 'id' | 'launches'> & { readonly waiting: Iterable<Waits> };
 type Deletion = Pick<DeletionReconciler, 'isEvicting' | 'evict'>;
 
 interface Demand {
@@ -17,15 +17,15 @@ interface Demand {
 }
 
 export class Eviction {
-  private readonly books: NodeBooks;
+  private readonly accounting: NodeAccounting;
   private readonly deletion: Deletion;
   /** Nodes that were told to go, by pool: locked for it, they are no stock any more, and not yet seen to be leaving. */
   private readonly chosen = new Map<string, Set<string>>();
   /** How many have gone for a request that the cloud has refused: it may have refused it for something else. */
   private readonly tried = new WeakMap<Waits, number>();
 
-  constructor(books: NodeBooks, deletion: Deletion) {
-    this.books = books;
+  constructor(accounting: NodeAccounting, deletion: Deletion) {
+    this.accounting = accounting;
     this.deletion = deletion;
   }
 
@@ -35,12 +35,12 @@ export class Eviction {
     const { inCloud, refused, ...demand } = this.demandOf(pool);
     let { missing } = demand;
     const rooms = inCloud ? [pool, ...siblings] : [pool];
-    for (const room of rooms) missing -= this.books.leavingCount(room.providerName, room.poolName);
+    for (const room of rooms) missing -= this.accounting.leavingCount(room.providerName, room.poolName);
     if (missing <= 0) return;
     const going = this.goingOf(pool, rooms);
     const staying: string[] = [];
     for (const room of rooms) {
-      for (const { id } of this.books.stockOfPool(room.providerName, room.poolName)) {
+      for (const { id } of this.accounting.stockOfPool(room.providerName, room.poolName)) {
         if (this.deletion.isEvicting(id)) going.add(id);
         else if (staying.length < missing) staying.push(id);
       }
@@ -73,7 +73,8 @@ export class Eviction {
   private goingOf(pool: FullPool, rooms: readonly Room[]): Set<string> {
     const going = this.chosen.get(pool.id) ?? new Set<string>();
     this.chosen.set(pool.id, going);
-    const isStaying = (id: string) => rooms.some((room) => this.books.isStaying(room.providerName, room.poolName, id));
+    const isStaying = (id: string) =>
+      rooms.some((room) => this.accounting.isStaying(room.providerName, room.poolName, id));
     for (const id of going) if (!this.deletion.isEvicting(id) || !isStaying(id)) going.delete(id);
     return going;
   }

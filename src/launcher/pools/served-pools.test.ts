@@ -3,8 +3,8 @@ import type { PoolConfig } from '../../config/model.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import { CapacityMemory } from '../../scheduling/capacity-memory.ts';
 import type { Store } from '../../store/mirrors/store.ts';
-import { NodeBooks } from './node-books.ts';
-import { OwnPools } from './own-pools.ts';
+import { NodeAccounting } from './node-accounting.ts';
+import { ServedPools } from './served-pools.ts';
 import type { ProviderPort } from './provider-port.ts';
 
 test('a pool that cannot be registered is a trouble, since the first failure, until it is registered', async () => {
@@ -19,11 +19,11 @@ test('a pool that cannot be registered is a trouble, since the first failure, un
     },
   };
   const log = { debug() {}, info() {}, warn() {}, error() {} };
-  const pools = new OwnPools({
+  const pools = new ServedPools({
     store: { client } as unknown as Store,
     runtime: { ...systemRuntime, setBackgroundTimer: (_ms, callback) => systemRuntime.setTimer(1, callback) },
     log,
-    books: new NodeBooks(() => null),
+    accounting: new NodeAccounting(() => null),
     fqdn: 'host.example',
     record: () => ({
       kind: 'pool',

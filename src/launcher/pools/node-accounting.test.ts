@@ -1,4 +1,4 @@
-/** The books agree with a recount of all nodes after any history, and their stock is in order. */
+/** The accounting agrees with a recount of all nodes after any history, and its stock is in order. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isBroken } from '../../records/broken.ts';
@@ -6,7 +6,7 @@ import { newNode, type NodeRecord, type NodeState, parseNode, withNodeId } from 
 import { ResourceTotal } from '../../records/resources.ts';
 import { statOf } from '../../store/testing/stat.ts';
 import { NodeView } from '../../store/mirrors/views.ts';
-import { NodeBooks } from './node-books.ts';
+import { NodeAccounting } from './node-accounting.ts';
 
 const providers = ['p', 'q'];
 const pools = ['one', 'two'];
@@ -37,7 +37,7 @@ function recount(nodes: readonly NodeRecord[]): ResourceTotal {
   return total;
 }
 
-test('property: the books agree with a recount after every change', () => {
+test('property: the accounting agrees with a recount after every change', () => {
   fc.assert(
     fc.property(fc.array(change, { maxLength: 60 }), (changes) => {
       const view = new NodeView(
@@ -46,8 +46,8 @@ test('property: the books agree with a recount after every change', () => {
           throw error;
         },
       );
-      const books = new NodeBooks(() => need);
-      books.follow(view);
+      const accounting = new NodeAccounting(() => need);
+      accounting.follow(view);
       changes.forEach((one, version) => {
         const id = `000000000${one.id}`.slice(-10);
         if (one.what === 'delete') view.apply(id, undefined);
@@ -67,29 +67,29 @@ test('property: the books agree with a recount after every change', () => {
           const value = withNodeId(newNode({ ...fields, state, resources }, one.seconds * 1000), id);
           view.apply(id, { value, stat: statOf(version) });
         }
-        compare(view, books);
+        compare(view, accounting);
       });
     }),
     { numRuns: 300 },
   );
 });
 
-function compare(view: NodeView, books: NodeBooks): void {
+function compare(view: NodeView, accounting: NodeAccounting): void {
   const entries = [...view.all()];
   const nodes = entries.flatMap(({ node }) => (node && !isBroken(node) ? [node] : []));
   const free = entries.flatMap(({ node, locked }) =>
     node && !isBroken(node) && !locked && isStock(node) ? [node] : [],
   );
   for (const tenant of tenants) {
-    expect(books.usedByTenant(tenant).toObject()).toEqual(
+    expect(accounting.usedByTenant(tenant).toObject()).toEqual(
       recount(nodes.filter((node) => node.tenantName === tenant && !isStock(node))).toObject(),
     );
   }
   for (const provider of providers) {
     const its = nodes.filter((node) => node.provider === provider);
-    expect(books.usedByProvider(provider).toObject()).toEqual(recount(its).toObject());
+    expect(accounting.usedByProvider(provider).toObject()).toEqual(recount(its).toObject());
     for (const pool of pools) {
-      expect(books.usedByPool(provider, pool).toObject()).toEqual(
+      expect(accounting.usedByPool(provider, pool).toObject()).toEqual(
         recount(its.filter((node) => node.pool === pool)).toObject(),
       );
       for (const label of labels) {
@@ -97,19 +97,19 @@ function compare(view: NodeView, books: NodeBooks): void {
           .filter((node) => node.provider === provider && node.pool === pool && node.labels.includes(label))
           .sort((a, b) => a.stateTime - b.stateTime || (a.id < b.id ? -1 : 1))
           .map((node) => node.id);
-        expect([...books.stock(provider, pool, label)].map((node) => node.id)).toEqual(wanted);
+        expect([...accounting.stock(provider, pool, label)].map((node) => node.id)).toEqual(wanted);
       }
     }
   }
 }
 
 test('what is reserved counts once, however often it is released', () => {
-  const books = new NodeBooks(() => need);
-  const reservation = books.reserve('p', 'one', { instances: 2 });
-  expect(books.usedByProvider('p').get('instances')).toBe(2);
+  const accounting = new NodeAccounting(() => need);
+  const reservation = accounting.reserve('p', 'one', { instances: 2 });
+  expect(accounting.usedByProvider('p').get('instances')).toBe(2);
   reservation.release();
   reservation.release();
-  expect(books.usedByPool('p', 'one').toObject()).toEqual({});
+  expect(accounting.usedByPool('p', 'one').toObject()).toEqual({});
 });
 
 test('a document that is written again with the same resources frees nothing of its tenant', () => {
@@ -120,20 +120,20 @@ test('a document that is written again with the same resources frees nothing of 
     },
   );
   const freed: string[] = [];
-  const books = new NodeBooks(
+  const accounting = new NodeAccounting(
     () => need,
     (tenant) => freed.push(tenant),
   );
-  books.follow(view);
+  accounting.follow(view);
   const write = (version: number, cores: number) => {
     const fields = { provider: 'p', pool: 'one', labels: ['a'], tenantName: 't', resources: { instances: 1, cores } };
     view.apply('1', { value: withNodeId(newNode({ ...fields, state: 'building' }, 0), '1'), stat: statOf(version) });
   };
   write(1, 2);
   write(2, 2);
-  expect([freed, books.usedByTenant('t').get('cores')]).toEqual([[], 2]);
+  expect([freed, accounting.usedByTenant('t').get('cores')]).toEqual([[], 2]);
   write(3, 1);
-  expect([freed, books.usedByTenant('t').get('cores')]).toEqual([['t'], 1]);
+  expect([freed, accounting.usedByTenant('t').get('cores')]).toEqual([['t'], 1]);
 });
 
 test('of the nodes of a provider those made up to a certain one are counted', () => {
@@ -143,8 +143,8 @@ test('of the nodes of a provider those made up to a certain one are counted', ()
       throw error;
     },
   );
-  const books = new NodeBooks(() => need);
-  books.follow(view);
+  const accounting = new NodeAccounting(() => need);
+  accounting.follow(view);
   const nodes = [
     ['1', 'p', 'one'],
     ['2', 'p', 'two'],
@@ -156,6 +156,6 @@ test('of the nodes of a provider those made up to a certain one are counted', ()
     const fields = { provider, pool, labels: ['a'], resources: { instances: 1 } };
     view.apply(id, { value: withNodeId(newNode({ ...fields, state: 'building' }, 0), id), stat: statOf(1) });
   }
-  const use = books.usedUpTo('4', 'p', 'one');
+  const use = accounting.usedUpTo('4', 'p', 'one');
   expect([use.pool.get('instances'), use.provider.get('instances')]).toEqual([2, 3]);
 });

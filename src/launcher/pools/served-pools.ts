@@ -10,26 +10,26 @@ import type { Trouble } from '../../base/trouble.ts';
 import type { CapacityMemory } from '../../scheduling/capacity-memory.ts';
 import { ComponentHandle } from '../../store/transactions/components.ts';
 import type { Store } from '../../store/mirrors/store.ts';
-import { OwnPool, type ServedRequest } from './own-pool.ts';
-import type { NodeBooks } from './node-books.ts';
+import { ServedPool, type ServedRequest } from './served-pool.ts';
+import type { NodeAccounting } from './node-accounting.ts';
 import type { ProviderPort } from './provider-port.ts';
 
-export interface OwnPoolsOptions {
+export interface ServedPoolsOptions {
   readonly store: Store;
   readonly runtime: Runtime;
   readonly log: Logger;
-  readonly books: NodeBooks;
+  readonly accounting: NodeAccounting;
   readonly fqdn: string;
   /** The record of this process, to be completed with what the pool says. */
   readonly record: () => ComponentRecord;
   /** The pool is visible to all launchers: it may take requests. */
-  readonly onRegistered: (pool: OwnPool) => void;
-  readonly onRetired: (pool: OwnPool) => void;
+  readonly onRegistered: (pool: ServedPool) => void;
+  readonly onRetired: (pool: ServedPool) => void;
   readonly memory: CapacityMemory;
 }
 
 interface Parts {
-  readonly pool: OwnPool;
+  readonly pool: ServedPool;
   component: ComponentHandle | null;
   /** Since when (monotonic) and why it cannot be registered. */
   failing: { readonly sinceMs: number; readonly why: string } | null;
@@ -37,19 +37,19 @@ interface Parts {
 
 const registerRetryMs = 1000;
 
-export class OwnPools {
-  private readonly o: OwnPoolsOptions;
+export class ServedPools {
+  private readonly o: ServedPoolsOptions;
   private readonly parts = new Map<string, Parts>();
   /** Those that have left the configuration and still have launches under way. */
-  private readonly leaving = new Set<OwnPool>();
+  private readonly leaving = new Set<ServedPool>();
   private readonly waiting = new Map<string, Set<ServedRequest>>();
   private stopped = false;
 
-  constructor(options: OwnPoolsOptions) {
+  constructor(options: ServedPoolsOptions) {
     this.o = options;
   }
 
-  *all(): Iterable<OwnPool> {
+  *all(): Iterable<ServedPool> {
     for (const { pool } of this.parts.values()) yield pool;
   }
 
@@ -107,11 +107,11 @@ export class OwnPools {
   }
 
   private add(provider: ProviderPort, config: PoolConfig): void {
-    const pool = new OwnPool({
+    const pool = new ServedPool({
       id: `${this.o.fqdn}-PoolWorker.${provider.name}-${config.name}-${this.o.runtime.randomHex(32)}`,
       provider,
       config,
-      books: this.o.books,
+      accounting: this.o.accounting,
       launchesOfProvider: () => this.launchesOf(provider.name),
       waitingAtProvider: this.waitingAt(provider.name),
       memory: this.o.memory,
@@ -158,7 +158,7 @@ export class OwnPools {
     }
   }
 
-  private retire(pool: OwnPool): void {
+  private retire(pool: ServedPool): void {
     const key = keyOf(pool.providerName, pool.poolName);
     const component = this.parts.get(key)?.component;
     this.parts.delete(key);
@@ -175,7 +175,7 @@ export class OwnPools {
     parts.component?.update(this.recordOf(parts.pool));
   }
 
-  private recordOf(pool: OwnPool): ComponentRecord {
+  private recordOf(pool: ServedPool): ComponentRecord {
     return {
       ...this.o.record(),
       id: pool.id,

@@ -40,7 +40,7 @@ const poolKey = (provider: string, pool: string) => `${provider}\n${pool}`;
 const labelKey = (provider: string, pool: string, label: string) => `${provider}\n${pool}\n${label}`;
 const byAge = (a: StockNode, b: StockNode) => a.stateTime - b.stateTime || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 
-export class NodeBooks {
+export class NodeAccounting {
   private readonly needOf: NeedOf;
   private readonly byProvider = new Map<string, ResourceTotal>();
   private readonly byPool = new Map<string, ResourceTotal>();

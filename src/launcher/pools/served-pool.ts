@@ -1,6 +1,6 @@
 /**
- * One provider-pool of this launcher: what scheduling needs to know of it (RoutingPool, PlanPool), the requests that it is
- * serving, and its record in the component registry.
+ * One provider-pool that this launcher serves, as scheduling sees it (RoutingPool, PlanPool), with the requests that it has
+ * accepted.
  */
 import type { PoolConfig, PoolLabelConfig } from '../../config/model.ts';
 import type { RequestRecord } from '../../records/request.ts';
@@ -15,7 +15,7 @@ import {
   type Waiting,
 } from '../../scheduling/plan.ts';
 import type { LabelStatus, RoutingPool } from '../../scheduling/routing.ts';
-import type { NodeBooks } from './node-books.ts';
+import type { NodeAccounting } from './node-accounting.ts';
 import type { ProviderPort } from './provider-port.ts';
 
 /** A request that the pool has accepted (request-handler.ts). */
@@ -28,7 +28,7 @@ export interface ServedRequest {
   readonly openLabels: readonly string[];
   readonly request: RequestRecord;
   readonly id: string;
-  readonly pool: OwnPool;
+  readonly pool: ServedPool;
   /** It has given back what it had, so that earlier ones get what they need (standoffs.ts). */
   readonly standsBack: boolean;
   /** It waits for room with part of its nodes in its hands, and nothing of it is under way. */
@@ -43,12 +43,12 @@ export interface ServedRequest {
   fill(before: readonly ServedRequest[]): boolean;
 }
 
-export interface OwnPoolOptions {
+export interface ServedPoolOptions {
   /** `<fqdn>-PoolWorker.<provider>-<pool>-<32 hex>`, new at each start. */
   readonly id: string;
   readonly provider: ProviderPort;
   readonly config: PoolConfig;
-  readonly books: NodeBooks;
+  readonly accounting: NodeAccounting;
   /** Is there a ready upload of this disk image for the provider? */
   readonly diskImageReady: (image: string) => boolean;
   /** Launches under way in all pools of this launcher at the pool's provider. */
@@ -59,7 +59,7 @@ export interface OwnPoolOptions {
   readonly nowMs: () => number;
 }
 
-export class OwnPool implements RoutingPool, PlanPool {
+export class ServedPool implements RoutingPool, PlanPool {
   readonly id: string;
   /** It has left the configuration: takes nothing new, finishes or hands back what it has. */
   retired = false;
@@ -69,9 +69,9 @@ export class OwnPool implements RoutingPool, PlanPool {
   readonly handlers = new Set<ServedRequest>();
   /** Those of them that wait. */
   readonly waiting = new Set<ServedRequest>();
-  private readonly o: OwnPoolOptions;
+  private readonly o: ServedPoolOptions;
 
-  constructor(options: OwnPoolOptions) {
+  constructor(options: ServedPoolOptions) {
     this.o = options;
     this.id = options.id;
     this.currentProvider = options.provider;
@@ -167,7 +167,7 @@ export class OwnPool implements RoutingPool, PlanPool {
   }
 
   get used(): ResourceTotal {
-    return this.o.books.usedByPool(this.providerName, this.poolName);
+    return this.o.accounting.usedByPool(this.providerName, this.poolName);
   }
 
   get providerLimits(): Resources | null {
@@ -175,7 +175,7 @@ export class OwnPool implements RoutingPool, PlanPool {
   }
 
   get providerUsed(): ResourceTotal {
-    return this.o.books.usedByProvider(this.providerName);
+    return this.o.accounting.usedByProvider(this.providerName);
   }
 
   labelConfig(name: string): PoolLabelConfig | undefined {
@@ -208,7 +208,7 @@ export class OwnPool implements RoutingPool, PlanPool {
   }
 
   stock(label: string): Iterable<StockNode> {
-    return this.o.books.stock(this.providerName, this.poolName, label);
+    return this.o.accounting.stock(this.providerName, this.poolName, label);
   }
 
   /** Launches under way, and one for each request in an inventory (what `max-concurrency` counts). */
