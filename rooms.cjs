@@ -117,7 +117,8 @@ const rooms = {
       'zookeeper',
     ],
   },
-  'cli/commands': { knows: 'one file a command', may: ['cli/tree-copy'] },
+  'cli/commands': { knows: 'one file a command: its options, examples, and the action it calls', may: ['cli/actions'] },
+  'cli/actions': { knows: 'what commands do; loaded when one is called', may: ['cli/tree-copy'] },
   'cli/tree-copy': { knows: 'reading, comparing and writing whole trees', may: [] },
 };
 

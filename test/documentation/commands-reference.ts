@@ -1,6 +1,6 @@
 /** The reference of the commands, made from the program's own declarations. */
 import type { Argument, Command, Option } from 'commander';
-import { examples } from '../../src/cli/examples.ts';
+import { commands as declarations } from '../../src/cli/commands.ts';
 import { build } from '../../src/cli/program.ts';
 
 export function commandsReference(): string {
@@ -37,7 +37,7 @@ function section(command: Command): string {
   if (command.options.length > 0) words.splice(1, 0, '[options]');
   const rows = command.options.map(optionRow);
   const table = rows.length > 0 ? `\n| option | meaning |\n|---|---|\n${rows.join('\n')}\n` : '';
-  const lines = (examples[command.name()] ?? []).join('\n');
+  const lines = examplesOf(command).join('\n');
   return `## ${command.name()}
 
 \`nodepool ${words.join(' ')}\`
@@ -49,6 +49,9 @@ ${lines}
 \`\`\`
 `;
 }
+
+const examplesOf = (command: Command): readonly string[] =>
+  declarations.find(({ name }) => name === command.name())?.examples ?? [];
 
 function argumentText(argument: Argument): string {
   const name = argument.argChoices?.join('|') ?? argument.name();

@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** By the module that starts it. */
 const programs: Readonly<Record<string, string>> = {
-  'cli/commands/node-environment.ts': '`nodepool request --exec`',
+  'cli/actions/node-environment.ts': '`nodepool request --exec`',
   'program/daemon/detach.ts': '`nodepool-launcher` itself',
   'program/daemon/service-manager.ts': '`systemd-notify`',
 };

@@ -1,81 +1,19 @@
-/** coordinator-export: everything in a tree that outlives sessions, in a file. */
-import { systemRuntime } from '../../base/runtime.ts';
-import type { GlobalOptions } from '../../program/context.ts';
-import { type OutputFormat, structured } from '../../listings/format.ts';
-import { onStopSignal, signalStatus } from '../../program/process.ts';
-import { type OpenTree, withTree } from '../tree-copy/open-tree.ts';
-import { refuseParticipants } from '../tree-copy/participants.ts';
-import { Progress } from '../tree-copy/progress.ts';
-import { examples } from '../tree-copy/report.ts';
-import { type Changes, watched } from '../tree-copy/steady.ts';
-import { writeTreeFile } from '../tree-copy/tree-file.ts';
-import { counted, walkTree } from '../tree-copy/walk.ts';
-import { UserError } from '../../base/user-error.ts';
-import { version } from '../../program/version.ts';
+/** Writes a tree to a file. */
+import type { ExportOptions } from '../actions/coordinator-export.ts';
+import type { CommandDeclaration } from './declaration.ts';
+import { formatOption, znodePath } from './option-values.ts';
 
-export interface ExportOptions {
-  readonly root: string;
-  readonly allowRunning?: boolean;
-  readonly format: OutputFormat;
-}
-
-export async function coordinatorExport(globals: GlobalOptions, file: string, o: ExportOptions): Promise<void> {
-  const stop = onStopSignal();
-  try {
-    await exportTree(globals, file, o, stop.signal);
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-    throw new UserError('interrupted', signalStatus(await stop.received), error);
-  } finally {
-    stop.dispose();
-  }
-}
-
-async function exportTree(globals: GlobalOptions, file: string, o: ExportOptions, signal: AbortSignal): Promise<void> {
-  await withTree(globals, false, async (tree) => {
-    const allowed = o.allowRunning ?? false;
-    if (!allowed) await refuseParticipants(tree);
-    if (!(await tree.client.exists(o.root))) throw new UserError(`there is no ${o.root} in ${tree.where}`);
-    const leftOut: string[] = [];
-    const { znodes, changes } = await watched(tree.client, o.root, async (seen) => {
-      const written = await write(tree, { file, root: o.root, leftOut, strict: allowed ? null : seen, signal });
-      return { znodes: written, changes: seen };
-    });
-    report(file, znodes, leftOut, changes.count, o.format);
-  });
-}
-
-interface Writing {
-  readonly file: string;
-  readonly root: string;
-  /** Gets what is. */
-  readonly leftOut: string[];
-  /** Whoever changed something meanwhile made the file worthless, and it is not kept. */
-  readonly strict: Changes | null;
-  readonly signal: AbortSignal;
-}
-
-async function write({ client, where }: OpenTree, w: Writing): Promise<number> {
-  const { file, root, leftOut, strict, signal } = w;
-  const progress = new Progress(systemRuntime, 'znodes read');
-  const head = { root, taken: new Date(systemRuntime.nowMs()).toISOString(), by: version };
-  const source = async function* () {
-    yield* counted(walkTree(client, { root, onLeftOut: (path) => leftOut.push(path) }), progress);
-    if (!strict) return;
-    await client.sync(root);
-    if (strict.count > 0) {
-      throw new UserError(
-        `${where} was changed while it was read (${strict.first ?? 'the connection broke'}); stop whoever uses it, or give --allow-running`,
-      );
-    }
-  };
-  return writeTreeFile(file, head, source(), { unique: systemRuntime.randomHex(8), signal });
-}
-
-function report(file: string, znodes: number, leftOut: readonly string[], changes: number, format: OutputFormat): void {
-  if (format !== 'table') return console.log(structured({ file, znodes, left_out: leftOut, changes }, format));
-  const lines = [`${znodes} znodes are in ${file}`, `left out, as they end with a session: ${leftOut.length}`];
-  console.log([...lines, ...examples(leftOut)].join('\n'));
-  if (changes > 0)
-    console.error(`nodepool: ${changes} changes were made meanwhile; the file may hold some and not others`);
-}
+export const coordinatorExportCommand: CommandDeclaration = {
+  name: 'coordinator-export',
+  description: "write everything in the configuration's ZooKeeper that outlives sessions to a file",
+  examples: ['nodepool -c embedded.yaml coordinator-export /var/backups/nodepool-tree.jsonl'],
+  declare: (command, { globals }) =>
+    command
+      .argument('<file>')
+      .option('--root <path>', 'only this subtree', znodePath, '/')
+      .option('--allow-running', 'although launchers, builders or Zuul are registered')
+      .addOption(formatOption())
+      .action(async (file: string, options: ExportOptions) =>
+        (await import('../actions/coordinator-export.ts')).coordinatorExport(globals(), file, options),
+      ),
+};

@@ -1,12 +1,13 @@
-/** fake-cloud: a cloud that only pretends, as a process of its own, so that it outlives launchers and serves several. */
-import { startFakeCloudServer } from '../../drivers/fake/fake-cloud-server.ts';
-import { systemRuntime } from '../../base/runtime.ts';
-import { onStopSignal } from '../../program/process.ts';
+/** Runs a cloud that only pretends, for trials and tests. */
+import type { CommandDeclaration } from './declaration.ts';
+import { port } from './option-values.ts';
 
-export async function fakeCloud(port: number): Promise<void> {
-  const stop = onStopSignal();
-  const server = await startFakeCloudServer({ port, runtime: systemRuntime });
-  console.log(`http://127.0.0.1:${server.port}`);
-  await stop.received;
-  await server.close();
-}
+export const fakeCloudCommand: CommandDeclaration = {
+  name: 'fake-cloud',
+  description: 'run a fake cloud as a process of its own, on loopback',
+  examples: ['nodepool fake-cloud --port 9999'],
+  declare: (command) =>
+    command
+      .option('--port <port>', 'port; 0 for any free one', port, 0)
+      .action(async (options: { port: number }) => (await import('../actions/fake-cloud.ts')).fakeCloud(options.port)),
+};

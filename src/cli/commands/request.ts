@@ -1,187 +1,30 @@
-/** request: takes nodes as Zuul would, holds them while it runs, gives them back. */
-import { fstatSync } from 'node:fs';
-import { userInfo } from 'node:os';
-import { isBroken } from '../../records/broken.ts';
-import type { NodeRecord } from '../../records/node.ts';
-import { encodeRequest, newRequest, parseRequest, type RequestRecord } from '../../records/request.ts';
-import { systemRuntime, type Timer } from '../../base/runtime.ts';
-import { lastName, paths } from '../../store/paths.ts';
-import { NoNodeError, type ZooKeeper } from '@nodepool/zookeeper';
-import { withZooKeeper } from '../../program/connection.ts';
-import type { GlobalOptions } from '../../program/context.ts';
-import { type OutputFormat, structured } from '../../listings/format.ts';
-import { onStopSignal, signalStatus, type StopRequest } from '../../program/process.ts';
-import { UserError } from '../../base/user-error.ts';
-import { connectionOf, runWith } from './node-environment.ts';
-import { deleteRequest, giveBack, take } from './taking.ts';
+/** Takes nodes as a CI system would. */
+import type { RequestOptions } from '../actions/request.ts';
+import type { CommandDeclaration } from './declaration.ts';
+import { collected, formatOption, positiveSeconds, priority } from './option-values.ts';
 
-export interface RequestOptions {
-  readonly label: readonly string[];
-  readonly wait?: boolean;
-  readonly exec?: string;
-  readonly priority: string;
-  readonly provider?: string;
-  readonly reuse: boolean;
-  /** Seconds. */
-  readonly timeout?: number;
-  readonly format: OutputFormat;
-}
-
-/** A read that failed while the connection is up is repeated after this. */
-const retryMs = 1000;
-
-export async function request(o: GlobalOptions, r: RequestOptions): Promise<number> {
-  return withZooKeeper(o, async (client) => {
-    if (r.wait !== true && r.exec === undefined) {
-      // Somebody else's to take, so it must outlive this process.
-      console.log(await submit(client, r, 'persistent-sequential'));
-      return 0;
-    }
-    const stop = onStopSignal();
-    try {
-      return await takeAndUse(client, r, stop);
-    } catch (error) {
-      if (!stop.signal.aborted) throw error;
-      throw new UserError('interrupted', signalStatus(await stop.received), error);
-    } finally {
-      stop.dispose();
-    }
-  });
-}
-
-async function takeAndUse(client: ZooKeeper, r: RequestOptions, stop: StopRequest): Promise<number> {
-  const id = await submit(client, r, 'ephemeral-sequential');
-  console.error(`request ${id}: waiting for ${r.label.join(', ')}`);
-  try {
-    const answer = await answered(client, id, r.timeout, stop.signal);
-    if (answer.state === 'failed') {
-      throw new UserError(
-        `request ${id} failed: none of ${answer.declinedBy.length} pools could serve ${r.label.join(', ')}; the launchers' logs say why`,
-      );
-    }
-    const taken = await take(client, answer, stop.signal);
-    let status: number;
-    try {
-      status = await use(
-        client,
-        taken.map((t) => t.node),
-        r,
-        stop,
-      );
-    } finally {
-      await giveBack(client, taken);
-    }
-    return status;
-  } finally {
-    await deleteRequest(client, id).catch(() => undefined);
-  }
-}
-
-async function submit(
-  client: ZooKeeper,
-  r: RequestOptions,
-  mode: 'persistent-sequential' | 'ephemeral-sequential',
-): Promise<string> {
-  const document = newRequest(
-    {
-      nodeTypes: r.label,
-      requestor: `nodepool-cli:${userInfo().username}`,
-      provider: r.provider ?? null,
-      reuse: r.reuse,
-      eventId: systemRuntime.randomHex(32),
-    },
-    systemRuntime.nowMs(),
-  );
-  await client.ensurePath(paths.requests);
-  return lastName((await client.create(`${paths.requests}/${r.priority}-`, encodeRequest(document), { mode })).path);
-}
-
-/** The request once it is fulfilled or failed. */
-function answered(
-  client: ZooKeeper,
-  id: string,
-  timeoutSeconds: number | undefined,
-  signal: AbortSignal,
-): Promise<RequestRecord> {
-  return new Promise((resolve, reject) => {
-    let ended = false;
-    let retry: Timer | null = null;
-    const end = (settle: () => void) => {
-      if (ended) return;
-      ended = true;
-      timer?.cancel();
-      retry?.cancel();
-      off();
-      signal.removeEventListener('abort', onAbort);
-      settle();
-    };
-    const fail = (message: string) => end(() => reject(new UserError(message)));
-    const onAbort = () => end(() => reject(signal.reason as Error));
-    const timer =
-      timeoutSeconds === undefined
-        ? null
-        : systemRuntime.setTimer(timeoutSeconds * 1000, () =>
-            fail(
-              `request ${id} was not answered within ${timeoutSeconds} s; \`nodepool explain ID\` says why while a request waits`,
-            ),
-          );
-    const look = () => {
-      if (ended) return;
-      client.get(paths.request(id), { watch: look }).then(
-        ({ data }) => {
-          const record = parseRequest(id, data);
-          if (isBroken(record)) fail(`the document of request ${id} can't be read: ${record.message}`);
-          else if (record.state === 'fulfilled' || record.state === 'failed') end(() => resolve(record));
-        },
-        (error: unknown) => {
-          if (error instanceof NoNodeError) fail(`request ${id} has vanished`);
-          else if (!ended) retry = systemRuntime.setTimer(retryMs, look);
-        },
-      );
-    };
-    const off = client.onState((state) => {
-      if (state === 'expired') fail('the ZooKeeper session was lost, and the request with it');
-    });
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    else look();
-  });
-}
-
-async function use(
-  client: ZooKeeper,
-  nodes: readonly NodeRecord[],
-  r: RequestOptions,
-  stop: StopRequest,
-): Promise<number> {
-  if (r.exec !== undefined) return runWith(nodes, r.exec, stop);
-  if (r.format !== 'table') console.log(structured(nodes.map(connectionOf), r.format));
-  else for (const node of nodes) console.log(lineOf(node));
-  console.error(`${nodes.length === 1 ? 'the node is' : 'the nodes are'} yours until this command ends (Ctrl-C)`);
-  await Promise.race([stop.received, endOfInput(), sessionLost(client)]);
-  return 0;
-}
-
-function lineOf(node: NodeRecord): string {
-  const user = node.username === null ? '' : `${node.username}@`;
-  const port = typeof node.connectionPort === 'number' ? ` port ${node.connectionPort}` : '';
-  const where = [node.provider, node.region, node.az].filter((part) => part !== null).join(' ');
-  return `${node.id}: ${node.connectionType ?? 'ssh'} ${user}${node.interfaceIp ?? '?'}${port} (${node.labels.join(',')}; ${where})`;
-}
-
-/** Ctrl-D, or whoever holds the other end of the pipe has gone; /dev/null and files have no end to wait for. */
-function endOfInput(): Promise<void> {
-  return new Promise((resolve) => {
-    const stats = fstatSync(0);
-    if (!process.stdin.isTTY && !stats.isFIFO() && !stats.isSocket()) return;
-    process.stdin.on('end', () => resolve()).resume();
-  });
-}
-
-function sessionLost(client: ZooKeeper): Promise<never> {
-  return new Promise((_, reject) => {
-    client.onState((state) => {
-      if (state === 'expired') reject(new UserError('the ZooKeeper session was lost, and with it the nodes'));
-    });
-  });
-}
+export const requestCommand: CommandDeclaration = {
+  name: 'request',
+  description: 'take nodes as a CI system would, hold them, give them back',
+  examples: [
+    'nodepool request --label debian-13 --wait',
+    'nodepool request --label debian-13 --label debian-13 --exec ./run-tests',
+  ],
+  declare: (command, { globals, exitWith }) =>
+    command
+      .requiredOption(
+        '-l, --label <label>',
+        'label of a node; repeat for several',
+        (value, all: string[] | undefined) => collected(value, all ?? []),
+      )
+      .option('--wait', 'wait for the nodes and hold them until interrupted or the end of the input')
+      .option('--exec <command>', 'run a shell command with the nodes in its environment, then give them back')
+      .option('--priority <digits>', '100 high, 200 normal, 300 low', priority, '200')
+      .option('--provider <name>', 'the only provider to take them from')
+      .option('--no-reuse', 'launch new nodes even if there are some in stock')
+      .option('--timeout <seconds>', 'give up waiting for the nodes after this time', positiveSeconds)
+      .addOption(formatOption())
+      .action(async (options: RequestOptions) => {
+        exitWith(await (await import('../actions/request.ts')).request(globals(), options));
+      }),
+};

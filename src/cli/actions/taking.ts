@@ -35,8 +35,8 @@ export async function take(client: ZooKeeper, answer: RequestRecord, signal: Abo
 }
 
 async function takeOne(client: ZooKeeper, requestId: string, id: string, signal: AbortSignal): Promise<Taken> {
-  const o = { client, runtime: systemRuntime, path: paths.nodeLock(id), createParents: false };
-  const locked = await lock(o, { timeoutMs: lockPatienceMs, signal });
+  const lockDeps = { client, runtime: systemRuntime, path: paths.nodeLock(id), createParents: false };
+  const locked = await lock(lockDeps, { timeoutMs: lockPatienceMs, signal });
   if (locked.result !== 'acquired') {
     throw new UserError(
       `node ${id} could not be locked: ${locked.result === 'gone' ? 'it is gone' : 'it stays locked'}`,

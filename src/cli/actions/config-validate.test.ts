@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { judgeConfig } from './config.ts';
+import { judgeConfig } from './config-validate.ts';
 
 const directory = fileURLToPath(new URL('../../../test/broken-configurations/', import.meta.url));
 const names = readdirSync(directory)

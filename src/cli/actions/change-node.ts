@@ -8,17 +8,17 @@ import type { GlobalOptions } from '../../program/context.ts';
 import { nodeColumns } from '../../listings/columns.ts';
 import { type OutputFormat, rendered } from '../../listings/format.ts';
 import { UserError } from '../../base/user-error.ts';
-import { readNode } from './listings.ts';
+import { readNode } from './tree-reads.ts';
 
 const patienceMs = 5000;
 
 export async function changeNode(
-  o: GlobalOptions,
+  globals: GlobalOptions,
   id: string,
   state: Extract<NodeState, 'hold' | 'deleting'>,
   format: OutputFormat,
 ): Promise<void> {
-  await withZooKeeper(o, async (client) => {
+  await withZooKeeper(globals, async (client) => {
     if (!/^[\w.-]+$/.test(id) || !(await readNode(client, id))) {
       console.log(`Node id ${id} not found`);
       return;

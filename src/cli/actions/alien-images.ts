@@ -25,8 +25,12 @@ const columns: readonly Column<AlienImage>[] = [
   { key: 'image_id', header: 'Image ID', cell: (image) => image.id },
 ];
 
-export async function alienImageList(o: GlobalOptions, only: string | undefined, format: OutputFormat): Promise<void> {
-  await withZooKeeper(o, async (client, config, log) => {
+export async function alienImageList(
+  globals: GlobalOptions,
+  only: string | undefined,
+  format: OutputFormat,
+): Promise<void> {
+  await withZooKeeper(globals, async (client, config, log) => {
     const providers = [...config.providers.values()].filter(({ name }) => only === undefined || name === only);
     const stop = onStopSignal();
     try {

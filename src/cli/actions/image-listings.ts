@@ -7,22 +7,22 @@ import { withZooKeeper } from '../../program/connection.ts';
 import type { GlobalOptions } from '../../program/context.ts';
 import { type OutputFormat, rendered } from '../../listings/format.ts';
 
-export async function imageList(o: GlobalOptions, format: OutputFormat): Promise<void> {
-  await withZooKeeper(o, async (client) => {
+export async function imageList(globals: GlobalOptions, format: OutputFormat): Promise<void> {
+  await withZooKeeper(globals, async (client) => {
     const uploads = await listedUploads(new Images(client, systemRuntime));
     console.log(rendered(uploadColumns(systemRuntime.nowMs()), uploads, format));
   });
 }
 
-export async function dibImageList(o: GlobalOptions, format: OutputFormat): Promise<void> {
-  await withZooKeeper(o, async (client) => {
+export async function dibImageList(globals: GlobalOptions, format: OutputFormat): Promise<void> {
+  await withZooKeeper(globals, async (client) => {
     const builds = await listedBuilds(new Images(client, systemRuntime));
     console.log(rendered(buildColumns(systemRuntime.nowMs()), builds, format));
   });
 }
 
-export async function imageStatus(o: GlobalOptions, format: OutputFormat): Promise<void> {
-  await withZooKeeper(o, async (client) => {
+export async function imageStatus(globals: GlobalOptions, format: OutputFormat): Promise<void> {
+  await withZooKeeper(globals, async (client) => {
     const status = await listedStatus(new Images(client, systemRuntime));
     console.log(rendered(imageStatusColumns(systemRuntime.nowMs()), status, format));
   });

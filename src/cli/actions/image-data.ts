@@ -7,15 +7,15 @@ import { withZooKeeper } from '../../program/connection.ts';
 import type { GlobalOptions } from '../../program/context.ts';
 import { UserError } from '../../base/user-error.ts';
 
-export async function exportImages(o: GlobalOptions, file: string): Promise<void> {
-  await withZooKeeper(o, async (client) => {
+export async function exportImages(globals: GlobalOptions, file: string): Promise<void> {
+  await withZooKeeper(globals, async (client) => {
     const data = await exportImageData(client, new Images(client, systemRuntime));
     writeFileSync(file, JSON.stringify(data), { mode: 0o600 });
   });
 }
 
-export async function importImages(o: GlobalOptions, file: string): Promise<void> {
-  await withZooKeeper(o, async (client) => importImageData(client, parsed(file, readFileSync(file, 'utf8'))));
+export async function importImages(globals: GlobalOptions, file: string): Promise<void> {
+  await withZooKeeper(globals, async (client) => importImageData(client, parsed(file, readFileSync(file, 'utf8'))));
 }
 
 function parsed(file: string, text: string): unknown {

@@ -21,8 +21,8 @@ const lockRetryMs = 200;
 const providerPatienceMs = 60_000;
 const removalTimeoutMs = 600_000;
 
-export async function deleteNow(o: GlobalOptions, id: string, format: OutputFormat): Promise<void> {
-  await withZooKeeper(o, async (client, config, log) => {
+export async function deleteNow(globals: GlobalOptions, id: string, format: OutputFormat): Promise<void> {
+  await withZooKeeper(globals, async (client, config, log) => {
     const store = await Store.open({ client, runtime: systemRuntime, log });
     try {
       const node = store.nodes.get(id)?.node;

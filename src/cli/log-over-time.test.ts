@@ -2,8 +2,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { configFile, run, temporaryDirectory } from '../testing/command-line.ts';
-import { nodepool } from '../program.ts';
+import { configFile, run, temporaryDirectory } from './testing/command-line.ts';
+import { nodepool } from './program.ts';
 
 interface Line {
   readonly name: string;

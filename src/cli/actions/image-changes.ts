@@ -4,22 +4,22 @@ import { Images, type UploadId } from '../../store/transactions/images.ts';
 import { NoNodeError } from '@nodepool/zookeeper';
 import { withZooKeeper } from '../../program/connection.ts';
 import type { GlobalOptions } from '../../program/context.ts';
-import { nameInTree } from './names.ts';
+import { nameInTree } from './name-in-tree.ts';
 import { UserError } from '../../base/user-error.ts';
 
-export async function imageBuild(o: GlobalOptions, image: string): Promise<void> {
-  await withZooKeeper(o, async (client, config) => {
+export async function imageBuild(globals: GlobalOptions, image: string): Promise<void> {
+  await withZooKeeper(globals, async (client, config) => {
     const configured = config.diskimages.get(image);
     if (!configured) {
-      throw new UserError(`${image} is not among the diskimages of ${o.config} that can be built`);
+      throw new UserError(`${image} is not among the diskimages of ${globals.config} that can be built`);
     }
-    if (configured.pause) throw new UserError(`${image} is paused in ${o.config}, so it is not built`);
+    if (configured.pause) throw new UserError(`${image} is paused in ${globals.config}, so it is not built`);
     await new Images(client, systemRuntime).requestBuild(image);
   });
 }
 
-export async function imagePause(o: GlobalOptions, image: string): Promise<void> {
-  await withZooKeeper(o, async (client) => {
+export async function imagePause(globals: GlobalOptions, image: string): Promise<void> {
+  await withZooKeeper(globals, async (client) => {
     try {
       await new Images(client, systemRuntime).pause(nameInTree(image));
     } catch (error) {
@@ -29,14 +29,14 @@ export async function imagePause(o: GlobalOptions, image: string): Promise<void>
   });
 }
 
-export async function imageUnpause(o: GlobalOptions, image: string): Promise<void> {
-  await withZooKeeper(o, async (client) => new Images(client, systemRuntime).unpause(nameInTree(image)));
+export async function imageUnpause(globals: GlobalOptions, image: string): Promise<void> {
+  await withZooKeeper(globals, async (client) => new Images(client, systemRuntime).unpause(nameInTree(image)));
 }
 
-export async function dibImageDelete(o: GlobalOptions, id: string): Promise<void> {
+export async function dibImageDelete(globals: GlobalOptions, id: string): Promise<void> {
   const dash = id.lastIndexOf('-');
   if (dash < 1) throw new UserError(`${id} is no ID of a build: those of dib-image-list are <image>-<build>`);
-  await withZooKeeper(o, async (client) => {
+  await withZooKeeper(globals, async (client) => {
     const build = { image: nameInTree(id.slice(0, dash)), build: nameInTree(id.slice(dash + 1)) };
     const result = await new Images(client, systemRuntime).deleteBuild(build);
     if (result === 'gone') console.log(`Build ${id} not found`);
@@ -44,8 +44,8 @@ export async function dibImageDelete(o: GlobalOptions, id: string): Promise<void
   });
 }
 
-export async function imageDelete(o: GlobalOptions, id: UploadId): Promise<void> {
-  await withZooKeeper(o, async (client) => {
+export async function imageDelete(globals: GlobalOptions, id: UploadId): Promise<void> {
+  await withZooKeeper(globals, async (client) => {
     for (const part of Object.values(id)) nameInTree(part as string);
     const result = await new Images(client, systemRuntime).deleteUpload(id);
     if (result === 'gone') console.log('Image upload not found');
