@@ -1,2 +1,2 @@
 /** Pauses between tries. The class is the ZooKeeper library's, which needs it too and must not know this house. */
-export { Backoff } from '@nodepool/zookeeper/runtime';
+export { Backoff, fullPauseMs } from '@nodepool/zookeeper/runtime';

@@ -213,7 +213,6 @@ export class Launcher {
       provider: (name) => this.providers.forDeletion(name),
       isOurs: (name) => this.providers.isOurs(name),
       traces,
-      onRemoved: () => undefined,
     });
     this.backing = new BackingBrokers({ store, operations: this.operations, runtime, log, evict });
     this.eviction = new Eviction(this.accounting, this.deletion);

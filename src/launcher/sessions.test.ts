@@ -197,7 +197,6 @@ test('a ready node that is promised to another request by the time it is locked 
     provider: () => undefined,
     isOurs: () => true,
     traces: new Traces(noTracing, systemRuntime),
-    onRemoved: () => undefined,
   });
   await cluster.consumer.deleteRequest(gone);
   await expect.poll(() => tries, patience).toBe(1);

@@ -3,6 +3,7 @@
  * one that began after the wait did. Lists only while somebody waits. A listing that hangs delays nobody for long: a second
  * one is tried beside it.
  */
+import { fullPauseMs } from '../base/backoff.ts';
 import { type Runtime, sleep } from '../base/runtime.ts';
 import type { ListedInstance } from '../driver-kit/contract.ts';
 import { idText } from '../driver-kit/contract.ts';
@@ -91,7 +92,7 @@ export class SharedListing {
   private async turn(): Promise<void> {
     const { runtime, intervalMs, onError } = this.o;
     const failures = this.failing?.count ?? 0;
-    const spacingMs = Math.min(Math.max(longestPauseMs, intervalMs), intervalMs * 2 ** Math.min(failures, 16));
+    const spacingMs = fullPauseMs(failures, { firstMs: intervalMs, mostMs: Math.max(longestPauseMs, intervalMs) });
     const pauseMs = this.lastEndMs + spacingMs - runtime.monotonicMs();
     if (pauseMs > 0) await sleep(runtime, pauseMs, this.stopping.signal);
     this.served = this.waiters;

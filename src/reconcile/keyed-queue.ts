@@ -2,6 +2,7 @@
  * The work queue of a reconciler: a key is worked on by one task at a time, at most `concurrency` keys of a lane at once; a
  * key added while it is being worked on runs once more afterwards; a failing key is retried with back-off and stops no other.
  */
+import { Backoff } from '../base/backoff.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Trouble } from '../base/trouble.ts';
 import type { Runtime, Timer } from '../base/runtime.ts';
@@ -17,16 +18,18 @@ export interface KeyedQueueOptions {
   readonly lane?: (key: string) => string;
   /** Brings the key one step on; returns a delay in ms to look at it again, or nothing. */
   readonly work: (key: string) => Promise<number | undefined>;
-  readonly retryMinMs?: number;
-  readonly retryMaxMs?: number;
   /** Work on one key that takes longer is worth a word. */
   readonly longWorkMs?: number;
 }
 
+/** Of a key whose work fails. */
+const retryPauses = { firstMs: 200, mostMs: 30_000 } as const;
+
 interface KeyState {
   running: boolean;
   again: boolean;
-  failures: number;
+  /** null: its last work succeeded. */
+  backoff: Backoff | null;
   timer: Timer | null;
   queued: boolean;
 }
@@ -56,7 +59,7 @@ export class KeyedQueue {
     if (this.stopped) return;
     let state = this.keys.get(key);
     if (!state) {
-      state = { running: false, again: false, failures: 0, timer: null, queued: false };
+      state = { running: false, again: false, backoff: null, timer: null, queued: false };
       this.keys.set(key, state);
     }
     if (state.running) {
@@ -147,13 +150,13 @@ export class KeyedQueue {
     let delayMs: number | undefined;
     try {
       delayMs = await this.o.work(key);
-      state.failures = 0;
+      state.backoff = null;
       this.failing.delete(key);
     } catch (error) {
-      state.failures++;
-      delayMs = this.backoffMs(state.failures);
+      state.backoff ??= new Backoff({ runtime: this.o.runtime, ...retryPauses });
+      delayMs = state.backoff.nextMs();
       const sinceMs = this.failing.get(key)?.sinceMs ?? this.o.runtime.monotonicMs();
-      this.failing.set(key, { error, sinceMs, count: state.failures });
+      this.failing.set(key, { error, sinceMs, count: state.backoff.failures });
       const fields = { queue: this.o.name, key, err: error, retryInMs: Math.round(delayMs) };
       // What was broken off by the stop has not failed.
       if (!this.stopped) this.o.log.warn(fields, 'Work on a key failed');
@@ -167,15 +170,9 @@ export class KeyedQueue {
     }
     const again = state.again;
     state.again = false;
-    if (again && state.failures === 0) this.add(key);
+    if (again && state.backoff === null) this.add(key);
     else if (delayMs !== undefined) this.arm(key, state, delayMs);
     else this.keys.delete(key);
     this.pump(name, lane);
-  }
-
-  private backoffMs(failures: number): number {
-    const min = this.o.retryMinMs ?? 200;
-    const max = this.o.retryMaxMs ?? 30_000;
-    return Math.min(max, min * 2 ** Math.min(failures - 1, 20)) * (0.75 + this.o.runtime.random() / 2);
   }
 }

@@ -3,6 +3,8 @@
  * the provider, a capacity refusal for this kind of node in one zone. Shared by all pools of a provider; fades by itself.
  * All times are monotonic milliseconds.
  */
+import { fullPauseMs } from '../base/backoff.ts';
+
 export interface Place {
   readonly provider: string;
   readonly zone: string | null;
@@ -30,8 +32,11 @@ interface Entry {
   said: string;
 }
 
-const firstMs = { quota: 500, capacity: 2000 } as const;
-const mostMs = { quota: 30_000, capacity: 60_000 } as const;
+/** Not spread: this room is pure, and each launcher begins its pauses at a refusal of its own. */
+const pauses = {
+  quota: { firstMs: 500, mostMs: 30_000 },
+  capacity: { firstMs: 2000, mostMs: 60_000 },
+} as const;
 /** After that long without a refusal the next one is the first again. */
 const forgetMs = 600_000;
 const mostSaid = 300;
@@ -51,8 +56,7 @@ export class CapacityMemory {
     // Many launches that were under way together are refused together: that is one refusal.
     if (nowMs >= entry.untilMs || entry.isFreed) {
       entry.isFreed = false;
-      const pauseMs = Math.min(mostMs[kind], firstMs[kind] * 2 ** Math.min(entry.refusals, 20));
-      entry.untilMs = nowMs + Math.max(pauseMs, retryAfterMs);
+      entry.untilMs = nowMs + Math.max(fullPauseMs(entry.refusals, pauses[kind]), retryAfterMs);
       entry.refusals++;
     }
     entry.said = said.slice(0, mostSaid);

@@ -28,7 +28,6 @@ test('a node that was taken before it could make room is left alone, also when i
     provider: () => ({ remove: () => Promise.resolve() }) as never,
     isOurs: () => true,
     traces: new Traces(noTracing, systemRuntime),
-    onRemoved: () => undefined,
   });
   onTestFinished(() => deletion.stop());
   deletion.evict(id);

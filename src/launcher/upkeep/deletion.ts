@@ -4,6 +4,7 @@
  */
 import type { ExternalId } from '../../driver-kit/contract.ts';
 import { asProviderError } from '../../driver-kit/errors.ts';
+import { Backoff } from '../../base/backoff.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Trouble } from '../../base/trouble.ts';
 import { isBroken } from '../../records/broken.ts';
@@ -39,6 +40,7 @@ const emptyNodeGraceMs = 5_000;
 /** Whoever writes `deleted` removes the record right after that, the Python `erase` without a lock: one would be in its way. */
 const deletedGraceMs = 5_000;
 const behindMs = 10;
+const lockedPauseMs = 2000;
 
 export interface DeletionOptions {
   readonly store: Store;
@@ -50,13 +52,14 @@ export interface DeletionOptions {
   /** Is the provider in our configuration at all? */
   readonly isOurs: (name: string) => boolean;
   readonly traces: Traces;
-  readonly onRemoved: (node: NodeRecord) => void;
 }
 
 export class DeletionReconciler {
   private readonly o: DeletionOptions;
   private readonly queue: KeyedQueue;
   private readonly abort = new AbortController();
+  /** Before another try at a node that somebody has locked. It does not grow: such locks are short. */
+  private readonly lockedPause: Backoff;
   private readonly evicting = new Set<string>();
   private readonly unfollow: (() => void)[];
   /** When a node without lock was first seen in a state that may be a passing one. */
@@ -64,6 +67,7 @@ export class DeletionReconciler {
 
   constructor(options: DeletionOptions) {
     this.o = options;
+    this.lockedPause = new Backoff({ runtime: options.runtime, firstMs: lockedPauseMs, mostMs: lockedPauseMs });
     this.queue = new KeyedQueue({
       name: 'deletion',
       runtime: options.runtime,
@@ -204,7 +208,7 @@ export class DeletionReconciler {
   }
 
   private async remove(seen: NodeRecord): Promise<number | undefined> {
-    const { operations, log, runtime } = this.o;
+    const { operations, log } = this.o;
     const provider = seen.provider === null ? undefined : this.o.provider(seen.provider);
     // Without its provider the instance could not be removed; the provider's start brings the node back here.
     if (!provider) return undefined;
@@ -212,7 +216,7 @@ export class DeletionReconciler {
     const started = await operations.startDeleting(seen.id, (n) => this.mayDelete(n));
     if (!started.ok) {
       if (started.reason !== 'locked') this.evicting.delete(seen.id);
-      return started.reason === 'gone' ? undefined : 1000 + runtime.random() * 1000;
+      return started.reason === 'gone' ? undefined : this.lockedPause.nextMs();
     }
     killPoint('after-deleting-written');
     const held = started.node;
@@ -241,7 +245,6 @@ export class DeletionReconciler {
     this.evicting.delete(seen.id);
     killPoint('after-node-removed');
     log.debug({ nodeId: node.id, provider: node.provider, state: seen.state }, 'Removed node');
-    this.o.onRemoved(node);
     return undefined;
   }
 

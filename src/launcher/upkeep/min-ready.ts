@@ -4,6 +4,7 @@
  * again with back-off.
  */
 import type { LabelConfig } from '../../config/model.ts';
+import { Backoff } from '../../base/backoff.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Trouble } from '../../base/trouble.ts';
 import { isBroken } from '../../records/broken.ts';
@@ -14,8 +15,8 @@ import type { RequestEntry } from '../../store/mirrors/views.ts';
 import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
 import { minReadyRequestor } from '../../scheduling/plan.ts';
 
-const firstRetryMs = 1000;
-const longestRetryMs = 60_000;
+/** Of a label whose requests fail. */
+const retryPauses = { firstMs: 1000, mostMs: 60_000 } as const;
 /** Nobody tells when a label can be had again, after a lost session for instance. */
 const unavailableRetryMs = 5000;
 
@@ -36,8 +37,8 @@ export class MinReadyReconciler {
   private readonly mine = new Map<string, string>();
   /** Labels of requests that may have been made, by event id: the answer has not come, or was lost. */
   private readonly asked = new Map<string, string>();
-  /** Labels whose last request has failed; until then (monotonic) no other one is made, whatever happens. */
-  private readonly failing = new Map<string, { failures: number; untilMs: number }>();
+  /** Labels whose last request has failed: during the pause no other one is made, whatever happens. */
+  private readonly failing = new Map<string, Backoff>();
   private readonly unfollow: (() => void)[];
 
   constructor(options: MinReadyOptions) {
@@ -91,7 +92,7 @@ export class MinReadyReconciler {
     // Also when nothing is to be kept in stock any more: what was asked for before would stay allocated.
     await this.collectEnded(label);
     if (wanted <= 0) return undefined;
-    const pauseMs = (this.failing.get(label)?.untilMs ?? 0) - this.o.runtime.monotonicMs();
+    const pauseMs = this.failing.get(label)?.remainingMs ?? 0;
     if (pauseMs > 0) return pauseMs;
     const need = wanted - this.stock(label) - this.outstanding(label);
     if (need <= 0) return undefined;
@@ -148,10 +149,9 @@ export class MinReadyReconciler {
   }
 
   private noteFailure(label: string): void {
-    const { runtime } = this.o;
-    const failures = (this.failing.get(label)?.failures ?? 0) + 1;
-    const pauseMs = Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 10));
-    this.failing.set(label, { failures, untilMs: runtime.monotonicMs() + pauseMs * (0.75 + runtime.random() / 2) });
+    const backoff = this.failing.get(label) ?? new Backoff({ runtime: this.o.runtime, ...retryPauses });
+    backoff.nextMs();
+    this.failing.set(label, backoff);
   }
 
   private stock(label: string): number {

@@ -1,11 +1,19 @@
 /** Growing, spread pauses between tries, so that many who failed together do not come back together. */
 import type { Runtime } from './runtime.ts';
 
-export interface BackoffOptions {
-  readonly runtime: Pick<Runtime, 'random' | 'monotonicMs'>;
+export interface BackoffLimits {
   /** The pause after the first failure. */
   readonly firstMs: number;
   readonly mostMs: number;
+}
+
+export interface BackoffOptions extends BackoffLimits {
+  readonly runtime: Pick<Runtime, 'random' | 'monotonicMs'>;
+}
+
+/** The pause after one more failure than `failures`, not spread: doubled each time up to the limit. */
+export function fullPauseMs(failures: number, { firstMs, mostMs }: BackoffLimits): number {
+  return Math.min(mostMs, firstMs * 2 ** Math.min(failures, 30));
 }
 
 export class Backoff {
@@ -37,9 +45,8 @@ export class Backoff {
    * limit, less up to a quarter at random.
    */
   nextMs(): number {
-    const { runtime, firstMs, mostMs } = this.options;
-    const fullMs = Math.min(mostMs, firstMs * 2 ** Math.min(this.count, 30));
-    const pauseMs = fullMs * (1 - runtime.random() / 4);
+    const { runtime } = this.options;
+    const pauseMs = fullPauseMs(this.count, this.options) * (1 - runtime.random() / 4);
     this.count++;
     this.earliestMs = runtime.monotonicMs() + pauseMs;
     return pauseMs;

@@ -1,3 +1,3 @@
 /** Time, chance, and pauses between tries: what the library asks of the machine, and what a simulation replaces. */
-export { Backoff, type BackoffOptions } from './backoff.ts';
+export { Backoff, type BackoffLimits, type BackoffOptions, fullPauseMs } from './backoff.ts';
 export { type Runtime, sleep, systemRuntime, type Timer } from './runtime.ts';
