@@ -8,7 +8,7 @@ import { brokenFindings, nodeFindings } from './nodes.ts';
 import type { Picture } from './picture.ts';
 import { report } from './report.ts';
 import { requestFindings, strayLockFindings } from './requests.ts';
-import { node, nowMs, minuteMs, pool, request, well } from './testing/picture.ts';
+import { node, nowMs, minuteMs, pool, request, well } from './testing/healthy-tree.ts';
 import { judge } from './zookeeper.ts';
 
 async function all(picture: Picture): Promise<Finding[]> {

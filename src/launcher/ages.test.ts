@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
 import { encodeNode, newNode, type NodeFields } from '../records/node.ts';
 import { systemRuntime } from '../base/runtime.ts';
-import { altered } from './testing/adapters.ts';
+import { altered } from './testing/altered-adapter.ts';
 import { Cluster, fakeProvider, hastened } from './testing/cluster.ts';
 
 const patience = { timeout: 20_000, interval: 5 };

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
 import type { NodeRecord } from '../records/node.ts';
 import { systemRuntime } from '../base/runtime.ts';
-import { altered } from './testing/adapters.ts';
+import { altered } from './testing/altered-adapter.ts';
 import { Cluster, fakeProvider } from './testing/cluster.ts';
 
 const patience = { timeout: 15_000, interval: 5 };

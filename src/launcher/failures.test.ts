@@ -4,7 +4,7 @@ import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake
 import { Provider } from '../provider/provider.ts';
 import { systemRuntime } from '../base/runtime.ts';
 import type { Launcher } from './launcher.ts';
-import { altered } from './testing/adapters.ts';
+import { altered } from './testing/altered-adapter.ts';
 import { Cluster, fakeProvider, hastened } from './testing/cluster.ts';
 
 const patience = { timeout: 20_000, interval: 5 };

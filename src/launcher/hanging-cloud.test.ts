@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemRuntime } from '../base/runtime.ts';
 import type { Adapter } from '../driver-kit/contract.ts';
 import { encodeNode, newNode } from '../records/node.ts';
-import { altered } from './testing/adapters.ts';
+import { altered } from './testing/altered-adapter.ts';
 import { Cluster, fakeProvider } from './testing/cluster.ts';
 
 const patience = { timeout: 15_000, interval: 5 };

@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:net';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { NodeRecord } from '../records/node.ts';
-import { altered } from './testing/adapters.ts';
+import { altered } from './testing/altered-adapter.ts';
 import { Cluster } from './testing/cluster.ts';
 
 const patience = { timeout: 20_000, interval: 5 };

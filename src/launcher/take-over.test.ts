@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
 import { ProviderError } from '../driver-kit/errors.ts';
-import { altered } from './testing/adapters.ts';
+import { altered } from './testing/altered-adapter.ts';
 import { CloudClock, Cluster, fakeProvider } from './testing/cluster.ts';
 
 let cluster: Cluster;

@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { systemRuntime } from '../base/runtime.ts';
 import { readHealth } from '../store/transactions/health.ts';
-import { Bed } from '../store/testing/bed.ts';
+import { StoreBed } from '../store/testing/store-bed.ts';
 import { HealthPublisher } from './health-publisher.ts';
 import type { HealthFact } from './watchdog.ts';
 
@@ -18,7 +18,7 @@ const fact = (o: Partial<HealthFact> = {}): HealthFact => ({
 });
 
 async function setUp() {
-  const bed = await Bed.open();
+  const bed = await StoreBed.open();
   onTestFinished(() => bed.close());
   const { store, flaky } = await bed.side();
   let aheadMs = 0;

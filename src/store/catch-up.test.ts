@@ -1,15 +1,15 @@
 /** What a store does after its connection was lost: it reads what has changed and nothing else, and is right about locks. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Bed, type Side } from './testing/bed.ts';
+import { StoreBed, type Side } from './testing/store-bed.ts';
 
-let bed: Bed;
+let bed: StoreBed;
 let side: Side & { readonly proxy: { refuse(): void; reset(): void; heal(): void } };
 const until = async (condition: () => boolean | Promise<boolean>) => {
   await expect.poll(condition, { timeout: 10_000, interval: 5 }).toBe(true);
 };
 
 beforeEach(async () => {
-  bed = await Bed.open();
+  bed = await StoreBed.open();
   side = await bed.mortalSide();
 });
 afterEach(() => bed.close());

@@ -1,20 +1,20 @@
 /** A status site on a free port over a tree of its own. For tests. */
 import { newNode, type NodeFields, type NodeState, encodeNode } from '../../records/node.ts';
 import { systemRuntime } from '../../base/runtime.ts';
-import { Bed, type Side } from '../../store/testing/bed.ts';
+import { StoreBed, type Side } from '../../store/testing/store-bed.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import type { HealthReport } from '../probes.ts';
 import { StatusSite } from '../status-site.ts';
 import { type Answer, type AskOptions, ask } from './http-client.ts';
 
 export class StatusSiteFixture {
-  readonly bed: Bed;
+  readonly bed: StoreBed;
   readonly side: Side;
   readonly site: StatusSite;
   readonly metrics: Metrics;
   health: HealthReport = { ready: true, session: 'connected', synced: true, troubles: [] };
 
-  private constructor(bed: Bed, side: Side) {
+  private constructor(bed: StoreBed, side: Side) {
     this.bed = bed;
     this.side = side;
     this.metrics = new Metrics();
@@ -30,7 +30,7 @@ export class StatusSiteFixture {
   }
 
   static async open(): Promise<StatusSiteFixture> {
-    const bed = await Bed.open();
+    const bed = await StoreBed.open();
     const fixture = new StatusSiteFixture(bed, await bed.side());
     fixture.site.start();
     while (fixture.site.port === null) await new Promise((resolve) => setImmediate(resolve));

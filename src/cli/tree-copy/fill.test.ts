@@ -1,6 +1,6 @@
 /** What is not for everybody is open to nobody while a tree is filled. */
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
-import { Bed } from '../../store/testing/bed.ts';
+import { StoreBed } from '../../store/testing/store-bed.ts';
 import { ConnectionLossError, type ZooKeeper } from '@nodepool/zookeeper';
 import { difference } from './difference.ts';
 import { indexTree, type TreeEntry } from './entry.ts';
@@ -24,7 +24,7 @@ const tree = [
 let zk: ZooKeeper;
 
 beforeEach(async () => {
-  const bed = await Bed.open();
+  const bed = await StoreBed.open();
   onTestFinished(() => bed.close());
   zk = bed.zk;
   await zk.ensurePath('/keys/there');

@@ -1,10 +1,10 @@
 /** A change of the tree while it is read does not go unnoticed. */
 import { expect, it, onTestFinished } from 'vitest';
-import { Bed } from '../../store/testing/bed.ts';
+import { StoreBed } from '../../store/testing/store-bed.ts';
 import { watched } from './steady.ts';
 
 it('tells what somebody else creates, changes and removes meanwhile, and nothing else', async () => {
-  const bed = await Bed.open();
+  const bed = await StoreBed.open();
   onTestFinished(() => bed.close());
   const reader = bed.connect();
   const quiet = await watched(reader, '/', async (changes) => {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { startFakeCloudServer } from '../../drivers/fake/fake-cloud-server.ts';
 import { ProviderError } from '../../driver-kit/errors.ts';
 import { systemRuntime } from '../../base/runtime.ts';
-import { altered } from '../testing/adapters.ts';
+import { altered } from '../testing/altered-adapter.ts';
 import { adaptersWith, Cluster, fakeProvider, hastened } from '../testing/cluster.ts';
 
 const patience = { timeout: 20_000, interval: 5 };

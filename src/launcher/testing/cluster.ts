@@ -22,7 +22,7 @@ import { noTracing, type Tracer } from '../../telemetry/tracing.ts';
 import { createZooKeeper, type ZooKeeper } from '@nodepool/zookeeper';
 import { type Coordinator, startCoordinator } from '@nodepool/zookeeper/server';
 import { Launcher } from '../launcher.ts';
-import { Line } from './line.ts';
+import { CuttableLine } from './cuttable-line.ts';
 
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 const drivers = { fake: fakeDriver, metastatic: metastaticDriver, static: staticDriver };
@@ -68,7 +68,7 @@ export function hastened(times: number): Runtime {
 
 interface Place {
   readonly store: Store;
-  readonly line: Line;
+  readonly line: CuttableLine;
 }
 
 /** One provider of the fake driver; `pools` and `more` are YAML in flow style. */
@@ -174,7 +174,7 @@ export class Cluster {
     return this.launchers.get(launcher)!.store;
   }
 
-  lineOf(launcher: Launcher): Line {
+  lineOf(launcher: Launcher): CuttableLine {
     return this.launchers.get(launcher)!.line;
   }
 
@@ -236,7 +236,7 @@ export class Cluster {
   }
 
   private async open(): Promise<Place> {
-    const line = new Line(this.coordinator.connector);
+    const line = new CuttableLine(this.coordinator.connector);
     const client = createZooKeeper({ servers: [], connector: line.connector, runtime: systemRuntime });
     this.clients.push(client);
     const store = await Store.open({ client, runtime: this.runtime, log: this.log });

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ComponentRecord } from '../../records/component.ts';
 import { ComponentHandle } from '../transactions/components.ts';
-import { Bed, type Side } from '../testing/bed.ts';
+import { StoreBed, type Side } from '../testing/store-bed.ts';
 import { NodeView } from './views.ts';
 
-let bed: Bed;
+let bed: StoreBed;
 let side: Side;
 
 beforeEach(async () => {
-  bed = await Bed.open();
+  bed = await StoreBed.open();
   side = await bed.side();
 });
 

@@ -2,14 +2,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isBroken } from '../../records/broken.ts';
 import { newNode, type NodeRecord } from '../../records/node.ts';
 import type { HeldNode, HeldRequest } from './operations.ts';
-import { Bed, type Side } from '../testing/bed.ts';
+import { StoreBed, type Side } from '../testing/store-bed.ts';
 import type { NodeEntry, RequestEntry } from '../mirrors/views.ts';
 
-let bed: Bed;
+let bed: StoreBed;
 let side: Side;
 
 beforeEach(async () => {
-  bed = await Bed.open();
+  bed = await StoreBed.open();
   side = await bed.side();
 });
 

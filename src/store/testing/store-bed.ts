@@ -60,7 +60,7 @@ export interface Side {
   readonly logged: Logged[];
 }
 
-export class Bed {
+export class StoreBed {
   readonly coordinator: Coordinator;
   /** A client without a store: the consumer, the peer, the operator. */
   readonly zk: ZooKeeper;
@@ -73,10 +73,10 @@ export class Bed {
     this.zk = this.connect();
   }
 
-  static async open(): Promise<Bed> {
+  static async open(): Promise<StoreBed> {
     const directory = mkdtempSync(join(tmpdir(), 'store-'));
     const coordinator = await startCoordinator({ dataDir: directory, runtime: systemRuntime, log: () => undefined });
-    const bed = new Bed(coordinator, directory);
+    const bed = new StoreBed(coordinator, directory);
     for (const name of ['requests', 'requests-lock', 'nodes']) await bed.zk.ensurePath(`/nodepool/${name}`);
     return bed;
   }

@@ -8,7 +8,7 @@ import { RawClient } from '@nodepool/zookeeper/internal/server/testing/raw-clien
 
 const nowhere = { host: 'in-process', port: 0 };
 
-export class Line {
+export class CuttableLine {
   private readonly base: Connector;
   private readonly streams = new Set<Duplex>();
   private session: ConnectResponse | null = null;
