@@ -8,8 +8,8 @@ import { defineConfig } from 'vitepress';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const pages = (text, link) => ({ text, link });
 
-/** The pages of a folder that is written by a program. */
-const generated = (folder) =>
+/** All pages of a folder. */
+const pagesOf = (folder) =>
   readdirSync(join(root, 'docs', folder))
     .filter((name) => name.endsWith('.md') && name !== 'README.md')
     .map((name) => pages(name.slice(0, -3), `/${folder}/${name.slice(0, -3)}`));
@@ -18,7 +18,7 @@ const generated = (folder) =>
 const sitePath = (path) =>
   path
     .replace(/^docs\//, '')
-    .replace(/^src\/zookeeper\/README\.md$/, 'zookeeper.md')
+    .replace(/^packages\/zookeeper\/README\.md$/, 'zookeeper.md')
     .replace(/(^|\/)README\.md$/, '$1index.md');
 
 /** Files that pages link to and that are no pages, such as examples: they come along, under the same path. */
@@ -99,7 +99,8 @@ export default defineConfig({
         text: 'Reference',
         items: [
           pages('Commands', '/reference/commands'),
-          { ...pages('Configuration', '/reference/configuration/'), collapsed: true, items: generated('reference/configuration') },
+          { ...pages('Configuration', '/reference/configuration/'), collapsed: true, items: pagesOf('reference/configuration') },
+          pages('Error codes', '/reference/errors'),
           pages('Changes', '/CHANGELOG'),
         ],
       },
@@ -110,7 +111,8 @@ export default defineConfig({
           pages('Performance', '/performance'),
           pages('Reliability', '/reliability'),
           pages('ZooKeeper library', '/zookeeper'),
-          { text: 'Decisions', collapsed: true, items: generated('decisions') },
+          { text: 'Development', collapsed: true, items: pagesOf('development') },
+          { text: 'Decisions', collapsed: true, items: pagesOf('decisions') },
           pages('Contributing', '/CONTRIBUTING'),
         ],
       },

@@ -1,6 +1,6 @@
 /**
  * The configured providers over the time of the process. A changed provider keeps serving until its successor runs, then
- * goes idle and finishes what it has; a removed one stays for the deletion of its nodes (docs/architecture.md).
+ * goes idle and finishes what it has; a removed one stays for the deletion of its nodes (docs/decisions/0016-reload-beside-the-old.md).
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { ProviderConfig } from '../../config/model.ts';
