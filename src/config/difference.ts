@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { NodepoolConfig, ProviderConfig } from './model.ts';
 
-/** Names that are only in the second, only in the first, or in both with another content. */
+/** Names that only the second configuration has, that only the first has, or whose content differs. */
 export interface NameDifference {
   readonly added: readonly string[];
   readonly removed: readonly string[];
@@ -19,12 +19,12 @@ export interface ProviderDifference {
 export interface ConfigDifference {
   readonly labels: NameDifference;
   readonly providers: NameDifference;
-  /** One for each changed provider. */
+  /** An entry for each changed provider. */
   readonly replaced: readonly ProviderDifference[];
   readonly tenantLimits: NameDifference;
-  /** Other keys that take effect at once. */
+  /** Changed keys of other kinds that take effect at once. */
   readonly settings: readonly string[];
-  /** Sections that are read at the start only. */
+  /** Changed sections that are read at the start only. */
   readonly needsRestart: readonly string[];
 }
 
@@ -51,7 +51,7 @@ export function configDifference(before: NodepoolConfig, after: NodepoolConfig):
   };
 }
 
-/** A line a change; empty when nothing has changed. */
+/** One line for each change. */
 export function describeDifference(d: ConfigDifference): string[] {
   const lines: string[] = [];
   const say = (what: string, names: NameDifference, changed: string) => {
@@ -77,7 +77,7 @@ export function describeDifference(d: ConfigDifference): string[] {
 
 type ZooKeeperConfig = NodepoolConfig['zookeeper'];
 
-/** Members of the ensemble and files of certificates can be others while a session goes on; another tree can't. */
+/** A session outlives a change of the ensemble's members and of certificate files, but not the move to another tree. */
 function zookeeperDifference(
   before: ZooKeeperConfig,
   after: ZooKeeperConfig,

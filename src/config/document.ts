@@ -1,4 +1,4 @@
-/** One file of the configuration while it is being judged: its values, and findings at places in it. */
+/** One file of the configuration while it is being judged: its values, and the findings with their places in it. */
 import type { z } from 'zod';
 import { type ConfigIssue, formatPath } from './yaml/errors.ts';
 import { remarksOn } from './remarks.ts';
@@ -30,7 +30,7 @@ export class ConfigDocument {
     this.errors.push(this.issue(path, message));
   }
 
-  /** What the schema makes of a value; null after it has told what is wrong. */
+  /** What the schema makes of a value; null where `errors` got what is wrong with it. */
   parse<S extends z.ZodType>(schema: S, value: unknown, at: Path = []): z.output<S> | null {
     const result = schema.safeParse(value);
     for (const issue of result.error?.issues ?? []) this.errors.push(...this.issuesOf(issue, at));

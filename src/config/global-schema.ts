@@ -1,4 +1,4 @@
-/** The schema of everything but the drivers' parts; each key once, with its type, default and meaning. */
+/** The schema of everything but the drivers' parts. Each key is declared once, with its type, default and meaning. */
 import { z } from 'zod';
 import { unlisted } from './remarks.ts';
 import { bool, closed, dict, float, int, list, mapping, open, str, union } from './schema.ts';
@@ -104,7 +104,7 @@ export const globalSchema = closed({
 
 export type GlobalConfig = z.output<typeof globalSchema>;
 
-/** The secure file: secrets that replace or complete what the main file says. Other keys in it are ignored. */
+/** The secure file: secrets that replace or complete values of the main file. Its other keys are ignored. */
 export const secureSchema = open(
   {
     'zookeeper-servers': zookeeperServers

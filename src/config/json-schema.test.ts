@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { driverDefinitions } from '../drivers/catalogue.ts';
 import { configJsonSchema } from './json-schema.ts';
 import { readSource, substitute } from './yaml/source-text.ts';
-import { parseYaml, unwrap } from './yaml/yaml.ts';
+import { unwrap } from './yaml/values.ts';
+import { parseYaml } from './yaml/yaml.ts';
 
 // `strict` also finds keywords that no draft knows.
 const validateFile = new Ajv({

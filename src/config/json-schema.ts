@@ -1,11 +1,11 @@
 /** The JSON Schema of a whole configuration file, for editors and for the reference pages. */
 import { globalSchema } from './global-schema.ts';
-import type { DriverDefinitions } from './load.ts';
+import type { DriverDefinitions } from './providers.ts';
 import { toJsonSchema } from './schema.ts';
 
 type Json = Record<string, unknown>;
 
-/** The draft that editors know best. */
+/** A schema in draft 7, which editors know best. */
 export function configJsonSchema(drivers: DriverDefinitions): object {
   const schema = toJsonSchema(globalSchema) as { properties: Json };
   const definitions = [...drivers.values()].map((driver): [string, Json] => [
@@ -24,7 +24,7 @@ export function configJsonSchema(drivers: DriverDefinitions): object {
   };
 }
 
-/** Which driver judges a provider: the key `driver`, but fake where the name begins so, and openstack without the key. */
+/** Chooses the driver's schema for a provider: by the key `driver`; fake where the name begins so, openstack without the key. */
 function providerItem(names: readonly string[]): Json {
   const by = (condition: Json, driver: string) => ({
     if: condition,

@@ -1,4 +1,4 @@
-/** The loaded configuration: what the rest of the program works with. Shapes only. */
+/** The shapes of the loaded configuration, which the rest of the program works with. They know nothing of files and schemas. */
 import type { z } from 'zod';
 
 export type Resources = Readonly<Record<string, number>>;
@@ -40,7 +40,7 @@ export interface LabelConfig {
   readonly maxReadyAgeMs: number;
 }
 
-/** An image that is built, with what it has from its parents. */
+/** A disk image that is built, with the values of its parents merged in. */
 export interface DiskImageConfig {
   readonly name: string;
   readonly username: string;
@@ -49,7 +49,7 @@ export interface DiskImageConfig {
   readonly elements: readonly string[];
   readonly envVars: Readonly<Record<string, string>>;
   readonly metadata: Readonly<Record<string, unknown>>;
-  /** Besides those that providers need. */
+  /** Formats besides those that providers need. */
   readonly formats: readonly string[];
   readonly keepFormats: readonly string[];
   readonly deleteAfterUpload: boolean;
@@ -66,7 +66,7 @@ export interface ProviderConfig {
   /** Infinity: no limit; 0: takes nothing. */
   readonly maxConcurrency: number;
   readonly priority: number;
-  /** Attempts in all. */
+  /** Attempts in all, the first one included. */
   readonly launchRetries: number;
   readonly launchTimeoutMs: number;
   readonly bootTimeoutMs: number;
@@ -75,7 +75,7 @@ export interface ProviderConfig {
   readonly pools: ReadonlyMap<string, PoolConfig>;
   /** The driver's own part. */
   readonly settings: unknown;
-  /** Canonical text of everything that makes it another provider. */
+  /** Canonical text of everything that makes this another provider when it changes. */
   readonly fingerprint: string;
 }
 
@@ -112,20 +112,20 @@ export interface PoolLabelConfig {
   readonly settings: unknown;
 }
 
-/** What a driver hands in: its part of the schema and how a provider that passed it becomes a ProviderConfig. */
+/** A driver's part of the configuration: its schema, and how a provider that passed the schema becomes a ProviderConfig. */
 export interface DriverConfigDefinition {
   readonly name: string;
   readonly schema: z.ZodType;
-  /** For config-validate: what is wrong with a provider (as its schema has made it) beyond the schema. Context gets told. */
+  /** For config-validate: tells the context what is wrong with a provider that its schema takes. */
   check(parsed: unknown, context: DriverLoadContext<null>): void;
-  /** For the daemons. What can't be used is told to the context; so is all that `check` finds. */
+  /** For the daemons: tells the context what they can't use, besides everything that `check` finds. */
   load(parsed: unknown, context: DriverLoadContext): ProviderConfig;
 }
 
-/** What only the whole file can tell. Paths are relative to the provider. */
+/** What a driver needs of the whole file, and whom it tells its findings. Paths are relative to the provider. */
 export interface DriverLoadContext<Image = DiskImageConfig> {
   readonly labels: ReadonlyMap<string, LabelConfig>;
-  /** Not the abstract ones; for config-validate only the names, of all. */
+  /** Without the abstract images. For config-validate: the names of all images, without values. */
   readonly diskimages: ReadonlyMap<string, Image>;
   /** The configuration can't be used. */
   error(path: readonly PropertyKey[], message: string): void;

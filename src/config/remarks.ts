@@ -1,19 +1,19 @@
 /** Remarks on keys and values that are accepted: keys without effect, values that are not what they seem. */
 import type { z } from 'zod';
-import { isMapping } from './yaml/yaml.ts';
+import { isMapping } from './yaml/values.ts';
 
 export interface Remark {
-  /** What it is about: the key, or its value. */
+  /** Whether the remark is about the key or about its value. */
   readonly what: 'key' | 'value';
   readonly on: (value: unknown) => string | null;
 }
 
 export const remarks = new WeakMap<object, Remark>();
 
-/** Which of two shapes a value is judged by. */
+/** For schemas that judge a value by one of two shapes: which one. */
 export const alternatives = new WeakMap<object, (value: unknown) => z.core.$ZodType>();
 
-/** Marks a key that is accepted and does nothing; whoever sets it is told why. */
+/** Marks a key that is accepted and does nothing. A remark tells the author why. */
 export function ineffective<T extends z.ZodType>(schema: T, why: string): T {
   const marked = schema.meta({ description: `Without effect: ${why}.`, deprecated: true });
   remarks.set(marked, { what: 'key', on: () => `has no effect: ${why}` });
@@ -38,7 +38,7 @@ export interface Remarked {
   readonly what: Remark['what'];
 }
 
-/** What there is to say about a value that its schema accepts. */
+/** All remarks on a value that its schema accepts. */
 export function* remarksOn(
   schema: z.core.$ZodType,
   value: unknown,

@@ -1,8 +1,8 @@
-/** Rules over several keys of a mapping, for validation and for the JSON Schema alike. */
+/** Rules over several keys of a mapping, declared once for validation, JSON Schema and reference pages. */
 import { z } from 'zod';
 import { alternatives } from './remarks.ts';
 import { findingSeparator, jsonForms, splitFindings, toJsonSchema } from './schema.ts';
-import { isMapping } from './yaml/yaml.ts';
+import { isMapping } from './yaml/values.ts';
 
 /** Exactly one of these keys must be there. */
 export const exactlyOneOf = <T extends z.ZodObject>(schema: T, ...keys: string[]): T =>
@@ -16,7 +16,7 @@ export const exactlyOneOf = <T extends z.ZodObject>(schema: T, ...keys: string[]
     },
   });
 
-/** Of these keys one may be there, or none. */
+/** At most one of these keys may be there. */
 export const atMostOneOf = <T extends z.ZodObject>(schema: T, ...keys: [string, string]): T =>
   rule(schema, {
     text: `Not both ${names(keys, 'and')}.`,
@@ -24,7 +24,7 @@ export const atMostOneOf = <T extends z.ZodObject>(schema: T, ...keys: [string, 
     judge: (has) => (keys.filter(has).length > 1 ? `takes only one of ${names(keys, 'and')}` : null),
   });
 
-/** One of these keys must be there; several may. */
+/** At least one of these keys must be there. */
 export const atLeastOneOf = <T extends z.ZodObject>(schema: T, ...keys: string[]): T =>
   rule(schema, {
     text: `At least one of ${names(keys, 'and')}.`,
@@ -43,7 +43,7 @@ interface Rule {
 
 const rulesOf = new WeakMap<object, readonly Rule[]>();
 
-/** Judged also when single keys are wrong. */
+/** The rule is judged also when single keys are wrong, so that a run finds everything. */
 function rule<T extends z.ZodObject>(schema: T, added: Rule): T {
   const ruled = schema.superRefine(
     (parsed, context) => {
@@ -62,7 +62,7 @@ function rule<T extends z.ZodObject>(schema: T, added: Rule): T {
   return ruled;
 }
 
-/** A mapping of one shape where it has `key`, and of another where it hasn't. */
+/** A mapping that has one shape with `key` and another one without it. */
 export function shapedBy<A extends z.ZodObject, B extends z.ZodObject>(key: string, having: A, lacking: B) {
   const choose = (value: unknown): A | B => (isMapping(value) && Object.hasOwn(value, key) ? having : lacking);
   const schema = z

@@ -6,13 +6,13 @@
 import { z } from 'zod';
 import { type Remark, remarks } from './remarks.ts';
 import { didYouMean, hint } from './suggest.ts';
-import { hasOnlyStringKeys, isMapping, unwrap } from './yaml/yaml.ts';
+import { hasOnlyStringKeys, isMapping, unwrap } from './yaml/values.ts';
 import { YamlFloat } from './yaml/yaml-dialect.ts';
 
-/** How a schema that JSON Schema knows nothing of is told there. */
+/** The JSON Schema of schemas that the library cannot translate. */
 export const jsonForms = new WeakMap<object, () => object>();
 
-/** `abort: false`, so that rules over several keys are judged too. */
+/** A schema by a test. `abort: false` lets rules over several keys be judged too. */
 function custom<T>(test: (value: unknown) => boolean, what: string, json: object, remark?: Remark) {
   const schema = z.custom<T>(test, { abort: false, error: (issue) => mustBe(what, issue.input) });
   jsonForms.set(schema, () => json);
@@ -28,7 +28,7 @@ const countsAs: Remark = {
   on: (value) => (typeof value === 'boolean' ? `${value} counts as ${Number(value)}` : null),
 };
 
-/** Booleans pass as integers, as they do in Python. */
+/** An integer. Booleans pass for integers, as in Python. */
 export const int = () =>
   custom<number | boolean>(
     (v) => typeof v === 'boolean' || (typeof v === 'number' && Number.isInteger(v)),
@@ -37,7 +37,7 @@ export const int = () =>
     countsAs,
   ).transform(Number);
 
-/** Integers are none: `10` is refused, `10.0` is not. */
+/** A number with a decimal point, as the Python validator wants it: `10` is refused, `10.0` is not. */
 export const float = () => {
   const schema = z.custom<YamlFloat>((v) => v instanceof YamlFloat, {
     abort: false,
@@ -50,7 +50,7 @@ export const float = () => {
   return schema.transform((v) => v.value);
 };
 
-/** Integer or float. */
+/** An integer or a float. */
 export const number = () =>
   custom<number | boolean | YamlFloat>(
     (v) => typeof v === 'number' || typeof v === 'boolean' || v instanceof YamlFloat,
@@ -62,7 +62,7 @@ export const number = () =>
 const pythonFloat =
   /^[-+]?(?:(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+(?:_\d+)*)(?:e[-+]?\d+(?:_\d+)*)?|inf(?:inity)?|nan)$/i;
 
-/** Whatever Python's float() takes. */
+/** Everything that Python's float() takes. */
 export const numeric = () =>
   custom<number | string | boolean | YamlFloat>(
     (v) =>
@@ -113,7 +113,7 @@ export const dict = () =>
     (v) => unwrap(v) as Readonly<Record<string, unknown>>,
   );
 
-/** Keys such as 5 and yes are none. */
+/** Keys such as 5 and yes are no strings in YAML. */
 function stringKeys<T>() {
   return z.custom<T>((v) => !isMapping(v) || hasOnlyStringKeys(v), {
     abort: false,
@@ -129,7 +129,7 @@ export function mapping<T extends z.ZodType>(item: T) {
   return keys.pipe(values as unknown as z.ZodType<Readonly<Record<string, z.output<T>>>, Record<string, z.input<T>>>);
 }
 
-/** Several unknown keys make one finding of the library; who reports them takes it apart at these. */
+/** The library makes one finding of several unknown keys. This separates their messages in it. */
 export const findingSeparator = '\u0000';
 
 export const splitFindings = (issue: { readonly message: string }): string[] => issue.message.split(findingSeparator);
@@ -139,7 +139,7 @@ export function closed<S extends z.core.$ZodLooseShape>(shape: S) {
   return z.strictObject(shape, { error: (issue) => closedError(issue, Object.keys(shape)) });
 }
 
-/** A mapping that takes these keys, and others with values of one type. */
+/** A mapping that takes these keys, and other keys with values of one type. */
 export function open<S extends z.core.$ZodLooseShape, T extends z.ZodType>(shape: S, others: T) {
   const values = z.object(shape, { error: (issue) => closedError(issue, []) }).catchall(others);
   const keys = stringKeys<z.input<typeof values>>();
@@ -167,7 +167,7 @@ function describe(value: unknown): string {
     : `the ${typeof value} ${JSON.stringify(value)}`;
 }
 
-/** Without `$schema`, to be put into another one. */
+/** The JSON Schema without `$schema`, so that it can be put into another one. */
 export function toJsonSchema(schema: z.ZodType): Record<string, unknown> {
   const json = z.toJSONSchema(schema, {
     io: 'input',
@@ -175,7 +175,7 @@ export function toJsonSchema(schema: z.ZodType): Record<string, unknown> {
     override: ({ zodSchema, jsonSchema }) => {
       const form = jsonForms.get(zodSchema);
       if (form) Object.assign(jsonSchema, form());
-      // The library leaves defaults out where a value is transformed. Ours are what a file would say.
+      // The library leaves out the defaults of transformed values, because it takes them for outputs. Ours are inputs.
       const { def } = zodSchema._zod;
       if (def.type === 'default') jsonSchema.default = structuredClone<typeof jsonSchema.default>(def.defaultValue);
     },

@@ -1,6 +1,6 @@
-/** "Did you mean": the valid word that is nearest to one that isn't. */
+/** "Did you mean": finds the valid word that is nearest to a wrong one. */
 
-/** Where nothing is near, the valid words themselves, unless they are many. */
+/** The nearest valid word; where none is near, all valid words, unless they are many. */
 export function hint(word: string, valid: readonly string[]): string {
   const near = didYouMean(word, valid);
   if (near !== '' || valid.length === 0 || valid.length > mostListed) return near;
@@ -25,14 +25,14 @@ const normal = (word: string) => word.toLowerCase().replaceAll('_', '-');
 
 const tolerance = (word: string) => (word.length <= 4 ? 1 : Math.max(2, Math.ceil(word.length / 3)));
 
-/** A word that is longer or shorter by whole parts is near. `most`: what is not nearer than that need not be exact. */
+/** Words that differ by whole parts are near. A distance of `most` or more need not be exact. */
 function distanceOf(wanted: string, candidate: string, most: number): number {
   if (wanted === candidate) return 0;
   if (candidate.startsWith(`${wanted}-`) || wanted.startsWith(`${candidate}-`)) return 1;
   return Math.abs(candidate.length - wanted.length) >= most ? most : editDistance(wanted, candidate);
 }
 
-/** Changed, added, lost and swapped characters. */
+/** The number of changed, added, lost and swapped characters. */
 function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);

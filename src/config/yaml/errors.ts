@@ -3,7 +3,7 @@ import type { OwnErrorCode } from '../../base/error-codes.ts';
 /** What is wrong with a configuration: every finding of a run, each with its place. */
 export interface ConfigIssue {
   readonly file: string;
-  /** From 1. */
+  /** Lines and columns count from 1. */
   readonly line: number;
   readonly column: number;
   /** `providers[0].pools[1].max-servers`; '' for the file as a whole. */
@@ -14,7 +14,7 @@ export interface ConfigIssue {
 export class ConfigError extends Error {
   readonly code = 'config' satisfies OwnErrorCode;
   readonly issues: readonly ConfigIssue[];
-  /** What was remarked besides. */
+  /** Warnings of the same run. */
   readonly warnings: readonly ConfigIssue[];
 
   constructor(issues: readonly ConfigIssue[], options?: ErrorOptions & { readonly warnings?: readonly ConfigIssue[] }) {
@@ -30,7 +30,7 @@ export function formatIssue(issue: ConfigIssue): string {
   return `${issue.file}:${issue.line}:${issue.column}: ${where}${issue.message}`;
 }
 
-/** In the order of the file. */
+/** Sorted by their places in the file. */
 export const inOrder = (issues: readonly ConfigIssue[]): ConfigIssue[] =>
   [...issues].sort((a, b) => a.line - b.line || a.column - b.column);
 

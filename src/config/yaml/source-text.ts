@@ -1,12 +1,12 @@
-/** The text of a configuration file: read, with `%(NODEPOOL_X)` replaced, and places in it as its author sees them. */
+/** The text of a configuration file with `%(NODEPOOL_X)` replaced, and the places in it as its author sees them. */
 import { readFileSync } from 'node:fs';
 import { ConfigError } from './errors.ts';
 
 export interface SourceText {
-  /** After substitution. */
+  /** The text after substitution. */
   readonly text: string;
   readonly original: string;
-  /** In the order of the text. Between them nothing was changed. */
+  /** In the order of the text. Between two replacements nothing was changed. */
   readonly replaced: readonly Replacement[];
 }
 
@@ -39,7 +39,7 @@ export function readSource(path: string, env: Environment): SourceText {
   }
 }
 
-/** Names that are not set stay as they are; only those that begin with NODEPOOL_ are replaced. */
+/** Replaces variables whose names begin with NODEPOOL_. Those that are not set stay as they are. */
 export function substitute(original: string, env: Environment): SourceText {
   const replaced: Replacement[] = [];
   let text = '';
@@ -60,7 +60,7 @@ export function substitute(original: string, env: Environment): SourceText {
   return { text: text + original.slice(end), original, replaced };
 }
 
-/** From an offset in the substituted text to line and column (from 1) in the file. */
+/** Makes of an offset in the substituted text the line and column (from 1) in the file. */
 export function positions(source: SourceText): (offset: number) => { line: number; column: number } {
   return (offset) => {
     const before = source.original.slice(0, originalOffset(source, offset));

@@ -17,7 +17,7 @@ export class YamlFloat {
   }
 }
 
-/** A date or time: matches no type of the schema. */
+/** A date or time. It matches no type of the schema. */
 export class YamlTimestamp {
   readonly text: string;
 
@@ -40,7 +40,7 @@ type Fail = (message: string) => void;
 
 const isTrue = (text: string) => /^(?:y|t|on)/i.test(text);
 
-/** Base 60, most significant part first: `190:20:30`. */
+/** Reads a number in base 60, the most significant part first: `190:20:30`. */
 const sexagesimal = (digits: string) => digits.split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
 
 function parseInteger(source: string, fail: Fail): number {
@@ -67,7 +67,7 @@ function parseFloatText(source: string, fail: Fail): YamlFloat {
   return new YamlFloat(text.startsWith('-') ? -value : value);
 }
 
-/** Python makes a date of it, so the day must exist. */
+/** Python makes a date object of it, so the day must exist. */
 function parseTimestamp(source: string, fail: Fail): YamlTimestamp {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = (source.match(/\d+/g) ?? []).map(Number);
   const daysOfMonth = new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate();
@@ -87,7 +87,7 @@ const implicit: ScalarTag[] = [
   { tag: `${core}timestamp`, default: true, test: patterns.timestamp, resolve: parseTimestamp },
 ];
 
-/** How scalars with a tag get theirs: `!!float 10`, `!!int "5"`. */
+/** How scalars with a tag get their type: `!!float 10`, `!!int "5"`. */
 const explicit: ScalarTag[] = [
   { tag: `${core}null`, resolve: () => null },
   {
@@ -111,7 +111,7 @@ const explicit: ScalarTag[] = [
 
 export const dialect: readonly ScalarTag[] = [...explicit, ...implicit];
 
-/** What a plain scalar is, whatever the parser thinks. */
+/** Resolves a plain scalar that the parser takes for a string because of the tag `!`. */
 export function resolvePlain(source: string, fail: Fail): unknown {
   const tag = implicit.find(({ test }) => test?.test(source));
   return tag ? tag.resolve(source, fail, {}) : source;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { ConfigError } from './errors.ts';
 import { substitute } from './source-text.ts';
-import { parseYaml, unwrap } from './yaml.ts';
+import { unwrap } from './values.ts';
+import { parseYaml } from './yaml.ts';
 
 const parse = (text: string, env: Record<string, string> = {}) => parseYaml(substitute(text, env), 'f');
 const value = (text: string) => unwrap(parse(text).value);

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { ConfigError } from '../../../src/config/yaml/errors.ts';
 import { substitute } from '../../../src/config/yaml/source-text.ts';
-import { hasOnlyStringKeys, isMapping, parseYaml } from '../../../src/config/yaml/yaml.ts';
+import { hasOnlyStringKeys, isMapping } from '../../../src/config/yaml/values.ts';
+import { parseYaml } from '../../../src/config/yaml/yaml.ts';
 import { YamlFloat } from '../../../src/config/yaml/yaml-dialect.ts';
 
 const python = process.env['NODEPOOL_TEST_PYTHON'] ?? join(homedir(), '.cache/nodepool-ci/peer/bin/python');

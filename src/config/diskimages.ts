@@ -1,4 +1,4 @@
-/** Disk images: their parents' values, and what the secure file adds. */
+/** Disk images: checks their names and parents, and merges the values of parents into them. */
 import type { ConfigDocument } from './document.ts';
 import type { GlobalConfig } from './global-schema.ts';
 import type { DiskImageConfig } from './model.ts';
@@ -6,7 +6,7 @@ import { didYouMean } from './suggest.ts';
 
 type Image = GlobalConfig['diskimages'][number];
 
-/** What config-validate finds: names that are taken, parents that are not there. */
+/** Tells what config-validate refuses: names that are taken, parents that are not there. */
 export function checkImages(images: readonly Image[], found: Pick<ConfigDocument, 'error'>): void {
   const names = new Set<string>();
   for (const [index, { name }] of images.entries()) {
@@ -21,7 +21,7 @@ export function checkImages(images: readonly Image[], found: Pick<ConfigDocument
 
 type Tell = (path: readonly PropertyKey[], message: string) => void;
 
-/** Images that are not abstract, with their parents' values. `error` is told of rings of parents. */
+/** The images that are not abstract, with their parents' values. `error` is told of images that are their own ancestors. */
 export function resolveImages(images: readonly Image[], error: Tell): Map<string, DiskImageConfig> {
   const all = new Map(images.map((image) => [image.name, image]));
   const resolved = new Map<string, DiskImageConfig>();
@@ -36,7 +36,7 @@ export function resolveImages(images: readonly Image[], error: Tell): Map<string
   return resolved;
 }
 
-/** The image and its parents, the eldest first; null for a ring. */
+/** The image behind its ancestors, the eldest first; null where the image is its own ancestor. */
 function lineage(image: Image, all: ReadonlyMap<string, Image>): Image[] | null {
   const generations: Image[] = [];
   for (let at: Image | undefined = image; at; at = all.get(at.parent)) {
