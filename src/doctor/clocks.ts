@@ -1,16 +1,16 @@
 /**
- * Clocks that differ: ages, timeouts and the order of events suffer from it. Each document carries the time of its writer, and
- * its znode that of the server, so nothing has to be written to find out.
+ * Clocks that differ: ages, timeouts and the order of events suffer from it. A document carries the time of its writer and its
+ * znode that of the server, so that nothing has to be written to compare the two.
  */
 import { type Finding, grouped } from './finding.ts';
-import type { Picture } from './picture.ts';
+import type { Snapshot } from './snapshot.ts';
 
-/** A write takes its time. */
+/** A write takes time between its writer's clock and the server's. */
 const toleratedMs = 3000;
-const toleratedOfOthersMs = 5000;
+const toleratedOfRequestorsMs = 5000;
 
-export function clockFindings(picture: Picture): Finding[] {
-  return [...launcherClocks(picture), ...ownClock(picture), ...requestorClocks(picture)];
+export function clockFindings(snapshot: Snapshot): Finding[] {
+  return [...launcherClocks(snapshot), ...ownClock(snapshot), ...requestorClocks(snapshot)];
 }
 
 function finding(subject: string, aheadMs: number): Finding {
@@ -26,7 +26,7 @@ function finding(subject: string, aheadMs: number): Finding {
   };
 }
 
-function launcherClocks({ health }: Picture): Finding[] {
+function launcherClocks({ health }: Snapshot): Finding[] {
   return health.flatMap(({ record, writtenMs }) => {
     if (!record || record.written <= 0) return [];
     const aheadMs = record.written * 1000 - writtenMs;
@@ -34,8 +34,8 @@ function launcherClocks({ health }: Picture): Finding[] {
   });
 }
 
-/** Nothing can have been written in the future; that this clock is ahead cannot be told without writing. */
-function ownClock({ nodes, requests, health, nowMs }: Picture): Finding[] {
+/** A document from the future shows that this clock is behind. That it is ahead cannot be told without writing. */
+function ownClock({ nodes, requests, health, nowMs }: Snapshot): Finding[] {
   let newestMs = 0;
   for (const { changedMs } of nodes) newestMs = Math.max(newestMs, changedMs);
   for (const { changedMs } of requests) newestMs = Math.max(newestMs, changedMs);
@@ -43,13 +43,13 @@ function ownClock({ nodes, requests, health, nowMs }: Picture): Finding[] {
   return newestMs - nowMs > toleratedMs ? [finding('this machine', nowMs - newestMs)] : [];
 }
 
-/** Of requests that are as they were made, whose state has the time of their making. */
-function requestorClocks({ requests }: Picture): Finding[] {
+/** Only requests that nobody has written to since they were made: the time of their state is that of their making. */
+function requestorClocks({ requests }: Snapshot): Finding[] {
   const fresh = requests.filter(({ request, version }) => version === 0 && request.stateTime > 0);
   return grouped(fresh, ({ request }) => request.requestor ?? 'unknown').flatMap((group) => {
     const { request, createdMs } = group.reduce((a, b) => (b.createdMs > a.createdMs ? b : a));
     const aheadMs = request.stateTime * 1000 - createdMs;
-    return Math.abs(aheadMs) > toleratedOfOthersMs
+    return Math.abs(aheadMs) > toleratedOfRequestorsMs
       ? [finding(`requestor ${request.requestor ?? 'unknown'}`, aheadMs)]
       : [];
   });

@@ -1,4 +1,4 @@
-/** Files with secrets that others on this machine may read, and a data directory that is not ours. */
+/** Files of this machine: secrets that others may read, and a data directory that belongs to somebody else. */
 import { type Stats, statSync } from 'node:fs';
 import type { NodepoolConfig } from '../config/model.ts';
 import type { Finding } from './finding.ts';
@@ -9,7 +9,7 @@ const systemStat: StatOf = (path) => {
   try {
     return statSync(path, { throwIfNoEntry: false });
   } catch {
-    // What cannot even be looked at is closed enough.
+    // A file that cannot even be looked at is closed enough.
     return undefined;
   }
 };

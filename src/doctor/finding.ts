@@ -1,11 +1,11 @@
-/** What `doctor` finds: what is wrong, since when, why, and what to do. */
+/** A finding of `doctor`: what is wrong, since when, why, and what to do. It does not know the rules that make findings. */
 import type { Severity } from '../base/trouble.ts';
 
 export interface Finding {
   readonly severity: Severity;
-  /** Which rule found it; stable, for programs. */
+  /** The rule that made the finding: a stable word for programs. */
   readonly check: string;
-  /** Whom it is about. */
+  /** The thing that the finding is about. */
   readonly subject: string;
   readonly problem: string;
   readonly reasons: readonly string[];
@@ -16,7 +16,7 @@ export interface Finding {
 
 export const severities: readonly Severity[] = ['critical', 'warning', 'info'];
 
-/** The worst first, then what lasts longest. */
+/** Sorts the worst findings first, and among them those that last longest. */
 export function sortFindings(findings: readonly Finding[]): Finding[] {
   const rank = (f: Finding) => severities.indexOf(f.severity);
   const since = (f: Finding) => f.sinceMs ?? Number.POSITIVE_INFINITY;
@@ -25,7 +25,7 @@ export function sortFindings(findings: readonly Finding[]): Finding[] {
   );
 }
 
-/** Something is stuck: more than worth knowing. */
+/** Whether something is stuck: findings of severity `info` are only worth knowing. */
 export const isStuck = (findings: readonly Finding[]): boolean => findings.some(({ severity }) => severity !== 'info');
 
 const mostNamed = 5;
@@ -47,7 +47,7 @@ export function grouped<T>(items: Iterable<T>, keyOf: (item: T) => string): T[][
   return [...groups.values()];
 }
 
-/** Thousands of groups are nothing to read. */
+/** So many findings of one kind are shown: nobody reads thousands. */
 export const mostAlike = 50;
 
 export function limited(findings: readonly Finding[], what: string): Finding[] {

@@ -1,9 +1,9 @@
-/** Nodes that should have gone on to something else by now. Nodes of one provider with the same trouble are one finding. */
+/** Nodes that should have another state by now. Nodes of one provider with the same trouble make one finding. */
 import type { NodeRecord } from '../records/node.ts';
 import { type Finding, grouped, limited, listed } from './finding.ts';
-import type { Picture, SeenNode } from './picture.ts';
+import type { Snapshot, SeenNode } from './snapshot.ts';
 
-/** What launchers do at once has been done by then. */
+/** Launchers have done by then what they do at once. */
 const repairMs = 60_000;
 const deletingMs = 600_000;
 const agePatienceMs = 300_000;
@@ -12,19 +12,19 @@ const unknownLaunchTimeoutMs = 3_600_000;
 interface Judgement {
   readonly check: string;
   readonly severity: Finding['severity'];
-  /** Stands after `2 nodes of provider x`, for one or many. */
+  /** The text behind `2 nodes of provider x`, for one node as well as for many. */
   readonly problem: string;
   readonly hint: string;
   readonly sinceMs: number;
-  /** Who holds the lock is part of the answer. */
+  /** The finding names the holder of the node's lock. */
   readonly askHolder?: true;
 }
 
-export async function nodeFindings(picture: Picture): Promise<Finding[]> {
-  const requestIds = new Set(picture.requests.map(({ request }) => request.id));
-  for (const { kind, id } of picture.broken) if (kind === 'request') requestIds.add(id);
-  const judged = picture.nodes.flatMap((seen) => {
-    const judgement = judge(picture, seen, requestIds);
+export async function nodeFindings(snapshot: Snapshot): Promise<Finding[]> {
+  const requestIds = new Set(snapshot.requests.map(({ request }) => request.id));
+  for (const { kind, id } of snapshot.broken) if (kind === 'request') requestIds.add(id);
+  const judged = snapshot.nodes.flatMap((seen) => {
+    const judgement = judge(snapshot, seen, requestIds);
     return judgement ? [{ seen, judgement }] : [];
   });
   const groups = grouped(judged, ({ seen, judgement }) =>
@@ -41,42 +41,42 @@ export async function nodeFindings(picture: Picture): Promise<Finding[]> {
         severity,
         subject: `node ${listed(ids)}`,
         problem: `${ids.length === 1 ? 'a node' : `${ids.length} nodes`} of provider ${provider ?? 'none'}: ${problem}`,
-        reasons: askHolder ? await holderReasons(picture, oldest.seen.node.id) : [],
+        reasons: askHolder ? await holderReasons(snapshot, oldest.seen.node.id) : [],
         sinceMs,
         hint,
       };
     }),
   );
-  return limited([...found, ...foreignFindings(picture)], 'nodes');
+  return limited([...found, ...foreignFindings(snapshot)], 'nodes');
 }
 
-async function holderReasons(picture: Picture, id: string): Promise<string[]> {
-  const holder = await picture.holder(id);
+async function holderReasons(snapshot: Snapshot, id: string): Promise<string[]> {
+  const holder = await snapshot.holder(id);
   if (!holder) return [];
   const by = holder.session === '0' ? 'a persistent lock' : `session 0x${holder.session}`;
   const words = holder.words === '' ? '' : ` (${holder.words})`;
   return [`node ${id} is locked by ${by}${words} since ${new Date(holder.sinceMs).toISOString()}`];
 }
 
-function judge(picture: Picture, seen: SeenNode, requestIds: ReadonlySet<string>): Judgement | null {
+function judge(snapshot: Snapshot, seen: SeenNode, requestIds: ReadonlySet<string>): Judgement | null {
   const { node, locked, changedMs } = seen;
   const sinceMs = node.stateTime > 0 ? node.stateTime * 1000 : changedMs;
-  const ageMs = picture.nowMs - sinceMs;
+  const ageMs = snapshot.nowMs - sinceMs;
   switch (node.state) {
     case 'init':
       return ageMs > repairMs && !locked ? abandoned(sinceMs, 'its launch never began') : null;
     case 'building':
-      return locked ? building(picture, node, sinceMs, ageMs) : unlocked(ageMs, sinceMs, 'its launcher has gone');
+      return locked ? building(snapshot, node, sinceMs, ageMs) : unlocked(ageMs, sinceMs, 'its launcher has gone');
     case 'ready':
-      return ready(picture, node, locked, requestIds, sinceMs, ageMs);
+      return ready(snapshot, node, locked, requestIds, sinceMs, ageMs);
     case 'in-use':
     case 'testing':
       return locked || node.state === 'testing' ? null : unlocked(ageMs, sinceMs, 'its user has gone');
     case 'hold':
-      return hold(picture, node, sinceMs, ageMs);
+      return hold(snapshot, node, sinceMs, ageMs);
     case 'used':
       if (!locked) return unlocked(ageMs, sinceMs, 'it is used');
-      if (ageMs <= picture.patienceMs) return null;
+      if (ageMs <= snapshot.patienceMs) return null;
       return {
         check: 'node-used-locked',
         severity: 'warning',
@@ -115,8 +115,8 @@ function abandoned(sinceMs: number, why: string): Judgement {
 const unlocked = (ageMs: number, sinceMs: number, why: string): Judgement | null =>
   ageMs > repairMs ? abandoned(sinceMs, why) : null;
 
-function building(picture: Picture, node: NodeRecord, sinceMs: number, ageMs: number): Judgement | null {
-  const provider = picture.config.providers.get(node.provider ?? '');
+function building(snapshot: Snapshot, node: NodeRecord, sinceMs: number, ageMs: number): Judgement | null {
+  const provider = snapshot.config.providers.get(node.provider ?? '');
   const oneMs = provider?.launchTimeoutMs ?? unknownLaunchTimeoutMs;
   const allMs = oneMs * Math.max(1, provider?.launchRetries ?? 1);
   if (ageMs <= oneMs) return null;
@@ -134,7 +134,7 @@ function building(picture: Picture, node: NodeRecord, sinceMs: number, ageMs: nu
 }
 
 function ready(
-  picture: Picture,
+  snapshot: Snapshot,
   node: NodeRecord,
   locked: boolean,
   requestIds: ReadonlySet<string>,
@@ -155,7 +155,7 @@ function ready(
     };
   }
   const limits = node.labels
-    .map((label) => picture.config.labels.get(label)?.maxReadyAgeMs ?? 0)
+    .map((label) => snapshot.config.labels.get(label)?.maxReadyAgeMs ?? 0)
     .filter((limit) => limit > 0);
   if (limits.length === 0 || ageMs <= Math.min(...limits) + agePatienceMs) return null;
   return {
@@ -167,8 +167,8 @@ function ready(
   };
 }
 
-function hold(picture: Picture, node: NodeRecord, sinceMs: number, ageMs: number): Judgement | null {
-  const limits = [(node.holdExpiration ?? 0) * 1000, picture.config.maxHoldAgeMs].filter((limit) => limit > 0);
+function hold(snapshot: Snapshot, node: NodeRecord, sinceMs: number, ageMs: number): Judgement | null {
+  const limits = [(node.holdExpiration ?? 0) * 1000, snapshot.config.maxHoldAgeMs].filter((limit) => limit > 0);
   if (limits.length === 0 || ageMs <= Math.min(...limits) + agePatienceMs) return null;
   return {
     check: 'node-hold-expired',
@@ -179,8 +179,8 @@ function hold(picture: Picture, node: NodeRecord, sinceMs: number, ageMs: number
   };
 }
 
-/** Nodes of providers that nobody knows any more: no launcher will ever remove their instances. */
-function foreignFindings({ nodes, pools, config, nowMs, patienceMs }: Picture): Finding[] {
+/** Nodes of providers that nobody has any more: no launcher will ever remove their instances. */
+function foreignFindings({ nodes, pools, config, nowMs, patienceMs }: Snapshot): Finding[] {
   const served = new Set([...pools.map((pool) => pool.providerName), ...config.providers.keys()]);
   const foreign = nodes.filter(
     ({ node, createdMs }) => node.provider !== null && !served.has(node.provider) && nowMs - createdMs > patienceMs,
@@ -194,22 +194,4 @@ function foreignFindings({ nodes, pools, config, nowMs, patienceMs }: Picture): 
     sinceMs: Math.min(...group.map(({ createdMs }) => createdMs)),
     hint: 'bring the provider back until they are gone, or remove their instances by hand and then the records',
   }));
-}
-
-export function brokenFindings({ broken }: Picture): Finding[] {
-  return (['request', 'node'] as const).flatMap((kind) => {
-    const of = broken.filter((one) => one.kind === kind);
-    return grouped(of, (one) => one.message).map((group) => ({
-      check: 'broken-document',
-      severity: 'warning' as const,
-      subject: `${kind} ${listed(group.map(({ id }) => id))}`,
-      problem: `the document of ${group.length === 1 ? `a ${kind}` : `${group.length} ${kind}s`} cannot be read; launchers skip it`,
-      reasons: [group[0]!.message],
-      sinceMs: null,
-      hint:
-        kind === 'node'
-          ? 'an empty one is removed by a launcher within seconds; others were written by something else: see what, then delete them'
-          : 'its owner has to write or delete it',
-    }));
-  });
 }

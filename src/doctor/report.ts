@@ -1,4 +1,4 @@
-/** The findings as text or JSON. Their words come from documents of anybody: none may steer a terminal or begin a line. */
+/** Shows findings as text or JSON. Words in them come from documents of anybody: none may steer a terminal or begin a line. */
 import { age } from '../listings/table.ts';
 import { type OutputFormat, structured } from '../listings/format.ts';
 import { type Finding, isStuck, severities } from './finding.ts';
@@ -25,13 +25,17 @@ function cleaned(finding: Finding): Finding {
   };
 }
 
-/** `sorted`: as sortFindings does. `seen`: in words, what was looked at. */
-export function report(sorted: readonly Finding[], format: OutputFormat, o: { nowMs: number; seen: string }): string {
+/** `sorted`: findings as sortFindings gives them. `seen`: what was looked at, in words. */
+export function report(
+  sorted: readonly Finding[],
+  format: OutputFormat,
+  { nowMs, seen }: { nowMs: number; seen: string },
+): string {
   const findings = sorted.map(cleaned);
   if (format !== 'table') {
     return structured(
       {
-        checked: new Date(o.nowMs).toISOString(),
+        checked: new Date(nowMs).toISOString(),
         stuck: isStuck(findings),
         findings: findings.map(({ sinceMs, ...rest }) => ({ ...rest, since: iso(sinceMs) })),
       },
@@ -42,8 +46,8 @@ export function report(sorted: readonly Finding[], format: OutputFormat, o: { no
     const count = findings.filter((finding) => finding.severity === severity).length;
     return count > 0 ? [`${count} ${words[severity]}`] : [];
   });
-  if (findings.length === 0) return `Nothing is wrong, as far as can be seen from here (${o.seen}).`;
-  return [`${counts.join(', ')} (${o.seen})`, ...findings.map((finding) => paragraph(finding, o.nowMs))].join('\n\n');
+  if (findings.length === 0) return `Nothing is wrong, as far as can be seen from here (${seen}).`;
+  return [`${counts.join(', ')} (${seen})`, ...findings.map((finding) => paragraph(finding, nowMs))].join('\n\n');
 }
 
 const words = { critical: 'critical', warning: 'stuck or going wrong', info: 'worth knowing' } as const;
@@ -57,7 +61,7 @@ function paragraph({ severity, subject, problem, reasons, sinceMs, hint }: Findi
   return lines.join('\n');
 }
 
-/** Times of documents may be anything. */
+/** null also for a time that no date can show: times of documents may be anything. */
 function iso(ms: number | null): string | null {
   if (ms === null || !Number.isFinite(ms) || Math.abs(ms) > 8.64e15) return null;
   return new Date(ms).toISOString();

@@ -1,28 +1,28 @@
-/** Requests that get nowhere, and why; by the same words as `explain`. Requests that wait for the same are one finding. */
+/** Requests that get nowhere, and why, in the words of `explain`. Requests that wait for the same thing make one finding. */
 import type { RequestRecord } from '../records/request.ts';
 import { plus, type Resources } from '../records/resources.ts';
 import { explainRequest } from '../scheduling/explain.ts';
 import { tenantShortage } from '../scheduling/tenants.ts';
 import { type Finding, grouped, leftOut, listed, mostAlike } from './finding.ts';
-import type { Picture, SeenRequest } from './picture.ts';
+import type { Snapshot, SeenRequest } from './snapshot.ts';
 
-/** A launcher that has gone is noticed and its requests are taken over well within this time. */
+/** Other launchers take over the requests of one that has gone well within this time. */
 const repairMs = 30_000;
 
-export function requestFindings(picture: Picture): Finding[] {
-  const late = (since: number, byMs: number) => picture.nowMs - since > byMs;
-  const stuck = picture.requests.filter((seen) => {
+export function requestFindings(snapshot: Snapshot): Finding[] {
+  const late = (since: number, byMs: number) => snapshot.nowMs - since > byMs;
+  const stuck = snapshot.requests.filter((seen) => {
     const { request } = seen;
-    if (request.state === 'requested') return late(seen.createdMs, picture.patienceMs);
+    if (request.state === 'requested') return late(seen.createdMs, snapshot.patienceMs);
     if (request.state === 'pending' && !seen.locked) return late(sinceOf(seen), repairMs);
-    return late(sinceOf(seen), picture.patienceMs);
+    return late(sinceOf(seen), snapshot.patienceMs);
   });
   const groups = grouped(stuck, ({ request: r, locked }) =>
     JSON.stringify([r.state, locked, r.nodeTypes, r.tenantName, r.provider, r.reuse, [...r.declinedBy].sort()]),
   );
   const sorted = groups.map(oldestFirst).sort((a, b) => a[0]!.createdMs - b[0]!.createdMs);
   // Each explanation looks through all nodes.
-  const found = sorted.slice(0, mostAlike).map((group) => judge(picture, group));
+  const found = sorted.slice(0, mostAlike).map((group) => judge(snapshot, group));
   return sorted.length > found.length ? [...found, leftOut(sorted.length - found.length, 'requests')] : found;
 }
 
@@ -30,7 +30,7 @@ const sinceOf = ({ request, changedMs }: SeenRequest) => (request.stateTime > 0 
 
 const oldestFirst = (group: readonly SeenRequest[]) => [...group].sort((a, b) => a.createdMs - b.createdMs);
 
-function judge(picture: Picture, group: readonly SeenRequest[]): Finding {
+function judge(snapshot: Snapshot, group: readonly SeenRequest[]): Finding {
   const oldest = group[0]!;
   const { request } = oldest;
   const ids = group.map((seen) => seen.request.id);
@@ -40,9 +40,9 @@ function judge(picture: Picture, group: readonly SeenRequest[]): Finding {
   const base = { subject: `request ${listed(ids)}`, sinceMs: sinceOf(oldest) };
   switch (request.state) {
     case 'requested':
-      return { ...base, sinceMs: oldest.createdMs, ...waiting(picture, oldest, who, many) };
+      return { ...base, sinceMs: oldest.createdMs, ...waiting(snapshot, oldest, who, many) };
     case 'pending':
-      return { ...base, ...pending(picture, oldest, who, many) };
+      return { ...base, ...pending(snapshot, oldest, who, many) };
     case 'fulfilled':
       return {
         ...base,
@@ -66,10 +66,10 @@ function judge(picture: Picture, group: readonly SeenRequest[]): Finding {
 
 type Judgement = Pick<Finding, 'severity' | 'check' | 'problem' | 'reasons' | 'hint'>;
 
-function waiting(picture: Picture, seen: SeenRequest, who: string, many: boolean): Judgement {
+function waiting(snapshot: Snapshot, seen: SeenRequest, who: string, many: boolean): Judgement {
   const { request } = seen;
-  const { pools } = picture;
-  const reasons = explained(picture, seen);
+  const { pools } = snapshot;
+  const reasons = explained(snapshot, seen);
   const wait = many ? 'wait' : 'waits';
   const serving = pools.filter((pool) => request.nodeTypes.every((label) => pool.supportedLabels.includes(label)));
   if (pools.length > 0 && pools.every(({ id }) => id !== null && request.declinedBy.includes(id))) {
@@ -90,7 +90,7 @@ function waiting(picture: Picture, seen: SeenRequest, who: string, many: boolean
       hint: 'start a launcher for the provider of these labels, or see why its provider is not available',
     };
   }
-  const short = shortOf(picture, request);
+  const short = shortOf(snapshot, request);
   if (short) {
     return {
       severity: short.never ? 'critical' : 'warning',
@@ -114,19 +114,19 @@ function waiting(picture: Picture, seen: SeenRequest, who: string, many: boolean
   };
 }
 
-function pending(picture: Picture, seen: SeenRequest, who: string, many: boolean): Judgement {
+function pending(snapshot: Snapshot, seen: SeenRequest, who: string, many: boolean): Judgement {
   const { request, locked } = seen;
-  const reasons = explained(picture, seen);
+  const reasons = explained(snapshot, seen);
   if (!locked) {
     return {
-      severity: picture.launchers.length > 0 ? 'critical' : 'warning',
+      severity: snapshot.launchers.length > 0 ? 'critical' : 'warning',
       check: 'request-abandoned',
       problem: `${who} ${many ? 'were' : 'was'} taken, its launcher has gone or let go of it, and no other one goes on`,
       reasons,
       hint: 'a running launcher takes it over within seconds, a Python one resets it within a minute: is one running, is it in touch with ZooKeeper?',
     };
   }
-  const nodes = picture.nodes.filter(({ node }) => node.allocatedTo === request.id);
+  const nodes = snapshot.nodes.filter(({ node }) => node.allocatedTo === request.id);
   if (nodes.length < request.nodeTypes.length) {
     return {
       severity: 'warning',
@@ -145,15 +145,15 @@ function pending(picture: Picture, seen: SeenRequest, who: string, many: boolean
   };
 }
 
-/** The first line says again what the problem says. */
-function explained(picture: Picture, { request, locked }: SeenRequest): string[] {
-  const { pools, config, nodes } = picture;
+/** What `explain` says, without its first line, which repeats the problem. */
+function explained(snapshot: Snapshot, { request, locked }: SeenRequest): string[] {
+  const { pools, config, nodes } = snapshot;
   return explainRequest(request, { pools, nodes, config, locked })
     .slice(1)
     .map((line) => line.trim());
 }
 
-function shortOf({ config, nodes }: Picture, { tenantName, nodeTypes }: RequestRecord) {
+function shortOf({ config, nodes }: Snapshot, { tenantName, nodeTypes }: RequestRecord) {
   const limits = tenantName === null ? undefined : config.tenantLimits.get(tenantName);
   if (tenantName === null || !limits) return null;
   const used = nodes
@@ -161,41 +161,3 @@ function shortOf({ config, nodes }: Picture, { tenantName, nodeTypes }: RequestR
     .reduce<Resources>((sum, { node }) => plus(sum, node.resources ?? { instances: 1 }), {});
   return tenantShortage(tenantName, limits, used, { instances: nodeTypes.length });
 }
-
-/** Locks of requests that are no more. */
-export function strayLockFindings({ strayLocks, nodes, nowMs, patienceMs }: Picture): Finding[] {
-  // Launches for a request that was withdrawn are led to their end, for the stock. If one takes too long, that is told of the node.
-  const launching = new Set(
-    nodes.flatMap(({ node }) => (node.state === 'init' || node.state === 'building' ? [node.allocatedTo] : [])),
-  );
-  const held = strayLocks.filter(
-    (lock) => lock.locked && nowMs - lock.changedMs > patienceMs && !launching.has(lock.requestId),
-  );
-  // Launchers sweep them eight hours after their last use.
-  const left = strayLocks.filter((lock) => !lock.locked && nowMs - lock.changedMs > sweptAfterMs);
-  const found: Finding[] = [];
-  const base = { check: 'stray-lock', severity: 'warning' } as const;
-  if (held.length > 0) {
-    found.push({
-      ...base,
-      subject: `request ${listed(held.map((lock) => lock.requestId))}`,
-      problem: 'the lock is held, but the request is gone',
-      reasons: [],
-      sinceMs: Math.min(...held.map((lock) => lock.changedMs)),
-      hint: 'the launcher that holds it should let go by itself; look at its log, restart it if it does not',
-    });
-  }
-  if (left.length > 0) {
-    found.push({
-      ...base,
-      subject: `request ${listed(left.map((lock) => lock.requestId))}`,
-      problem: `${left.length} lock directories of requests that are gone are left over`,
-      reasons: ['launchers sweep them eight hours after their last use'],
-      sinceMs: Math.min(...left.map((lock) => lock.changedMs)),
-      hint: 'is any launcher running?',
-    });
-  }
-  return found;
-}
-
-const sweptAfterMs = 10 * 3_600_000;

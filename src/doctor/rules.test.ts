@@ -1,40 +1,27 @@
 /** Each rule finds its trouble, and finds nothing where all is well. */
 import { describe, expect, test } from 'vitest';
 import type { StatedTrouble } from '../records/health.ts';
-import { clockFindings } from './clocks.ts';
 import { type Finding, isStuck, sortFindings } from './finding.ts';
-import { launcherFindings, statedFindings } from './launchers.ts';
-import { brokenFindings, nodeFindings } from './nodes.ts';
-import type { Picture } from './picture.ts';
+import type { Snapshot } from './snapshot.ts';
 import { report } from './report.ts';
-import { requestFindings, strayLockFindings } from './requests.ts';
-import { node, nowMs, minuteMs, pool, request, well } from './testing/healthy-tree.ts';
+import { treeFindings } from './rules.ts';
+import { node, nowMs, minuteMs, pool, request, healthyTree } from './testing/healthy-tree.ts';
 import { judge } from './zookeeper.ts';
 
-async function all(picture: Picture): Promise<Finding[]> {
-  return sortFindings([
-    ...launcherFindings(picture),
-    ...statedFindings(picture),
-    ...requestFindings(picture),
-    ...strayLockFindings(picture),
-    ...(await nodeFindings(picture)),
-    ...brokenFindings(picture),
-    ...clockFindings(picture),
-  ]);
-}
+const all = async (snapshot: Snapshot): Promise<Finding[]> => sortFindings(await treeFindings(snapshot));
 
-async function only(picture: Picture): Promise<Finding> {
-  const found = await all(picture);
+async function only(snapshot: Snapshot): Promise<Finding> {
+  const found = await all(snapshot);
   expect(found.map(({ check }) => check)).toHaveLength(1);
   return found[0]!;
 }
 
-const requests = (...seen: ReturnType<typeof request>[]) => well({ requests: seen });
-const nodes = (...seen: ReturnType<typeof node>[]) => well({ nodes: seen });
+const requests = (...seen: ReturnType<typeof request>[]) => healthyTree({ requests: seen });
+const nodes = (...seen: ReturnType<typeof node>[]) => healthyTree({ nodes: seen });
 
 test('where all is well there is nothing to say', async () => {
   const served = request(60, { state: 'pending' }, { locked: true, createdMs: nowMs - minuteMs });
-  const picture = well({
+  const snapshot = healthyTree({
     requests: [request(1), request(4, { state: 'pending' }, { locked: true }), request(2, { state: 'fulfilled' })],
     nodes: [
       node(5, { state: 'building' }, { locked: true }),
@@ -47,7 +34,7 @@ test('where all is well there is nothing to say', async () => {
     ],
     strayLocks: [{ requestId: 'x', locked: false, changedMs: nowMs - 60 * minuteMs }],
   });
-  expect(await all(picture)).toEqual([]);
+  expect(await all(snapshot)).toEqual([]);
   expect(report([], 'table', { nowMs, seen: '1 launchers' })).toBe(
     'Nothing is wrong, as far as can be seen from here (1 launchers).',
   );
@@ -66,7 +53,7 @@ describe('requests', () => {
   });
 
   test('wait for a full pool', async () => {
-    const full = well({ requests: [request(10)], pools: [{ ...pool, paused: true }] });
+    const full = healthyTree({ requests: [request(10)], pools: [{ ...pool, paused: true }] });
     expect((await only(full)).hint).toContain('full');
   });
 
@@ -85,7 +72,7 @@ describe('requests', () => {
 
   test('are held back by the limit of their tenant, or can never be served within it', async () => {
     const [own, other] = [1, 2].map(() => node(9, { state: 'in-use', tenantName: 't' }, { locked: true }));
-    const found = await only(well({ requests: [request(10, { tenantName: 't' })], nodes: [own!, other!] }));
+    const found = await only(healthyTree({ requests: [request(10, { tenantName: 't' })], nodes: [own!, other!] }));
     expect(found).toMatchObject({ severity: 'warning', check: 'tenant-limit' });
     const three = request(10, { tenantName: 't', nodeTypes: ['small', 'small', 'small'] });
     expect(await only(requests(three))).toMatchObject({ severity: 'critical', check: 'tenant-limit' });
@@ -102,7 +89,7 @@ describe('requests', () => {
     const waiting = request(10, { state: 'pending' }, { locked: true });
     expect(await only(requests(waiting))).toMatchObject({ severity: 'warning', check: 'request-waits' });
     const launch = node(6, { state: 'building', allocatedTo: waiting.request.id }, { locked: true });
-    const found = await all(well({ requests: [waiting], nodes: [launch] }));
+    const found = await all(healthyTree({ requests: [waiting], nodes: [launch] }));
     expect(found).toMatchObject([{ severity: 'info', check: 'request-launching' }]);
     expect(isStuck(found)).toBe(false);
   });
@@ -126,10 +113,10 @@ describe('requests', () => {
       { requestId: 'held', locked: true, changedMs: nowMs - 10 * minuteMs },
       { requestId: 'old', locked: false, changedMs: nowMs - 660 * minuteMs },
     ];
-    const found = await all(well({ strayLocks }));
+    const found = await all(healthyTree({ strayLocks }));
     expect(found.map(({ subject }) => subject)).toEqual(['request old', 'request held']);
     const launching = node(6, { state: 'building', allocatedTo: 'held' }, { locked: true });
-    const meanwhile = await all(well({ strayLocks, nodes: [launching] }));
+    const meanwhile = await all(healthyTree({ strayLocks, nodes: [launching] }));
     expect(meanwhile.map(({ subject }) => subject)).toEqual(['request old']);
   });
 });
@@ -151,7 +138,7 @@ describe('nodes', () => {
   ] as const)('%s (%s): %d min in %s, locked: %s', async (check, severity, minutes, state, locked) => {
     const holder = () => Promise.resolve({ sinceMs: nowMs - minuteMs, session: '1a', words: 'executor' });
     const seen = node(minutes, { state }, { locked });
-    const found = await only(well({ nodes: [seen], holder }));
+    const found = await only(healthyTree({ nodes: [seen], holder }));
     expect(found).toMatchObject({ check, severity, sinceMs: nowMs - minutes * minuteMs });
     if (locked) expect(found.reasons[0]).toContain('session 0x1a (executor)');
   });
@@ -160,7 +147,7 @@ describe('nodes', () => {
     const seen = node(2, { state: 'ready', allocatedTo: '200-0000009999' });
     expect(await only(nodes(seen))).toMatchObject({ check: 'node-reserved-for-nobody' });
     const broken = [{ kind: 'request', id: '200-0000009999', message: 'it has no data' }] as const;
-    expect((await all(well({ nodes: [seen], broken }))).map(({ check }) => check)).toEqual(['broken-document']);
+    expect((await all(healthyTree({ nodes: [seen], broken }))).map(({ check }) => check)).toEqual(['broken-document']);
   });
 
   test('held for longer than their own expiry, or in stock for too long', async () => {
@@ -184,7 +171,7 @@ describe('nodes', () => {
 
   test('that cannot be read', async () => {
     const broken = ['1', '2'].map((id) => ({ kind: 'node' as const, id, message: 'it has no data' }));
-    expect(await only(well({ broken }))).toMatchObject({ subject: 'node 1, 2', reasons: ['it has no data'] });
+    expect(await only(healthyTree({ broken }))).toMatchObject({ subject: 'node 1, 2', reasons: ['it has no data'] });
   });
 });
 
@@ -207,14 +194,14 @@ describe('launchers', () => {
   ];
 
   test('none is running', async () => {
-    expect(await only(well({ launchers: [], pools: [] }))).toMatchObject({
+    expect(await only(healthyTree({ launchers: [], pools: [] }))).toMatchObject({
       severity: 'critical',
       check: 'no-launcher',
     });
   });
 
   test('one is running without pools: the reason is what it says itself', async () => {
-    const found = await all(well({ pools: [], health: health([trouble]) }));
+    const found = await all(healthyTree({ pools: [], health: health([trouble]) }));
     expect(found.map(({ check }) => check).sort()).toEqual([
       'label-unserved',
       'launcher-without-pools',
@@ -238,13 +225,15 @@ providers:
     diskimages: [{name: disk}]
     pools: [{name: main, labels: [{name: small, diskimage: disk, min-ram: 1}, {name: large, diskimage: disk, min-ram: 1}]}]
 `;
-    const found = await all(well({}, config));
+    const found = await all(healthyTree({}, config));
     expect(found.map(({ check, subject }) => [check, subject])).toEqual([
       ['image-missing', 'image disk'],
       ['label-unused', 'label lost'],
     ]);
     expect(found[0]!.reasons).toEqual(['label small, large cannot be launched there']);
-    expect((await all(well({ hasUpload: () => true }, config))).map(({ check }) => check)).toEqual(['label-unused']);
+    expect((await all(healthyTree({ hasUpload: () => true }, config))).map(({ check }) => check)).toEqual([
+      'label-unused',
+    ]);
   });
 
   test('fewer nodes in stock than there should be, and nobody asks for more', async () => {
@@ -259,20 +248,23 @@ providers:
 `;
     const stock = [node(1, { state: 'ready' }), node(1, { state: 'ready', allocatedTo: '200-1' })];
     const asking = request(1, { requestor: 'NodePool:min-ready' });
-    const low = await only(well({ nodes: stock.slice(0, 1), requests: [asking] }, config));
+    const low = await only(healthyTree({ nodes: stock.slice(0, 1), requests: [asking] }, config));
     expect(low).toMatchObject({ check: 'stock-low', reasons: ['small: 1 of 3 in stock, 1 asked for'] });
     const asked = [asking, request(1, { requestor: 'NodePool:min-ready' })];
-    expect(await all(well({ nodes: stock.slice(0, 1), requests: asked }, config))).toEqual([]);
+    expect(await all(healthyTree({ nodes: stock.slice(0, 1), requests: asked }, config))).toEqual([]);
   });
 
   test('what cannot be read, and what had no room', async () => {
     const unreadable = [{ name: 'x', record: null, writtenMs: nowMs }];
-    expect(await only(well({ health: unreadable }))).toMatchObject({ check: 'launcher-health', severity: 'warning' });
-    expect(await only(well({ health: health([], { more: 3 }) }))).toMatchObject({ severity: 'info' });
+    expect(await only(healthyTree({ health: unreadable }))).toMatchObject({
+      check: 'launcher-health',
+      severity: 'warning',
+    });
+    expect(await only(healthyTree({ health: health([], { more: 3 }) }))).toMatchObject({ severity: 'info' });
   });
 
   test('clocks that differ: of a launcher, of a requestor, of this machine', async () => {
-    expect(await only(well({ health: health([], { written: nowMs / 1000 + 60 }) }))).toMatchObject({
+    expect(await only(healthyTree({ health: health([], { written: nowMs / 1000 + 60 }) }))).toMatchObject({
       subject: 'launcher host',
       problem: 'its clock is 60 s ahead of that of ZooKeeper',
     });

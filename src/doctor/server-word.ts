@@ -1,4 +1,4 @@
-/** Asks a ZooKeeper server for one of its four-letter words. Whatever it answers is foreign text. */
+/** Sends a four-letter word to a ZooKeeper server. The answer is foreign text. */
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Runtime } from '../base/runtime.ts';
@@ -7,7 +7,7 @@ import type { ServerTarget } from '@nodepool/zookeeper';
 const patienceMs = 3000;
 const mostBytes = 65_536;
 
-/** null: no answer that could be used. */
+/** null where no usable answer comes. */
 export function askServer(target: ServerTarget, word: string, runtime: Runtime): Promise<string | null> {
   return new Promise((resolve) => {
     let text = '';

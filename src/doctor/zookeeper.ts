@@ -1,4 +1,4 @@
-/** ZooKeeper itself: servers that do not answer, slow answers, and what a server says of itself (`mntr`). */
+/** ZooKeeper itself: servers that do not answer, slow answers, and what a server tells about itself (`mntr`). */
 import type { NodepoolConfig } from '../config/model.ts';
 import type { Runtime } from '../base/runtime.ts';
 import { paths } from '../store/paths.ts';
@@ -61,7 +61,7 @@ async function latencyFindings(client: ZooKeeper, runtime: Runtime): Promise<Fin
   ];
 }
 
-/** This very session is at one of them; the others are of use only when they answer too. */
+/** This session shows that one member is well. The others are asked, because an ensemble needs a majority. */
 async function unreachableFindings(config: NodepoolConfig): Promise<Finding[]> {
   if (config.zookeeper.servers.length < 2) return [];
   return (await diagnoseServers(config)).map(({ problem }) => ({
@@ -91,7 +91,7 @@ function serversOf(config: NodepoolConfig) {
   return typeof port === 'number' ? [{ host: '127.0.0.1', port }] : [];
 }
 
-/** Servers that do not answer the word (it has to be allowed in Apache's) are not judged by it. */
+/** Judges a server by its answer to `mntr`. Apache's servers answer that word only where it is allowed. */
 export function judge(server: string, answer: string): Finding[] {
   const base = { check: 'zookeeper-server', subject: `zookeeper ${server}`, reasons: [], sinceMs: null };
   if (answer.includes('not currently serving')) {

@@ -40,7 +40,7 @@ function showScreen(store: Store): () => void {
     soon = false;
     const rows = process.stdout.rows;
     const columns = process.stdout.columns;
-    const lines = picture(store, systemRuntime.nowMs()).split('\n');
+    const lines = screenText(store, systemRuntime.nowMs()).split('\n');
     const shown =
       lines.length < rows ? lines : [...lines.slice(0, rows - 2), `… ${lines.length - rows + 2} lines more`];
     const text = shown.map((line) => `${line.slice(0, columns)}${clearLineEnd}\n`).join('');
@@ -108,7 +108,7 @@ function nodeLine(id: string, entry: NodeEntry | undefined): string {
   return words.join(' ');
 }
 
-function picture(store: Store, nowMs: number): string {
+function screenText(store: Store, nowMs: number): string {
   const requests = [...store.requests.all()].map((e) => e.request).filter((r): r is RequestRecord => !isBroken(r));
   const nodes = [...store.nodes.all()].flatMap((e): ListedNode[] =>
     e.node && !isBroken(e.node) ? [{ node: e.node, locked: e.locked }] : [],

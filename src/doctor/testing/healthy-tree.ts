@@ -11,7 +11,7 @@ import {
 } from '../../records/request.ts';
 import { configFile, temporaryDirectory } from '../../base/testing/files.ts';
 import { driverDefinitions } from '../../drivers/catalogue.ts';
-import type { Picture, SeenNode, SeenRequest } from '../picture.ts';
+import type { Snapshot, SeenNode, SeenRequest } from '../snapshot.ts';
 
 export const nowMs = 1_700_000_000_000;
 export const minuteMs = 60_000;
@@ -49,7 +49,7 @@ providers:
         labels: [{name: small, cloud-image: debian, min-ram: 1}, {name: large, cloud-image: debian, min-ram: 1}]
 `;
 
-export function well(o: Partial<Picture> = {}, config = text): Picture {
+export function healthyTree(o: Partial<Snapshot> = {}, config = text): Snapshot {
   const path = configFile(temporaryDirectory(), config);
   return {
     nowMs,

@@ -1,4 +1,4 @@
-/** The tree as `doctor` judges it, read once. Everything in it may have been written by anybody. */
+/** What `doctor` judges: the tree, read once, beside the configuration. Documents in it may have been written by anybody. */
 import type { NodepoolConfig } from '../config/model.ts';
 import { isBroken } from '../records/broken.ts';
 import type { ComponentRecord } from '../records/component.ts';
@@ -9,11 +9,11 @@ import { paths } from '../store/paths.ts';
 import type { Store } from '../store/mirrors/store.ts';
 import { isContender, NoNodeError, sortContenders } from '@nodepool/zookeeper';
 
-/** Times of the server's clock, in milliseconds since the epoch. */
+/** When a znode was written, by the server's clock, in milliseconds since the epoch. */
 interface Written {
   readonly createdMs: number;
   readonly changedMs: number;
-  /** 0: nobody has written to it since. */
+  /** 0: nobody has written to the znode since it was made. */
   readonly version: number;
 }
 
@@ -34,9 +34,9 @@ export interface LockHolder {
   readonly words: string;
 }
 
-export interface Picture {
+export interface Snapshot {
   readonly nowMs: number;
-  /** What is younger than this is no trouble yet. */
+  /** Nothing younger than this is a trouble yet. */
   readonly patienceMs: number;
   readonly config: NodepoolConfig;
   readonly launchers: readonly ComponentRecord[];
@@ -49,29 +49,34 @@ export interface Picture {
   readonly strayLocks: readonly { readonly requestId: string; readonly locked: boolean; readonly changedMs: number }[];
   readonly hasUpload: (provider: string, image: string) => boolean;
   readonly health: readonly SeenHealth[];
-  /** Of a node that is locked; null: nobody any more. */
+  /** Who holds the lock of a node; null: nobody any more. */
   readonly holder: (nodeId: string) => Promise<LockHolder | null>;
 }
 
-export async function readPicture(
+export async function readSnapshot(
   store: Store,
   config: NodepoolConfig,
-  o: { readonly nowMs: number; readonly patienceMs: number },
-): Promise<Picture> {
-  const broken: Picture['broken'][number][] = [];
+  times: { readonly nowMs: number; readonly patienceMs: number },
+): Promise<Snapshot> {
+  const broken: Snapshot['broken'][number][] = [];
   const requests: SeenRequest[] = [];
   for (const { id, request } of store.requests.all()) {
     if (isBroken(request)) broken.push({ kind: 'request', id, message: request.message });
-    else requests.push({ request, locked: store.requestLocks.isLocked(id), ...writtenOf(store.requests, id, o.nowMs) });
+    else
+      requests.push({
+        request,
+        locked: store.requestLocks.isLocked(id),
+        ...writtenOf(store.requests, id, times.nowMs),
+      });
   }
   const nodes: SeenNode[] = [];
   for (const { id, node, locked } of store.nodes.all()) {
     if (node === null) continue;
     if (isBroken(node)) broken.push({ kind: 'node', id, message: node.message });
-    else nodes.push({ node, locked, ...writtenOf(store.nodes, id, o.nowMs) });
+    else nodes.push({ node, locked, ...writtenOf(store.nodes, id, times.nowMs) });
   }
   return {
-    ...o,
+    ...times,
     config,
     launchers: [...store.components.ofKind('launcher')],
     pools: [...store.components.pools()],
@@ -92,7 +97,7 @@ function writtenOf(view: Store['nodes'] | Store['requests'], id: string, nowMs: 
     : { createdMs: nowMs, changedMs: nowMs, version: -1 };
 }
 
-async function readStrayLocks(store: Store): Promise<Picture['strayLocks']> {
+async function readStrayLocks(store: Store): Promise<Snapshot['strayLocks']> {
   const { client } = store;
   const children = await orElse([], async () => (await client.children(paths.requestLocks)).children);
   const stray = children.filter((id) => !store.requests.get(id)).slice(0, mostLooks);
@@ -100,7 +105,7 @@ async function readStrayLocks(store: Store): Promise<Picture['strayLocks']> {
     stray.map((requestId) =>
       orElse(null, async () => {
         const { children: names, stat } = await client.children(paths.requestLock(requestId));
-        // It may have been made since the requests were read.
+        // The request may have been made since the requests were read.
         if ((await client.exists(paths.request(requestId))) !== null) return null;
         return { requestId, locked: names.some(isContender), changedMs: Number(stat.mtime) };
       }),
@@ -120,7 +125,7 @@ async function readHolder({ client }: Store, nodeId: string): Promise<LockHolder
   });
 }
 
-/** A tree of somebody else's mistakes is not read to its end. */
+/** Limits of what is read: a tree may be full of somebody's mistakes. */
 const mostLooks = 1000;
 const mostWords = 100;
 
