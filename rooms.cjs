@@ -12,11 +12,20 @@ const rooms = {
   zookeeper: { knows: 'the ZooKeeper protocol; a package of its own that never heard of Nodepool', may: [] },
   'zookeeper/runtime': { knows: 'clock, timers, randomness: the only file that asks the machine for them', may: [] },
   'zookeeper/protocol': { knows: 'bytes and records', may: ['zookeeper/runtime'] },
-  'zookeeper/client': {
-    knows: 'sessions, connections, calls, watches',
-    may: ['zookeeper/runtime', 'zookeeper/protocol'],
+  'zookeeper/protocol/messages': {
+    knows: 'one file a message, with both directions: for client and server',
+    may: ['zookeeper/protocol'],
   },
-  'zookeeper/recipes': { knows: 'lock, election, mirror', may: ['zookeeper/runtime', 'zookeeper/client'] },
+  'zookeeper/contract': { knows: 'what a user hands in and gets back: types, errors', may: ['zookeeper/protocol'] },
+  'zookeeper/client': {
+    knows: 'operations, watches, paths, certificates',
+    may: ['zookeeper/runtime', 'zookeeper/protocol', 'zookeeper/contract'],
+  },
+  'zookeeper/client/session': { knows: 'one session over changing connections', may: [] },
+  'zookeeper/recipes': {
+    knows: 'lock, election, mirror',
+    may: ['zookeeper/runtime', 'zookeeper/contract'],
+  },
   'zookeeper/server': {
     knows: 'the embedded server',
     may: ['zookeeper/runtime', 'zookeeper/protocol', 'zookeeper/client'],

@@ -6,7 +6,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFlags, opCode } from '@nodepool/zookeeper/internal/protocol/constants';
-import { writeCreate } from '@nodepool/zookeeper/internal/protocol/multi';
+import { writeCreate } from '@nodepool/zookeeper/internal/protocol/messages/create';
 import { openAcl } from '@nodepool/zookeeper/internal/protocol/records';
 import { RawClient } from '@nodepool/zookeeper/internal/server/testing/raw-client';
 import { spawnCoordinator } from '@nodepool/zookeeper/internal/server/testing/spawn';

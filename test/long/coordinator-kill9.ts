@@ -6,12 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addWatchMode, createFlags, opCode } from '@nodepool/zookeeper/internal/protocol/constants';
-import {
-  readMultiResults,
-  type WireOperation,
-  writeCreate,
-  writeMulti,
-} from '@nodepool/zookeeper/internal/protocol/multi';
+import { readMultiResults, type WireOperation, writeMulti } from '@nodepool/zookeeper/internal/protocol/messages/multi';
+import { writeCreate } from '@nodepool/zookeeper/internal/protocol/messages/create';
 import { openAcl } from '@nodepool/zookeeper/internal/protocol/records';
 import { RawClient } from '@nodepool/zookeeper/internal/server/testing/raw-client';
 import { spawnCoordinator, type Spawned } from '@nodepool/zookeeper/internal/server/testing/spawn';

@@ -11,8 +11,10 @@ import { runInNewContext } from 'node:vm';
 import { systemRuntime } from '../../src/base/runtime.ts';
 import { opCode } from '@nodepool/zookeeper/internal/protocol/constants';
 import { JuteWriter } from '@nodepool/zookeeper/internal/protocol/jute';
-import { createOpCode, type WireOperation, writeCreate, writeMulti } from '@nodepool/zookeeper/internal/protocol/multi';
-import { encodeConnectRequest, openAcl, writeAcl } from '@nodepool/zookeeper/internal/protocol/records';
+import { createOpCode, writeCreate } from '@nodepool/zookeeper/internal/protocol/messages/create';
+import { type WireOperation, writeMulti } from '@nodepool/zookeeper/internal/protocol/messages/multi';
+import { encodeConnectRequest } from '@nodepool/zookeeper/internal/protocol/messages/connect';
+import { openAcl, writeAcl } from '@nodepool/zookeeper/internal/protocol/records';
 import { type Coordinator, startCoordinator } from '@nodepool/zookeeper/server';
 import { RawClient } from '@nodepool/zookeeper/internal/server/testing/raw-client';
 

@@ -2,7 +2,7 @@
 export { createZooKeeper, type ZooKeeperOptions } from './client/client.ts';
 export { parseConnectString } from './client/connect-string.ts';
 export { type Diagnosis, diagnose, type ServerTarget } from './client/diagnose.ts';
-export * from './client/errors.ts';
+export * from './contract/errors.ts';
 export {
   readTlsFiles,
   TlsFileError,
@@ -11,10 +11,10 @@ export {
   type TlsFileWatchOptions,
   type TlsMaterial,
 } from './client/tls-files.ts';
-export type { Connector, TlsOptions } from './client/transport.ts';
-export type * from './client/types.ts';
+export type { Connector, TlsOptions } from './client/session/transport.ts';
+export type * from './contract/types.ts';
 export type { ZooKeeperErrorCode } from './protocol/error-catalogue.ts';
-export { pathProblem } from './protocol/records.ts';
+export { pathProblem } from './protocol/path.ts';
 export { BatchedReads } from './recipes/batched-reads.ts';
 export { runElection } from './recipes/election.ts';
 export {

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Connector } from '@nodepool/zookeeper';
 import { opCode } from '@nodepool/zookeeper/internal/protocol/constants';
 import { FrameSplitter } from '@nodepool/zookeeper/internal/protocol/framing';
-import { type ConnectResponse, decodeConnectResponse } from '@nodepool/zookeeper/internal/protocol/records';
+import { type ConnectResponse, decodeConnectResponse } from '@nodepool/zookeeper/internal/protocol/messages/connect';
 import { RawClient } from '@nodepool/zookeeper/internal/server/testing/raw-client';
 
 const nowhere = { host: 'in-process', port: 0 };

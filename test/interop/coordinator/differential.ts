@@ -4,20 +4,19 @@
  */
 import { errorCode, opCode, watcherType } from '@nodepool/zookeeper/internal/protocol/constants';
 import type { JuteReader, JuteWriter } from '@nodepool/zookeeper/internal/protocol/jute';
+import { createOpCode, writeCreate } from '@nodepool/zookeeper/internal/protocol/messages/create';
 import {
-  createOpCode,
   readMultiResults,
   type WireOperation,
   type WireResult,
-  writeCreate,
   writeMulti,
-} from '@nodepool/zookeeper/internal/protocol/multi';
+} from '@nodepool/zookeeper/internal/protocol/messages/multi';
 import {
   openAcl,
   readAcl,
   readStat,
-  type WireAcl,
-  type WireStat,
+  type Acl,
+  type Stat,
   writeAcl,
 } from '@nodepool/zookeeper/internal/protocol/records';
 import { type Answer, RawClient } from '@nodepool/zookeeper/internal/server/testing/raw-client';
@@ -44,7 +43,7 @@ class Side {
     if (!this.names.has(zxid)) this.names.set(zxid, text);
   }
 
-  stat(s: WireStat): unknown {
+  stat(s: Stat): unknown {
     const zxid = (value: bigint) => this.names.get(value) ?? (value === 0n ? '0' : 'before');
     const owner = this.clients.findIndex((c) => c.session!.sessionId === s.ephemeralOwner);
     return {
@@ -85,7 +84,7 @@ const oddPaths = [
   '/zookeeperx',
   '/a/\ufff0',
 ];
-const acls: readonly (readonly WireAcl[])[] = [
+const acls: readonly (readonly Acl[])[] = [
   openAcl,
   openAcl,
   openAcl,

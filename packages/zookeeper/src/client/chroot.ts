@@ -1,6 +1,6 @@
 /** Paths as the user of a client sees them, and as the server knows them. */
-import { pathProblem } from '../protocol/records.ts';
-import { BadArgumentsError } from './errors.ts';
+import { pathProblem } from '../protocol/path.ts';
+import { BadArgumentsError } from '../contract/errors.ts';
 
 export class Chroot {
   private readonly root: string;

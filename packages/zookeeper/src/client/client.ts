@@ -1,24 +1,12 @@
 /** The client as its users see it (types.ts): turns operations into calls of a session, paths through the chroot. */
-import { addWatchMode, errorCode, opCode, watcherType } from '../protocol/constants.ts';
-import { type JuteReader, JuteWriter } from '../protocol/jute.ts';
-import { createOpCode, readMultiResults, writeCreate, writeMulti } from '../protocol/multi.ts';
-import { readAcl, readStat, type WireEvent, writeAcl } from '../protocol/records.ts';
-import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
-import { type Call, requestFrame } from './call.ts';
-import { Chroot } from './chroot.ts';
-import { Credentials } from './credentials.ts';
 import {
   BadArgumentsError,
   ClosedError,
-  DeadlineExceededError,
   errorOf,
   NodeExistsError,
   NoNodeError,
   SessionExpiredError,
-  ZooKeeperError,
-} from './errors.ts';
-import { Session } from './session.ts';
-import { type Connector, tcpConnector, tlsConnector, type TlsOptions } from './transport.ts';
+} from '../contract/errors.ts';
 import type {
   Acl,
   CallOptions,
@@ -33,7 +21,28 @@ import type {
   WatchHandle,
   WatchListener,
   ZooKeeper,
-} from './types.ts';
+} from '../contract/types.ts';
+import { addWatchMode, errorCode, watcherType } from '../protocol/constants.ts';
+import { getAclMessage, setAclMessage } from '../protocol/messages/acl.ts';
+import { createMessageFor } from '../protocol/messages/create.ts';
+import { deleteMessage } from '../protocol/messages/delete.ts';
+import type { WireEvent } from '../protocol/messages/event.ts';
+import { existsMessage } from '../protocol/messages/exists.ts';
+import { getChildren2Message } from '../protocol/messages/get-children.ts';
+import { getDataMessage } from '../protocol/messages/get-data.ts';
+import { getEphemeralsMessage } from '../protocol/messages/get-ephemerals.ts';
+import type { Message, WatchingRequest } from '../protocol/messages/message.ts';
+import { multiMessage, multiReadMessage } from '../protocol/messages/multi.ts';
+import { setDataMessage } from '../protocol/messages/set-data.ts';
+import { syncMessage } from '../protocol/messages/sync.ts';
+import { addWatchMessage, removeWatchesMessage } from '../protocol/messages/watches.ts';
+import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
+import { AuthData } from './auth-data.ts';
+import { Calls } from './calls.ts';
+import { Chroot } from './chroot.ts';
+import { Session } from './session/session.ts';
+import { type Connector, tcpConnector, tlsConnector, type TlsOptions } from './session/transport.ts';
+import { waitConnected } from './wait-connected.ts';
 import { type OneShotKind, type PersistentKind, Watches } from './watches.ts';
 import { multiResults, wireCreate, wireOperation } from './wire-operations.ts';
 
@@ -56,6 +65,7 @@ export interface ZooKeeperOptions {
   readonly onError?: (error: unknown) => void;
 }
 
+const noData = Buffer.alloc(0);
 const maxFrameBytes = 64 * 1024 * 1024;
 
 export function createZooKeeper(options: ZooKeeperOptions): ZooKeeper {
@@ -64,35 +74,43 @@ export function createZooKeeper(options: ZooKeeperOptions): ZooKeeper {
 
 class ZooKeeperClient implements ZooKeeper {
   private readonly session: Session;
+  private readonly calls: Calls;
   private readonly chroot: Chroot;
   private readonly runtime: Runtime;
   private readonly callTimeoutMs: number;
   private readonly watches = new Watches();
   private readonly stateListeners = new Set<(state: SessionState, reason: string) => void>();
-  private readonly credentials: Credentials;
+  private readonly authData: AuthData;
   private readonly onError: (error: unknown) => void;
 
-  constructor(o: ZooKeeperOptions) {
-    this.chroot = new Chroot(o.chroot ?? '');
-    if (o.servers.length === 0 && !o.connector) throw new BadArgumentsError('bad-arguments', 'no servers given');
-    this.runtime = o.runtime ?? systemRuntime;
-    this.callTimeoutMs = o.callTimeoutMs ?? 30_000;
-    this.onError = o.onError ?? (() => undefined);
-    this.session = new Session({
-      servers: o.servers.length > 0 ? o.servers : [{ host: 'in-process', port: 0 }],
-      connector: o.connector ?? (o.tls ? tlsConnector(o.tls) : tcpConnector()),
-      sessionTimeoutMs: o.sessionTimeoutMs ?? 10_000,
-      connectTimeoutMs: o.connectTimeoutMs ?? 10_000,
-      maxFrameBytes,
-      maxInFlight: o.maxInFlight ?? 5000,
-      maxWaiting: o.maxWaiting ?? 200_000,
-      runtime: this.runtime,
-      onState: (state, reason) => this.stateChanged(state, reason),
-      onEvent: (event) => this.eventArrived(event),
-      onConnect: (fresh, lastZxid) => this.firstFrames(fresh, lastZxid),
-      onAuth: (error) => this.credentials.answered(error),
-    });
-    this.credentials = new Credentials({
+  constructor(options: ZooKeeperOptions) {
+    const { servers, tls } = options;
+    this.chroot = new Chroot(options.chroot ?? '');
+    if (servers.length === 0 && !options.connector) throw new BadArgumentsError('bad-arguments', 'no servers given');
+    this.runtime = options.runtime ?? systemRuntime;
+    this.callTimeoutMs = options.callTimeoutMs ?? 30_000;
+    this.onError = options.onError ?? (() => undefined);
+    this.session = new Session(
+      {
+        connector: options.connector ?? (tls ? tlsConnector(tls) : tcpConnector()),
+        runtime: this.runtime,
+        onState: (state, reason) => this.stateChanged(state, reason),
+        onEvent: (event) => this.eventArrived(event),
+        onConnect: (fresh, lastZxid) => this.firstFrames(fresh, lastZxid),
+        onAuth: (error) => this.authData.answered(error),
+        onProblem: () => undefined,
+      },
+      {
+        servers: servers.length > 0 ? servers : [{ host: 'in-process', port: 0 }],
+        sessionTimeoutMs: options.sessionTimeoutMs ?? 10_000,
+        connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+        maxFrameBytes,
+        maxInFlight: options.maxInFlight ?? 5000,
+        maxWaiting: options.maxWaiting ?? 200_000,
+      },
+    );
+    this.calls = new Calls(this.session, this.runtime, this.callTimeoutMs);
+    this.authData = new AuthData({
       runtime: this.runtime,
       state: () => this.state,
       onState: (listener) => this.onState(listener),
@@ -126,20 +144,10 @@ class ZooKeeperClient implements ZooKeeper {
   create(path: string, data: Uint8Array, options: CreateOptions = {}): Promise<{ path: string; stat: Stat }> {
     const mode = options.mode ?? 'persistent';
     this.chroot.check(path, mode.includes('sequential'));
-    const operation = wireCreate(this.chroot.full(path), data, mode, options.acl, options.ttlMs);
-    const op = createOpCode(operation.flags, true);
-    return this.call(
-      op,
-      path,
-      (w) => writeCreate(w, operation),
-      options,
-      (body) => ({
-        path: this.chroot.strip(body.string()),
-        stat: readStat(body),
-      }),
-      false,
-      data.length + path.length + 128,
-    );
+    const request = wireCreate(this.chroot.full(path), data, mode, options.acl, options.ttlMs);
+    const message = createMessageFor(request.flags);
+    const result = (made: { path: string; stat: Stat }) => ({ path: this.chroot.strip(made.path), stat: made.stat });
+    return this.calls.ask({ message, request, path, options, result });
   }
 
   async ensurePath(path: string, options: CallOptions = {}): Promise<void> {
@@ -154,16 +162,13 @@ class ZooKeeperClient implements ZooKeeper {
   }
 
   get(path: string, options: CallOptions & { watch?: WatchListener } = {}): Promise<NodeData> {
-    return this.read(opCode.getData, path, 'data', options, (body) => {
-      const data = body.buffer() ?? Buffer.alloc(0);
-      return { data, stat: readStat(body) };
-    });
+    return this.read(getDataMessage, path, 'data', options, ({ data, stat }) => ({ data: data ?? noData, stat }));
   }
 
   async exists(path: string, options: CallOptions & { watch?: WatchListener } = {}): Promise<Stat | null> {
     const { watch } = options;
     try {
-      return await this.read(opCode.exists, path, 'data', options, readStat);
+      return await this.read(existsMessage, path, 'data', options, same);
     } catch (error) {
       if (!(error instanceof NoNodeError)) throw error;
       if (watch) this.watches.add('exists', path, watch);
@@ -172,60 +177,34 @@ class ZooKeeperClient implements ZooKeeper {
   }
 
   children(path: string, options: CallOptions & { watch?: WatchListener } = {}): Promise<Children> {
-    return this.read(opCode.getChildren2, path, 'children', options, (body) => {
-      const children = body.vector((r) => r.string());
-      return { children, stat: readStat(body) };
-    });
+    return this.read(getChildren2Message, path, 'children', options, same);
   }
 
   set(path: string, data: Uint8Array, version = -1, options: CallOptions = {}): Promise<Stat> {
-    this.chroot.check(path);
-    const write = (w: JuteWriter) => w.string(this.chroot.full(path)).buffer(data).int(version);
-    return this.call(opCode.setData, path, write, options, readStat, false, data.length + path.length + 64);
+    const request = { type: 'set', path: this.checked(path), data, version } as const;
+    return this.calls.ask({ message: setDataMessage, request, path, options, result: same });
   }
 
   delete(path: string, version = -1, options: CallOptions = {}): Promise<void> {
-    this.chroot.check(path);
-    return this.call(
-      opCode.delete,
-      path,
-      (w) => w.string(this.chroot.full(path)).int(version),
-      options,
-      () => undefined,
-      false,
-    );
+    const request = { type: 'delete', path: this.checked(path), version } as const;
+    return this.calls.ask({ message: deleteMessage, request, path, options, result: nothing });
   }
 
   sync(path: string, options: CallOptions = {}): Promise<void> {
-    this.chroot.check(path);
-    return this.call(
-      opCode.sync,
-      path,
-      (w) => w.string(this.chroot.full(path)),
-      options,
-      () => undefined,
-      true,
-    );
+    const request = { path: this.checked(path) };
+    return this.calls.ask({ message: syncMessage, request, path, options, result: nothing });
   }
 
   async multi(operations: readonly MultiOperation[], options: CallOptions = {}): Promise<MultiResult[]> {
-    if (operations.length === 0) return [];
-    const wire = operations.map((o) => wireOperation(o, this.chroot));
-    const size = wire.reduce((sum, o) => sum + 96 + o.path.length + ('data' in o ? (o.data?.length ?? 0) : 0), 0);
-    let zxid = 0n;
-    const decode = (body: JuteReader, at: bigint) => {
-      zxid = at;
-      return readMultiResults(body);
-    };
-    const results = await this.call(
-      opCode.multi,
-      operations[0]!.path,
-      (w) => writeMulti(w, wire),
+    const [first] = operations;
+    if (!first) return [];
+    const { results, zxid } = await this.calls.ask({
+      message: multiMessage,
+      request: operations.map((operation) => wireOperation(operation, this.chroot)),
+      path: first.path,
       options,
-      decode,
-      false,
-      size,
-    );
+      result: (results, zxid) => ({ results, zxid }),
+    });
     return multiResults(results, operations, zxid, this.chroot);
   }
 
@@ -233,54 +212,41 @@ class ZooKeeperClient implements ZooKeeper {
     reads: readonly { readonly type: 'get' | 'children'; readonly path: string }[],
     options: CallOptions = {},
   ): Promise<(NodeData | { readonly children: readonly string[] } | Error)[]> {
-    if (reads.length === 0) return [];
-    for (const read of reads) this.chroot.check(read.path);
-    const wire = reads.map((r) => ({ type: r.type, path: this.chroot.full(r.path) }));
-    const results = await this.call(
-      opCode.multiRead,
-      reads[0]!.path,
-      (w) => writeMulti(w, wire),
+    const [first] = reads;
+    if (!first) return [];
+    const results = await this.calls.ask({
+      message: multiReadMessage,
+      request: reads.map(({ type, path }) => ({ type, path: this.checked(path) })),
+      path: first.path,
       options,
-      readMultiResults,
-      true,
-    );
+      result: same,
+    });
     return results.map((result, index) => {
-      if (result.type === 'get') return { data: result.data ?? Buffer.alloc(0), stat: result.stat };
+      if (result.type === 'get') return { data: result.data ?? noData, stat: result.stat };
       if (result.type === 'children') return { children: result.children };
       return errorOf(result.type === 'error' ? result.error : errorCode.systemError, reads[index]?.path);
     });
   }
 
   getAcl(path: string, options: CallOptions = {}): Promise<{ acl: Acl[]; stat: Stat }> {
-    this.chroot.check(path);
-    return this.call(
-      opCode.getAcl,
-      path,
-      (w) => w.string(this.chroot.full(path)),
-      options,
-      (body) => {
-        const acl = body.vector(readAcl);
-        return { acl, stat: readStat(body) };
-      },
-      true,
-    );
+    const request = { path: this.checked(path) };
+    return this.calls.ask({ message: getAclMessage, request, path, options, result: same });
   }
 
   setAcl(path: string, acl: readonly Acl[], aversion = -1, options: CallOptions = {}): Promise<Stat> {
-    this.chroot.check(path);
-    const write = (w: JuteWriter) => w.string(this.chroot.full(path)).vector(acl, writeAcl).int(aversion);
-    return this.call(opCode.setAcl, path, write, options, readStat, false);
+    const request = { path: this.checked(path), acl, aversion };
+    return this.calls.ask({ message: setAclMessage, request, path, options, result: same });
   }
 
   /** The credentials are sent again on each connection. Rejects with AuthFailedError when the server refuses them. */
   addAuth(scheme: string, auth: Uint8Array, options: CallOptions = {}): Promise<void> {
-    return this.credentials.add(scheme, auth, options.timeoutMs ?? this.callTimeoutMs, options.signal);
+    return this.authData.add(scheme, auth, options.timeoutMs ?? this.callTimeoutMs, options.signal);
   }
 
   getEphemerals(prefix = '/', options: CallOptions = {}): Promise<string[]> {
-    const write = (w: JuteWriter) => w.string(this.chroot.full(prefix));
-    const answer = (body: JuteReader) => body.vector((r) => this.chroot.strip(r.string()));
-    return this.call(opCode.getEphemerals, prefix, write, options, answer, true);
+    const request = { path: this.chroot.full(prefix) };
+    const result = (paths: readonly string[]) => paths.map((path) => this.chroot.strip(path));
+    return this.calls.ask({ message: getEphemeralsMessage, request, path: prefix, options, result });
   }
 
   async addWatch(
@@ -300,9 +266,10 @@ class ZooKeeperClient implements ZooKeeper {
     return {
       close: async () => {
         if (!this.watches.remove(mode, path, listener) || this.state === 'closed') return;
-        const write = (w: JuteWriter) => w.string(this.chroot.full(path)).int(watcherType[mode]);
+        const request = { path: this.chroot.full(path), watcher: watcherType[mode] };
+        const gone = this.calls.ask({ message: removeWatchesMessage, request, path, options: {}, result: nothing });
         // Older servers know only "any"; that the watch is gone already is as good.
-        await this.call(opCode.removeWatches, path, write, {}, () => undefined, true).catch(() => undefined);
+        await gone.catch(() => undefined);
       },
     };
   }
@@ -312,31 +279,8 @@ class ZooKeeperClient implements ZooKeeper {
     return () => this.stateListeners.delete(listener);
   }
 
-  async waitConnected(options: CallOptions = {}): Promise<void> {
-    if (this.state === 'connected') return;
-    if (this.state === 'closed') throw new ClosedError();
-    options.signal?.throwIfAborted();
-    await new Promise<void>((resolve, reject) => {
-      const done = (settle: () => void) => {
-        off();
-        timer?.cancel();
-        options.signal?.removeEventListener('abort', onAbort);
-        settle();
-      };
-      const onAbort = () => done(() => reject(options.signal!.reason as Error));
-      const off = this.onState((state) => {
-        if (state === 'connected') done(resolve);
-        if (state === 'closed') done(() => reject(new ClosedError()));
-      });
-      const { timeoutMs } = options;
-      const timer =
-        timeoutMs === undefined
-          ? null
-          : this.runtime.setTimer(timeoutMs, () =>
-              done(() => reject(new DeadlineExceededError(timeoutMs, undefined, this.session.lastProblem))),
-            );
-      options.signal?.addEventListener('abort', onAbort, { once: true });
-    });
+  waitConnected(options: CallOptions = {}): Promise<void> {
+    return waitConnected(this, this.runtime, options, () => this.session.lastProblem);
   }
 
   close(): Promise<void> {
@@ -345,85 +289,40 @@ class ZooKeeperClient implements ZooKeeper {
 
   // --- inside
 
-  private read<T>(
-    op: number,
+  /** The path as the server knows it. Throws BadArgumentsError for what can't be one. */
+  private checked(path: string): string {
+    this.chroot.check(path);
+    return this.chroot.full(path);
+  }
+
+  private read<Response, Result>(
+    message: Message<WatchingRequest, Response, never>,
     path: string,
     kind: OneShotKind,
     options: CallOptions & { watch?: WatchListener },
-    decode: (body: JuteReader) => T,
-  ): Promise<T> {
-    this.chroot.check(path);
+    result: (response: Response) => Result,
+  ): Promise<Result> {
     const { watch } = options;
-    const write = (w: JuteWriter) => w.string(this.chroot.full(path)).bool(watch !== undefined);
-    const answer = (body: JuteReader) => {
-      // Registered while the answer is handled: the event can only come after it.
-      if (watch) this.watches.add(kind, path, watch);
-      return decode(body);
-    };
-    return this.call(op, path, write, options, answer, true);
-  }
-
-  private call<T>(
-    op: number,
-    path: string | undefined,
-    write: (w: JuteWriter) => unknown,
-    options: CallOptions,
-    decode: (body: JuteReader, zxid: bigint) => T,
-    repeatable: boolean,
-    sizeHint?: number,
-  ): Promise<T> {
-    const { signal } = options;
-    const timeoutMs = options.timeoutMs ?? this.callTimeoutMs;
-    return new Promise<T>((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason as Error);
-      let onAbort: (() => void) | undefined;
-      const call: Call = {
-        op,
-        path,
-        frame: requestFrame(op, write, sizeHint),
-        repeatable,
-        timeoutMs,
-        deadlineMs: this.runtime.monotonicMs() + timeoutMs,
-        xid: 0,
-        settled: false,
-        answer: (error, body, zxid) => {
-          if (onAbort) signal!.removeEventListener('abort', onAbort);
-          // A refused multi has its reasons in its body.
-          if (error !== 0 && !(op === opCode.multi && body.remaining > 0)) return reject(errorOf(error, path));
-          try {
-            resolve(decode(body, zxid));
-          } catch (failure) {
-            reject(
-              new ZooKeeperError('bad-answer', `the answer can't be read: ${String(failure)}`, {
-                path,
-                cause: failure,
-              }),
-            );
-          }
-        },
-        fail: (error) => {
-          if (onAbort) signal!.removeEventListener('abort', onAbort);
-          reject(error);
-        },
-      };
-      if (signal) {
-        onAbort = () => {
-          this.session.forget(call);
-          reject(signal.reason as Error);
-        };
-        signal.addEventListener('abort', onAbort, { once: true });
-      }
-      this.session.submit(call);
+    return this.calls.ask({
+      message,
+      request: { path: this.checked(path), watch: watch !== undefined },
+      path,
+      options,
+      result: (response) => {
+        // Registered while the answer is handled: the event can only come after it.
+        if (watch) this.watches.add(kind, path, watch);
+        return result(response);
+      },
     });
   }
 
   private async sendAddWatch(mode: PersistentKind, path: string, options: CallOptions = {}): Promise<void> {
-    const write = (w: JuteWriter) => w.string(this.chroot.full(path)).int(addWatchMode[mode]);
-    await this.call(opCode.addWatch, path, write, options, () => undefined, true);
+    const request = { path: this.chroot.full(path), mode: addWatchMode[mode] };
+    await this.calls.ask({ message: addWatchMessage, request, path, options, result: nothing });
   }
 
   private firstFrames(fresh: boolean, lastZxid: bigint): Buffer[] {
-    const frames = this.credentials.frames();
+    const frames = this.authData.frames();
     if (!fresh) return [...frames, ...this.watches.rearmFrames(lastZxid, (path) => this.chroot.full(path))];
     this.watches.forgetOneShot();
     for (const [mode, path] of this.watches.persistentPaths()) {
@@ -448,3 +347,6 @@ class ZooKeeperClient implements ZooKeeper {
     this.watches.dispatch({ type: event.type, path: this.chroot.strip(event.path) }, this.onError);
   }
 }
+
+const same = <T>(response: T): T => response;
+const nothing = (): void => undefined;

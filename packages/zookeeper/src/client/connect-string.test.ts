@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseConnectString } from './connect-string.ts';
-import { BadArgumentsError } from './errors.ts';
+import { BadArgumentsError } from '../contract/errors.ts';
 
 describe('parseConnectString', () => {
   test.each([

@@ -1,6 +1,6 @@
 /** `h1:2181,h2:2181/chroot`: the chroot is given once, or the same with every server. */
-import { BadArgumentsError } from './errors.ts';
-import type { ServerAddress } from './types.ts';
+import { BadArgumentsError } from '../contract/errors.ts';
+import type { ServerAddress } from '../contract/types.ts';
 
 interface ConnectString {
   readonly servers: readonly ServerAddress[];

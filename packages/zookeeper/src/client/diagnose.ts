@@ -3,7 +3,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { TlsFiles } from './tls-files.ts';
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
-import type { TlsOptions } from './transport.ts';
+import type { TlsOptions } from './session/transport.ts';
 
 export interface Diagnosis {
   readonly problem: string;

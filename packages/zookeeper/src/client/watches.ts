@@ -1,7 +1,8 @@
 /** Who listens to which path: one-shot and persistent watches, and the message that re-arms them after a reconnect. */
-import { opCode, xid } from '../protocol/constants.ts';
-import { JuteWriter } from '../protocol/jute.ts';
-import type { WatchEvent, WatchListener } from './types.ts';
+import { xid } from '../protocol/constants.ts';
+import { encodeRequest } from '../protocol/messages/header.ts';
+import { setWatches2Message, setWatchesMessage } from '../protocol/messages/watches.ts';
+import type { WatchEvent, WatchListener } from '../contract/types.ts';
 
 export type OneShotKind = 'data' | 'exists' | 'children';
 export type PersistentKind = 'persistent' | 'persistent-recursive';
@@ -64,36 +65,32 @@ export class Watches {
 
   /** setWatches2 (or setWatches where no persistent watch is) in parts, framed; empty when there is nothing to re-arm. */
   rearmFrames(lastZxid: bigint, toServer: (path: string) => string): Buffer[] {
-    const tables: Table[] = [
-      this.oneShot.data,
-      this.oneShot.exists,
-      this.oneShot.children,
-      this.lasting.persistent,
-      this.lasting['persistent-recursive'],
-    ];
+    const tables = {
+      data: this.oneShot.data,
+      exists: this.oneShot.exists,
+      children: this.oneShot.children,
+      persistent: this.lasting.persistent,
+      persistentRecursive: this.lasting['persistent-recursive'],
+    };
     const frames: Buffer[] = [];
-    let lists: string[][] = tables.map(() => []);
+    let lists = emptyLists();
     let bytes = 0;
     const flush = () => {
       if (bytes === 0) return;
-      const old = lists[3]!.length === 0 && lists[4]!.length === 0;
-      const w = new JuteWriter(bytes + 64)
-        .int(xid.setWatches)
-        .int(old ? opCode.setWatches : opCode.setWatches2)
-        .long(lastZxid);
-      for (const list of old ? lists.slice(0, 3) : lists) w.vector(list, (v, path) => v.string(path));
-      frames.push(w.frame());
-      lists = tables.map(() => []);
+      const old = lists.persistent.length === 0 && lists.persistentRecursive.length === 0;
+      const message = old ? setWatchesMessage : setWatches2Message;
+      frames.push(encodeRequest(message, { lastZxid, ...lists }, xid.setWatches));
+      lists = emptyLists();
       bytes = 0;
     };
-    tables.forEach((table, index) => {
+    for (const [kind, table] of Object.entries(tables)) {
       for (const path of table.keys()) {
         const full = toServer(path);
-        lists[index]!.push(full);
+        lists[kind as keyof typeof lists].push(full);
         bytes += full.length + 4;
         if (bytes > rearmBytes) flush();
       }
-    });
+    }
     flush();
     return frames;
   }
@@ -101,6 +98,10 @@ export class Watches {
   private table(kind: OneShotKind | PersistentKind): Table {
     return kind === 'persistent' || kind === 'persistent-recursive' ? this.lasting[kind] : this.oneShot[kind];
   }
+}
+
+function emptyLists(): Record<'data' | 'exists' | 'children' | 'persistent' | 'persistentRecursive', string[]> {
+  return { data: [], exists: [], children: [], persistent: [], persistentRecursive: [] };
 }
 
 function tell(listeners: readonly WatchListener[], event: WatchEvent, onError: (error: unknown) => void): void {

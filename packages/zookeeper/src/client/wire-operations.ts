@@ -1,10 +1,10 @@
 /** Operations of the client's users as the protocol has them, and the results of a multi back again. */
 import { createFlags, errorCode } from '../protocol/constants.ts';
-import type { WireOperation, WireResult } from '../protocol/multi.ts';
+import type { WireOperation, WireResult } from '../protocol/messages/multi.ts';
 import { openAcl } from '../protocol/records.ts';
 import type { Chroot } from './chroot.ts';
-import { BadArgumentsError, errorOf, MultiError } from './errors.ts';
-import type { Acl, CreateMode, MultiOperation, MultiResult, Stat } from './types.ts';
+import { BadArgumentsError, errorOf, MultiError } from '../contract/errors.ts';
+import type { Acl, CreateMode, MultiOperation, MultiResult, Stat } from '../contract/types.ts';
 
 export function wireCreate(
   path: string,

@@ -2,28 +2,23 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FrameSplitter } from './framing.ts';
 import { JuteReader, JuteWriter, ProtocolError } from './jute.ts';
-import { readMulti, readMultiResults, type WireOperation, writeMulti, writeMultiResults } from './multi.ts';
+import { readMulti, readMultiResults, type WireOperation, writeMulti, writeMultiResults } from './messages/multi.ts';
 import {
   decodeConnectRequest,
   decodeConnectResponse,
   encodeConnectRequest,
   encodeConnectResponse,
-  encodeEvent,
-  openAcl,
-  pathProblem,
-  readAcl,
-  readEvent,
-  readReplyHeader,
-  readStat,
-  type WireStat,
-  writeStat,
-} from './records.ts';
+} from './messages/connect.ts';
+import { encodeEvent, readEvent } from './messages/event.ts';
+import { openAcl, readAcl, readStat, type Stat, writeStat } from './records.ts';
+import { pathProblem } from './path.ts';
+import { readReplyHeader } from './messages/header.ts';
 
 const int = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 const long = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 const bytes = fc.uint8Array({ maxLength: 300 }).map((a) => Buffer.from(a));
 const text = fc.string({ unit: 'grapheme', maxLength: 50 });
-const stat: fc.Arbitrary<WireStat> = fc.record({
+const stat: fc.Arbitrary<Stat> = fc.record({
   czxid: long,
   mzxid: long,
   ctime: long,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { NoNodeError } from '../client/errors.ts';
-import type { NodeData, ZooKeeper } from '../client/types.ts';
+import { NoNodeError } from '../contract/errors.ts';
+import type { NodeData, ZooKeeper } from '../contract/types.ts';
 import { BatchedReads } from './batched-reads.ts';
 
 interface Sent {

@@ -2,7 +2,7 @@
  * Reads that are asked for together go out together, many in one request: a server answers them with a fraction of the
  * work. Each still succeeds or fails on its own.
  */
-import type { NodeData, ZooKeeper } from '../client/types.ts';
+import type { NodeData, ZooKeeper } from '../contract/types.ts';
 
 interface Read {
   readonly type: 'get' | 'children';

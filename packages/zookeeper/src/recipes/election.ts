@@ -1,5 +1,5 @@
 /** Leader election, compatible with kazoo's: the leader is whoever holds the lock. */
-import { SessionExpiredError } from '../client/errors.ts';
+import { SessionExpiredError } from '../contract/errors.ts';
 import { lock, type LockOptions } from './lock.ts';
 
 /**

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemRuntime } from '../runtime/runtime.ts';
 import { createZooKeeper } from '../client/client.ts';
-import { ConnectionLossError } from '../client/errors.ts';
-import type { ZooKeeper } from '../client/types.ts';
+import { ConnectionLossError } from '../contract/errors.ts';
+import type { ZooKeeper } from '../contract/types.ts';
 import { type Coordinator, startCoordinator } from '../server/coordinator.ts';
 import { forceUnlock, lock, sortContenders, tryLock } from './lock.ts';
 

@@ -10,8 +10,8 @@ import {
   NotEmptyError,
   SessionExpiredError,
   ZooKeeperError,
-} from '../client/errors.ts';
-import type { CallOptions, MultiOperation, ZooKeeper } from '../client/types.ts';
+} from '../contract/errors.ts';
+import type { CallOptions, MultiOperation, ZooKeeper } from '../contract/types.ts';
 
 export interface LockOptions {
   readonly client: ZooKeeper;

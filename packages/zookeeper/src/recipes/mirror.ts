@@ -3,8 +3,8 @@
  * after each reconnect it catches up by comparing stats and reads only what has changed.
  */
 import { type Runtime, systemRuntime, type Timer } from '../runtime/runtime.ts';
-import { ClosedError, NoAuthError, NoNodeError } from '../client/errors.ts';
-import type { NodeData, SessionState, Stat, WatchEvent, WatchHandle, ZooKeeper } from '../client/types.ts';
+import { ClosedError, NoAuthError, NoNodeError } from '../contract/errors.ts';
+import type { NodeData, SessionState, Stat, WatchEvent, WatchHandle, ZooKeeper } from '../contract/types.ts';
 import { BatchedReads } from './batched-reads.ts';
 
 type PathClass =

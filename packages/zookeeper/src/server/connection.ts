@@ -6,10 +6,10 @@ import type { Duplex } from 'node:stream';
 import type { Runtime, Timer } from '../runtime/runtime.ts';
 import { FrameSplitter } from '../protocol/framing.ts';
 import { ProtocolError } from '../protocol/jute.ts';
-import { decodeConnectRequest } from '../protocol/records.ts';
+import { decodeConnectRequest } from '../protocol/messages/connect.ts';
 import type { Identity } from './tree/acl.ts';
 import type { Engine } from './tree/engine.ts';
-import type { Peer, Session } from './tree/peer.ts';
+import type { Peer, ServerSession } from './tree/peer.ts';
 import type { Traffic } from './traffic.ts';
 
 export interface ConnectionLimits {
@@ -51,7 +51,7 @@ const longestHandshakeBytes = 1024;
 
 export class Connection implements Peer {
   readonly identities: Identity[];
-  session: Session | null = null;
+  session: ServerSession | null = null;
   received = 0;
   sent = 0;
   readonly remote: string;

@@ -1,7 +1,7 @@
 /** The embedded server as a whole: data directory, engine, ports. README.md says what it is and what it is not. */
 import type { Duplex } from 'node:stream';
 import type { Runtime } from '../runtime/runtime.ts';
-import { type Connector, streamPair } from '../client/transport.ts';
+import { type Connector, streamPair } from '../client/session/transport.ts';
 import { Connection, type ConnectionLimits } from './connection.ts';
 import { CoordinatorError } from './storage/coordinator-error.ts';
 import { type Address, dataFile, prepareDataDirectory, removeAddress, writeAddress } from './storage/data-directory.ts';

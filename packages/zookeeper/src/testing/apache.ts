@@ -7,8 +7,8 @@ import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFile
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ServerAddress } from '../client/types.ts';
-import type { TlsOptions } from '../client/transport.ts';
+import type { ServerAddress } from '../contract/types.ts';
+import type { TlsOptions } from '../client/session/transport.ts';
 
 const jars = ['zookeeper', 'netty-codec', 'netty-handler', 'netty-transport', 'netty-buffer', 'netty-common']
   .concat(['netty-resolver', 'snappy-java', 'metrics-core', 'slf4j-simple'])

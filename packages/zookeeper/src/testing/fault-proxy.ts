@@ -1,6 +1,6 @@
 /** A TCP proxy that misbehaves on demand: delays, stalls, freezes, resets, cuts in the middle of a frame. For tests. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { ServerAddress } from '../client/types.ts';
+import type { ServerAddress } from '../contract/types.ts';
 
 export class FaultProxy {
   readonly address: ServerAddress;

@@ -1,5 +1,5 @@
 /** A mirror, not yet started, that keeps the data of every znode below a root as text. */
-import type { ZooKeeper } from '../client/types.ts';
+import type { ZooKeeper } from '../contract/types.ts';
 import { Mirror } from '../recipes/mirror.ts';
 
 export function mirroredData(

@@ -1,7 +1,7 @@
 /** What a request is about, for faults that are aimed at some of them and for traces. */
 import { opCode } from '../protocol/constants.ts';
 import type { JuteReader } from '../protocol/jute.ts';
-import { readMulti } from '../protocol/multi.ts';
+import { readMulti } from '../protocol/messages/multi.ts';
 
 export type OperationName = keyof typeof opCode;
 

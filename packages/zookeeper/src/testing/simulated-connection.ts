@@ -3,10 +3,10 @@ import { Duplex } from 'node:stream';
 import type { Runtime } from '../runtime/runtime.ts';
 import { FrameSplitter } from '../protocol/framing.ts';
 import { JuteReader } from '../protocol/jute.ts';
-import { decodeConnectRequest } from '../protocol/records.ts';
+import { decodeConnectRequest } from '../protocol/messages/connect.ts';
 import type { Identity } from '../server/tree/acl.ts';
 import type { Engine } from '../server/tree/engine.ts';
-import type { Peer, Session } from '../server/tree/peer.ts';
+import type { Peer, ServerSession } from '../server/tree/peer.ts';
 import { DelayedPipe } from './delayed-pipe.ts';
 import { describeRequest, type SeenRequest } from './seen-request.ts';
 
@@ -35,7 +35,7 @@ type ToClient = Buffer | 'end';
 
 export class SimulatedConnection implements Peer {
   readonly identities: Identity[] = [{ scheme: 'ip', id: '127.0.0.1' }];
-  session: Session | null = null;
+  session: ServerSession | null = null;
   readonly name: string;
   /** The client's end. */
   readonly stream: Duplex;

@@ -13,7 +13,7 @@
  */
 import type { Runtime } from '../runtime/runtime.ts';
 import type { ZooKeeperOptions } from '../client/client.ts';
-import type { Connector } from '../client/transport.ts';
+import type { Connector } from '../client/session/transport.ts';
 import type { Transaction } from '../server/tree/database.ts';
 import { Engine, type EngineLimits } from '../server/tree/engine.ts';
 import type { Znode } from '../server/tree/znode.ts';

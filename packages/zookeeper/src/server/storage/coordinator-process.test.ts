@@ -19,7 +19,7 @@ import { connect as connectTls } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemRuntime } from '../../runtime/runtime.ts';
 import { createFlags, opCode } from '../../protocol/constants.ts';
-import { writeCreate } from '../../protocol/multi.ts';
+import { writeCreate } from '../../protocol/messages/create.ts';
 import { openAcl } from '../../protocol/records.ts';
 import { makeCertificates } from '../certificates.ts';
 import { type Coordinator, type CoordinatorOptions, startCoordinator } from '../coordinator.ts';

@@ -6,7 +6,7 @@ import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemRuntime } from '../../runtime/runtime.ts';
 import { createFlags } from '../../protocol/constants.ts';
-import type { WireOperation } from '../../protocol/multi.ts';
+import type { WireOperation } from '../../protocol/messages/multi.ts';
 import { openAcl } from '../../protocol/records.ts';
 import { Database } from '../tree/database.ts';
 import { Refusal } from '../tree/refusal.ts';

@@ -9,10 +9,9 @@ import {
   type ConnectResponse,
   decodeConnectResponse,
   encodeConnectRequest,
-  readEvent,
-  readReplyHeader,
-  type WireEvent,
-} from '../../protocol/records.ts';
+} from '../../protocol/messages/connect.ts';
+import { readEvent, type WireEvent } from '../../protocol/messages/event.ts';
+import { readReplyHeader } from '../../protocol/messages/header.ts';
 
 export interface Answer {
   readonly xid: number;

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { BlockList, isIP, isIPv4 } from 'node:net';
 import { errorCode, permission } from '../../protocol/constants.ts';
-import type { WireAcl } from '../../protocol/records.ts';
+import type { Acl } from '../../protocol/records.ts';
 import { Refusal } from './refusal.ts';
 
 export interface Identity {
@@ -10,7 +10,7 @@ export interface Identity {
   readonly id: string;
 }
 
-export const worldAcl: readonly WireAcl[] = [{ perms: permission.all, scheme: 'world', id: 'anyone' }];
+export const worldAcl: readonly Acl[] = [{ perms: permission.all, scheme: 'world', id: 'anyone' }];
 
 /** The server itself: no rule stops it. */
 export const itself: readonly Identity[] = [{ scheme: 'super', id: '' }];
@@ -20,7 +20,7 @@ export function digestIdentity(userAndPassword: string): Identity {
   return { scheme: 'digest', id: `${user}:${createHash('sha1').update(userAndPassword).digest('base64')}` };
 }
 
-export function isAllowed(acl: readonly WireAcl[], need: number, identities: readonly Identity[]): boolean {
+export function isAllowed(acl: readonly Acl[], need: number, identities: readonly Identity[]): boolean {
   if (acl === worldAcl) return true;
   for (const entry of acl) {
     if ((entry.perms & need) === 0) continue;
@@ -31,17 +31,16 @@ export function isAllowed(acl: readonly WireAcl[], need: number, identities: rea
   return acl.length === 0 || identities.some((identity) => identity.scheme === 'super');
 }
 
-export function authorize(acl: readonly WireAcl[], need: number, identities: readonly Identity[]): void {
+export function authorize(acl: readonly Acl[], need: number, identities: readonly Identity[]): void {
   if (!isAllowed(acl, need, identities)) throw new Refusal(errorCode.noAuth);
 }
 
 /** The list as it is stored: `auth` replaced by who the client is, doubles dropped. Throws Refusal for what is not valid. */
-export function fixAcl(acl: readonly WireAcl[], identities: readonly Identity[]): readonly WireAcl[] {
+export function fixAcl(acl: readonly Acl[], identities: readonly Identity[]): readonly Acl[] {
   if (acl.length === 1 && isWorld(acl[0]!) && acl[0]!.perms === permission.all) return worldAcl;
-  const fixed: WireAcl[] = [];
-  const add = (entry: WireAcl) => {
-    const same = (other: WireAcl) =>
-      other.perms === entry.perms && other.scheme === entry.scheme && other.id === entry.id;
+  const fixed: Acl[] = [];
+  const add = (entry: Acl) => {
+    const same = (other: Acl) => other.perms === entry.perms && other.scheme === entry.scheme && other.id === entry.id;
     if (!fixed.some(same)) fixed.push(entry);
   };
   for (const entry of acl) {
@@ -57,17 +56,17 @@ export function fixAcl(acl: readonly WireAcl[], identities: readonly Identity[])
 }
 
 /** What somebody sees who may read but not administer: no hashes of passwords. */
-export const maskedAcl = (acl: readonly WireAcl[]): readonly WireAcl[] =>
+export const maskedAcl = (acl: readonly Acl[]): readonly Acl[] =>
   acl.map((entry) => (entry.scheme === 'digest' ? { ...entry, id: entry.id.replace(/:.*/s, ':x') } : entry));
 
-const isWorld = (entry: WireAcl) => entry.scheme === 'world' && entry.id === 'anyone';
+const isWorld = (entry: Acl) => entry.scheme === 'world' && entry.id === 'anyone';
 
-function isValid(entry: WireAcl): boolean {
+function isValid(entry: Acl): boolean {
   if (entry.scheme === 'digest') return /^[^:]*:[^:]+$/.test(entry.id);
   return entry.scheme === 'ip' && network(entry.id) !== null;
 }
 
-function matches(entry: WireAcl, identity: Identity): boolean {
+function matches(entry: Acl, identity: Identity): boolean {
   if (entry.scheme !== 'ip') return entry.id === identity.id;
   const of = network(entry.id);
   return of !== null && isIP(identity.id) !== 0 && of.check(identity.id, isIPv4(identity.id) ? 'ipv4' : 'ipv6');

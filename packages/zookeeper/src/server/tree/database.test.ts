@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createFlags, errorCode, permission } from '../../protocol/constants.ts';
-import type { WireOperation, WireResult } from '../../protocol/multi.ts';
-import { openAcl, type WireAcl } from '../../protocol/records.ts';
+import type { WireOperation, WireResult } from '../../protocol/messages/multi.ts';
+import { openAcl, type Acl } from '../../protocol/records.ts';
 import { digestIdentity, type Identity } from './acl.ts';
 import { Database } from './database.ts';
 import { dueForRemoval } from './mortality.ts';
@@ -199,7 +199,7 @@ describe('multi', () => {
 
 describe('rights', () => {
   const user = digestIdentity('u:p');
-  const of = (perms: number): WireAcl[] => [{ perms, ...user }];
+  const of = (perms: number): Acl[] => [{ perms, ...user }];
   const as = (db: Database, who: readonly Identity[], operation: WireOperation) =>
     code(() => db.apply([operation], 1n, who, 5));
 

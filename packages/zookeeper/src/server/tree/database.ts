@@ -3,8 +3,9 @@
  * A transaction happens as a whole or not at all. Knows nothing of connections, watches and files.
  */
 import { createFlags, errorCode, permission } from '../../protocol/constants.ts';
-import type { WireOperation, WireResult } from '../../protocol/multi.ts';
-import { pathProblem, type WireAcl } from '../../protocol/records.ts';
+import type { WireOperation, WireResult } from '../../protocol/messages/multi.ts';
+import { pathProblem } from '../../protocol/path.ts';
+import { type Acl } from '../../protocol/records.ts';
 import { authorize, fixAcl, type Identity } from './acl.ts';
 import { Refusal, RefusedTransaction } from './refusal.ts';
 import {
@@ -27,8 +28,8 @@ export interface TreeEvent {
   readonly type: 'created' | 'deleted' | 'data-changed';
   readonly path: string;
   /** Of the znode in question. */
-  readonly acl: readonly WireAcl[];
-  readonly parentAcl: readonly WireAcl[];
+  readonly acl: readonly Acl[];
+  readonly parentAcl: readonly Acl[];
 }
 
 export interface Transaction {
@@ -44,7 +45,7 @@ type CreateOperation = Extract<WireOperation, { type: 'create' }>;
 /** They are always there and can't be deleted. Their ids never change, since storage knows znodes by them. */
 export const builtIn = ['/', '/zookeeper', '/zookeeper/quota', '/zookeeper/config'] as const;
 /** Apache protects the configuration from writing. */
-const configAcl: readonly WireAcl[] = [{ perms: permission.read, scheme: 'world', id: 'anyone' }];
+const configAcl: readonly Acl[] = [{ perms: permission.read, scheme: 'world', id: 'anyone' }];
 const special: ReadonlySet<string> = new Set(builtIn);
 
 export class Database {
@@ -128,7 +129,7 @@ export class Database {
     return this.finish(c, results);
   }
 
-  setAcl(path: string, acl: readonly WireAcl[], aversion: number, identities: readonly Identity[]): Transaction {
+  setAcl(path: string, acl: readonly Acl[], aversion: number, identities: readonly Identity[]): Transaction {
     if (pathProblem(path) !== null) throw new Refusal(errorCode.badArguments);
     const fixed = fixAcl(acl, identities);
     const node = this.read(path, identities, permission.admin);

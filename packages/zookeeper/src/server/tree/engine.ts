@@ -4,12 +4,14 @@
  */
 import type { Runtime, Timer } from '../../runtime/runtime.ts';
 import { errorCode, opCode, permission, syncConnected } from '../../protocol/constants.ts';
-import { JuteReader, JuteWriter, ProtocolError } from '../../protocol/jute.ts';
-import { type ConnectRequest, encodeConnectResponse, encodeEvent } from '../../protocol/records.ts';
+import { JuteReader, ProtocolError } from '../../protocol/jute.ts';
+import { type ConnectRequest, encodeConnectResponse, noPassword } from '../../protocol/messages/connect.ts';
+import { encodeEvent } from '../../protocol/messages/event.ts';
+import { encodeReply, readRequestHeader } from '../../protocol/messages/header.ts';
 import { isAllowed, itself } from './acl.ts';
 import { Database, type Transaction } from './database.ts';
 import { dueForRemoval } from './mortality.ts';
-import type { Peer, Session } from './peer.ts';
+import type { Peer, ServerSession } from './peer.ts';
 import type { Persistence, PersistenceHooks } from './persistence.ts';
 import { Refusal } from './refusal.ts';
 import { type Body, Requests } from './requests.ts';
@@ -34,7 +36,7 @@ export interface EngineOptions {
 }
 
 const sessionCheckMs = 250;
-const noSession = encodeConnectResponse({ timeoutMs: 0, sessionId: 0n, password: Buffer.alloc(16), readOnly: false });
+const noSession = encodeConnectResponse({ timeoutMs: 0, sessionId: 0n, password: noPassword, readOnly: false });
 
 export class Engine {
   readonly database: Database;
@@ -135,8 +137,7 @@ export class Engine {
     if (!session) return;
     session.heardMs = this.runtime.monotonicMs();
     const r = new JuteReader(frame);
-    const xid = r.int();
-    const op = r.int();
+    const { xid, op } = readRequestHeader(r);
     let error: number = errorCode.ok;
     let body: Body = null;
     try {
@@ -148,7 +149,8 @@ export class Engine {
       else if (failure instanceof Refusal) error = failure.code;
       else throw failure;
     }
-    peer.send(answer(xid, this.database.zxid, error, body), this.database.zxid);
+    const { zxid } = this.database;
+    peer.send(encodeReply({ xid, zxid, error }, body), zxid);
     // Apache ends the connection of a client that could not prove who it is.
     if (op === opCode.closeSession || error === errorCode.authFailed) peer.end();
   }
@@ -177,7 +179,7 @@ export class Engine {
   }
 
   /** The end of a session and of its ephemerals is one transaction. */
-  private endSession(session: Session): void {
+  private endSession(session: ServerSession): void {
     const { peer } = session;
     if (peer) this.detach(peer);
     this.sessions.byId.delete(session.id);
@@ -214,12 +216,4 @@ export class Engine {
     if (!this.closed)
       this.containerTimer = this.runtime.setBackgroundTimer(this.limits.containerCheckMs, () => this.checkContainers());
   }
-}
-
-function answer(xid: number, zxid: bigint, error: number, body: Body): Buffer {
-  const w = new JuteWriter(body ? 192 : 20).int(0).int(xid).long(zxid).int(error);
-  body?.(w);
-  const frame = w.payload();
-  frame.writeInt32BE(frame.length - 4, 0);
-  return frame;
 }

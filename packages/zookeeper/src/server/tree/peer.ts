@@ -4,7 +4,7 @@ import type { Identity } from './acl.ts';
 export interface Peer {
   /** Who the client has proved to be. */
   readonly identities: Identity[];
-  session: Session | null;
+  session: ServerSession | null;
   /** Sends in order, and not before everything up to `zxid` is on the disk. */
   send(frame: Buffer, zxid: bigint): void;
   /** Everything up to `durable` is on the disk now. False when nothing waits any more. */
@@ -15,7 +15,7 @@ export interface Peer {
   destroy(): void;
 }
 
-export interface Session {
+export interface ServerSession {
   readonly id: bigint;
   readonly password: Buffer;
   timeoutMs: number;

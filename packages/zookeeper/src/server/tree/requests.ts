@@ -2,11 +2,33 @@
 import type { Runtime } from '../../runtime/runtime.ts';
 import { errorCode, opCode, permission } from '../../protocol/constants.ts';
 import type { JuteReader, JuteWriter } from '../../protocol/jute.ts';
-import { readCreate, readMulti, type WireOperation, type WireResult, writeMultiResults } from '../../protocol/multi.ts';
-import { readAcl, writeAcl, writeStat } from '../../protocol/records.ts';
+import { getAclMessage, type GetAclResponse, setAclMessage, type SetAclRequest } from '../../protocol/messages/acl.ts';
+import { authMessage, type AuthRequest } from '../../protocol/messages/auth.ts';
+import { checkMessage } from '../../protocol/messages/check.ts';
+import { type CreateRequest, readCreate, writeCreated } from '../../protocol/messages/create.ts';
+import { deleteMessage } from '../../protocol/messages/delete.ts';
+import { existsMessage } from '../../protocol/messages/exists.ts';
+import {
+  getAllChildrenNumberMessage,
+  getChildren2Message,
+  getChildrenMessage,
+} from '../../protocol/messages/get-children.ts';
+import { getDataMessage } from '../../protocol/messages/get-data.ts';
+import { getEphemeralsMessage } from '../../protocol/messages/get-ephemerals.ts';
+import type { Message, WatchingRequest } from '../../protocol/messages/message.ts';
+import { multiMessage, multiReadMessage, type WireOperation, type WireResult } from '../../protocol/messages/multi.ts';
+import { setDataMessage, type SetDataRequest } from '../../protocol/messages/set-data.ts';
+import { syncMessage } from '../../protocol/messages/sync.ts';
+import {
+  addWatchMessage,
+  checkWatchesMessage,
+  removeWatchesMessage,
+  setWatches2Message,
+  setWatchesMessage,
+} from '../../protocol/messages/watches.ts';
 import { digestIdentity, isAllowed, maskedAcl } from './acl.ts';
 import type { Database, Transaction } from './database.ts';
-import type { Peer, Session } from './peer.ts';
+import type { Peer, ServerSession } from './peer.ts';
 import { Refusal, RefusedTransaction } from './refusal.ts';
 import type { WatchRequests } from './watch-requests.ts';
 import type { WatchTable } from './watch-table.ts';
@@ -15,7 +37,7 @@ import { lengthOf, noData, statOf, type Znode } from './znode.ts';
 /** Writes the body of an answer; null where there is none. */
 export type Body = ((w: JuteWriter) => void) | null;
 
-export interface RequestContext {
+export interface RequestsDeps {
   readonly database: Database;
   readonly watches: WatchTable<Peer>;
   readonly watchRequests: WatchRequests;
@@ -24,18 +46,19 @@ export interface RequestContext {
   readonly publish: (transaction: Transaction) => void;
 }
 
+const noNames: ReadonlySet<string> = new Set();
 const mostIdentities = 64;
 /** A multiRead may name a large znode many times: its answer is limited, not only its request. */
 const mostMultiReadBytes = 32 * 1024 * 1024;
 
 export class Requests {
-  private readonly c: RequestContext;
+  private readonly deps: RequestsDeps;
 
-  constructor(context: RequestContext) {
-    this.c = context;
+  constructor(deps: RequestsDeps) {
+    this.deps = deps;
   }
 
-  perform(peer: Peer, session: Session, op: number, r: JuteReader): Body {
+  perform(peer: Peer, session: ServerSession, op: number, r: JuteReader): Body {
     switch (op) {
       case opCode.ping:
         return null;
@@ -43,59 +66,61 @@ export class Requests {
       case opCode.create2:
       case opCode.createContainer:
       case opCode.createTtl:
-        return this.create(peer, session, op, r);
+        return this.create(readCreate(r, op), session, peer);
       case opCode.delete:
-        this.write({ type: 'delete', path: r.string(), version: r.int() }, session, peer);
+        this.write(deleteMessage.readRequest(r), session, peer);
         return null;
-      case opCode.setData: {
-        const operation = { type: 'set', path: r.string(), data: r.buffer(), version: r.int() } as const;
-        const { stat } = this.write(operation, session, peer) as Extract<WireResult, { type: 'set' }>;
-        return (w) => writeStat(w, stat);
-      }
+      case opCode.setData:
+        return this.setData(setDataMessage.readRequest(r), session, peer);
       case opCode.check:
-        this.write({ type: 'check', path: r.string(), version: r.int() }, session, peer);
+        this.write(checkMessage.readRequest(r), session, peer);
         return null;
       case opCode.exists:
-        return this.exists(peer, r.string(), r.bool());
+        return this.exists(existsMessage.readRequest(r), peer);
       case opCode.getData:
-        return this.getData(peer, r.string(), r.bool());
-      case opCode.getChildren:
-        return this.getChildren(peer, r.string(), r.bool(), false);
-      case opCode.getChildren2:
-        return this.getChildren(peer, r.string(), r.bool(), true);
+        return this.getData(getDataMessage.readRequest(r), peer);
+      case opCode.getChildren: {
+        const { children } = this.readChildren(getChildrenMessage.readRequest(r), peer);
+        return answer(getChildrenMessage, children ?? noNames);
+      }
+      case opCode.getChildren2: {
+        const node = this.readChildren(getChildren2Message.readRequest(r), peer);
+        return answer(getChildren2Message, { children: node.children ?? noNames, stat: statOf(node) });
+      }
       case opCode.getAllChildrenNumber: {
-        const count = this.c.database.countBelow(this.c.database.read(r.string(), peer.identities));
-        return (w) => w.int(count);
+        const { path } = getAllChildrenNumberMessage.readRequest(r);
+        const { database } = this.deps;
+        return answer(getAllChildrenNumberMessage, database.countBelow(database.read(path, peer.identities)));
       }
       case opCode.getEphemerals:
-        return this.getEphemerals(session, r.string());
-      case opCode.sync: {
-        const path = r.string();
-        return (w) => w.string(path);
-      }
+        return answer(getEphemeralsMessage, this.ephemerals(getEphemeralsMessage.readRequest(r).path, session));
+      case opCode.sync:
+        return answer(syncMessage, syncMessage.readRequest(r));
       case opCode.getAcl:
-        return this.getAcl(peer, r.string());
+        return answer(getAclMessage, this.acl(getAclMessage.readRequest(r).path, peer));
       case opCode.setAcl:
-        return this.setAcl(peer, r.string(), r);
+        return this.setAcl(setAclMessage.readRequest(r), peer);
       case opCode.multi:
-        return this.multi(readMulti(r), session, peer);
+        return answer(multiMessage, this.multi(multiMessage.readRequest(r), session, peer));
       case opCode.multiRead:
-        return this.multiRead(readMulti(r), peer);
+        return answer(multiReadMessage, this.multiRead(multiReadMessage.readRequest(r), peer));
       case opCode.auth:
-        this.auth(peer, r);
+        this.auth(authMessage.readRequest(r), peer);
         return null;
       case opCode.setWatches:
+        this.deps.watchRequests.rearm(peer, setWatchesMessage.readRequest(r));
+        return null;
       case opCode.setWatches2:
-        this.c.watchRequests.rearm(peer, r, op === opCode.setWatches2);
+        this.deps.watchRequests.rearm(peer, setWatches2Message.readRequest(r));
         return null;
       case opCode.addWatch:
-        this.c.watchRequests.add(peer, r);
-        return (w) => w.int(0);
+        this.deps.watchRequests.add(peer, addWatchMessage.readRequest(r));
+        return answer(addWatchMessage, undefined);
       case opCode.checkWatches:
-        this.c.watchRequests.check(peer, r);
+        this.deps.watchRequests.check(peer, checkWatchesMessage.readRequest(r));
         return null;
       case opCode.removeWatches:
-        this.c.watchRequests.remove(peer, r);
+        this.deps.watchRequests.remove(peer, removeWatchesMessage.readRequest(r));
         return null;
       default:
         throw new Refusal(errorCode.unimplemented);
@@ -104,47 +129,42 @@ export class Requests {
 
   // --- reading
 
-  private exists(peer: Peer, path: string, watch: boolean): Body {
+  private exists({ path, watch }: WatchingRequest, peer: Peer): Body {
     // Nobody needs a right to learn that a znode exists, as with Apache.
-    if (watch) this.c.watches.add('data', path, peer);
-    const node = this.c.database.nodes.get(path);
+    if (watch) this.deps.watches.add('data', path, peer);
+    const node = this.deps.database.nodes.get(path);
     if (!node) throw new Refusal(errorCode.noNode);
-    return (w) => writeStat(w, statOf(node));
+    return answer(existsMessage, statOf(node));
   }
 
-  private getData(peer: Peer, path: string, watch: boolean): Body {
-    const node = this.c.database.read(path, peer.identities);
-    if (watch) this.c.watches.add('data', path, peer);
-    return (w) => writeStat(w.buffer(node.data), statOf(node));
+  private getData({ path, watch }: WatchingRequest, peer: Peer): Body {
+    const node = this.deps.database.read(path, peer.identities);
+    if (watch) this.deps.watches.add('data', path, peer);
+    return answer(getDataMessage, { data: node.data, stat: statOf(node) });
   }
 
-  private getChildren(peer: Peer, path: string, watch: boolean, withStat: boolean): Body {
-    const node = this.c.database.read(path, peer.identities);
-    if (watch) this.c.watches.add('children', path, peer);
-    return (w) => {
-      writeChildren(w, node);
-      if (withStat) writeStat(w, statOf(node));
-    };
+  private readChildren({ path, watch }: WatchingRequest, peer: Peer): Znode {
+    const node = this.deps.database.read(path, peer.identities);
+    if (watch) this.deps.watches.add('children', path, peer);
+    return node;
   }
 
-  private getEphemerals(session: Session, prefix: string): Body {
-    const own = [...(this.c.database.ephemerals.get(session.id) ?? [])].filter((path) =>
-      path.startsWith(prefix.trim()),
-    );
-    return (w) => w.vector(own, (v, path) => v.string(path));
+  private ephemerals(prefix: string, session: ServerSession): string[] {
+    const own = this.deps.database.ephemerals.get(session.id) ?? [];
+    return [...own].filter((path) => path.startsWith(prefix.trim()));
   }
 
-  private getAcl(peer: Peer, path: string): Body {
-    const node = this.c.database.read(path, peer.identities, permission.read | permission.admin);
+  private acl(path: string, peer: Peer): GetAclResponse {
+    const node = this.deps.database.read(path, peer.identities, permission.read | permission.admin);
     const acl = isAllowed(node.acl, permission.admin, peer.identities) ? node.acl : maskedAcl(node.acl);
-    return (w) => writeStat(w.vector(acl, writeAcl), statOf(node));
+    return { acl, stat: statOf(node) };
   }
 
-  private multiRead(operations: readonly WireOperation[], peer: Peer): Body {
+  private multiRead(operations: readonly WireOperation[], peer: Peer): WireResult[] {
     let bytes = 0;
-    const results = operations.map((operation): WireResult => {
+    return operations.map((operation): WireResult => {
       try {
-        const node = this.c.database.read(operation.path, peer.identities);
+        const node = this.deps.database.read(operation.path, peer.identities);
         bytes += lengthOf(node) + (node.children?.size ?? 0) * 16;
         if (bytes > mostMultiReadBytes) throw new Refusal(errorCode.badArguments);
         if (operation.type === 'get') return { type: 'get', data: node.data, stat: statOf(node) };
@@ -155,64 +175,60 @@ export class Requests {
         throw error;
       }
     });
-    return (w) => writeMultiResults(w, results);
   }
 
   // --- writing
 
-  private create(peer: Peer, session: Session, op: number, r: JuteReader): Body {
-    const { path, stat } = this.write(readCreate(r, op), session, peer) as Extract<WireResult, { type: 'create' }>;
-    return (w) => {
-      w.string(path);
-      if (stat) writeStat(w, stat);
-    };
+  private create(request: CreateRequest, session: ServerSession, peer: Peer): Body {
+    const created = this.write(request, session, peer) as Extract<WireResult, { type: 'create' }>;
+    return (w) => writeCreated(w, created);
   }
 
-  private write(operation: WireOperation, session: Session, peer: Peer): WireResult {
+  private setData(request: SetDataRequest, session: ServerSession, peer: Peer): Body {
+    const { stat } = this.write(request, session, peer) as Extract<WireResult, { type: 'set' }>;
+    return answer(setDataMessage, stat);
+  }
+
+  private write(operation: WireOperation, session: ServerSession, peer: Peer): WireResult {
     return this.apply([operation], session, peer).results[0]!;
   }
 
-  private multi(operations: readonly WireOperation[], session: Session, peer: Peer): Body {
+  private multi(operations: readonly WireOperation[], session: ServerSession, peer: Peer): readonly WireResult[] {
     try {
-      const { results } = this.apply(operations, session, peer);
-      return (w) => writeMultiResults(w, results);
+      return this.apply(operations, session, peer).results;
     } catch (error) {
       if (!(error instanceof RefusedTransaction)) throw error;
-      const results = operations.map((_operation, index): WireResult => {
+      return operations.map((_operation, index): WireResult => {
         if (index === error.index) return { type: 'error', error: error.code };
         return { type: 'error', error: index < error.index ? errorCode.ok : errorCode.runtimeInconsistency };
       });
-      return (w) => writeMultiResults(w, results);
     }
   }
 
-  private apply(operations: readonly WireOperation[], session: Session, peer: Peer): Transaction {
-    const transaction = this.c.database.apply(operations, session.id, peer.identities, this.c.runtime.nowMs());
-    this.c.publish(transaction);
+  private apply(operations: readonly WireOperation[], session: ServerSession, peer: Peer): Transaction {
+    const { database, runtime } = this.deps;
+    const transaction = database.apply(operations, session.id, peer.identities, runtime.nowMs());
+    this.deps.publish(transaction);
     return transaction;
   }
 
-  private setAcl(peer: Peer, path: string, r: JuteReader): Body {
-    const acl = r.vector(readAcl);
-    this.c.publish(this.c.database.setAcl(path, acl, r.int(), peer.identities));
-    return (w) => writeStat(w, statOf(this.c.database.nodes.get(path)!));
+  private setAcl({ path, acl, aversion }: SetAclRequest, peer: Peer): Body {
+    const { database } = this.deps;
+    this.deps.publish(database.setAcl(path, acl, aversion, peer.identities));
+    return answer(setAclMessage, statOf(database.nodes.get(path)!));
   }
 
-  private auth(peer: Peer, r: JuteReader): void {
-    r.int();
-    const scheme = r.string();
-    const proof = r.buffer() ?? noData;
+  private auth({ scheme, auth }: AuthRequest, peer: Peer): void {
     // The address of the connection is known anyway.
     if (scheme === 'ip') return;
     if (scheme !== 'digest') throw new Refusal(errorCode.authFailed);
-    const identity = digestIdentity(proof.toString('utf8'));
+    const identity = digestIdentity(Buffer.from(auth ?? noData).toString('utf8'));
     if (peer.identities.some((known) => known.scheme === identity.scheme && known.id === identity.id)) return;
     if (peer.identities.length >= mostIdentities) throw new Refusal(errorCode.authFailed);
     peer.identities.push(identity);
   }
 }
 
-function writeChildren(w: JuteWriter, node: Znode): void {
-  w.int(node.children?.size ?? 0);
-  for (const name of node.children ?? []) w.string(name);
+function answer<Given>(message: Pick<Message<unknown, unknown, Given>, 'writeResponse'>, response: Given): Body {
+  return (w) => message.writeResponse(w, response);
 }

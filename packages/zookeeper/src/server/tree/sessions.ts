@@ -1,8 +1,8 @@
 /** Sessions: their numbers and passwords, time limits, re-establishment and expiry. They live on in storage over restarts. */
 import { timingSafeEqual } from 'node:crypto';
 import type { Runtime } from '../../runtime/runtime.ts';
-import type { ConnectRequest } from '../../protocol/records.ts';
-import type { Session } from './peer.ts';
+import type { ConnectRequest } from '../../protocol/messages/connect.ts';
+import type { ServerSession } from './peer.ts';
 import type { StoredSession } from './stored-records.ts';
 
 export interface SessionLimits {
@@ -11,7 +11,7 @@ export interface SessionLimits {
 }
 
 export class Sessions {
-  readonly byId = new Map<bigint, Session>();
+  readonly byId = new Map<bigint, ServerSession>();
   private readonly runtime: Runtime;
   private readonly limits: SessionLimits;
   private lastSweepMs: number;
@@ -29,12 +29,12 @@ export class Sessions {
     }
   }
 
-  open(askedMs: number): Session {
+  open(askedMs: number): ServerSession {
     // 60 bits: positive, and never one of the marks of containers and TTL znodes.
     let id: bigint;
     do id = BigInt(`0x1${this.runtime.randomHex(14)}`);
     while (this.byId.has(id));
-    const session: Session = {
+    const session: ServerSession = {
       id,
       password: Buffer.from(this.runtime.randomHex(32), 'hex'),
       timeoutMs: this.negotiate(askedMs),
@@ -46,7 +46,7 @@ export class Sessions {
   }
 
   /** The session that the client wants back, if it still is and the password is right. */
-  find(request: ConnectRequest): Session | null {
+  find(request: ConnectRequest): ServerSession | null {
     const session = this.byId.get(request.sessionId);
     if (!session || session.password.length !== request.password.length) return null;
     return timingSafeEqual(session.password, request.password) ? session : null;
@@ -57,7 +57,7 @@ export class Sessions {
   }
 
   /** Those whose time is up. `everyMs`: how often this is asked. */
-  overdue(everyMs: number): Session[] {
+  overdue(everyMs: number): ServerSession[] {
     const now = this.runtime.monotonicMs();
     const lateMs = now - this.lastSweepMs - everyMs;
     this.lastSweepMs = now;

@@ -1,7 +1,7 @@
 /** The requests that are about watches: add, re-arm after a reconnect, look up, remove. */
 import { addWatchMode, errorCode, syncConnected, watcherType } from '../../protocol/constants.ts';
-import type { JuteReader } from '../../protocol/jute.ts';
-import { encodeEvent, type WireEvent } from '../../protocol/records.ts';
+import { encodeEvent, type WireEvent } from '../../protocol/messages/event.ts';
+import type { AddWatchRequest, SetWatchesRequest, WatcherRequest } from '../../protocol/messages/watches.ts';
 import type { Database } from './database.ts';
 import type { Peer } from './peer.ts';
 import { Refusal } from './refusal.ts';
@@ -24,20 +24,16 @@ export class WatchRequests {
     this.watches = watches;
   }
 
-  add(peer: Peer, r: JuteReader): void {
-    const path = r.string();
-    const mode = r.int();
+  add(peer: Peer, { path, mode }: AddWatchRequest): void {
     if (mode === addWatchMode.persistent) this.watches.add('persistent', path, peer);
     else if (mode === addWatchMode['persistent-recursive']) this.watches.add('persistent-recursive', path, peer);
     else throw new Refusal(errorCode.badArguments);
   }
 
   /** Re-arms the one-shot watches of a client that comes back, or tells it at once what it has missed since that zxid. */
-  rearm(peer: Peer, r: JuteReader, withPersistent: boolean): void {
+  rearm(peer: Peer, request: SetWatchesRequest): void {
     const { nodes } = this.database;
-    const since = r.long();
-    const [data, exists, children] = [readPaths(r), readPaths(r), readPaths(r)];
-    const lasting = withPersistent ? ([readPaths(r), readPaths(r)] as const) : null;
+    const { lastZxid: since, data, exists, children, persistent, persistentRecursive } = request;
     for (const path of data) {
       const node = nodes.get(path);
       if (!node) this.tell(peer, 'deleted', path);
@@ -54,21 +50,20 @@ export class WatchRequests {
       else if (node.pzxid > since) this.tell(peer, 'children-changed', path);
       else this.watches.add('children', path, peer);
     }
-    for (const path of lasting?.[0] ?? []) this.watches.add('persistent', path, peer);
-    for (const path of lasting?.[1] ?? []) this.watches.add('persistent-recursive', path, peer);
+    for (const path of persistent) this.watches.add('persistent', path, peer);
+    for (const path of persistentRecursive) this.watches.add('persistent-recursive', path, peer);
   }
 
-  check(peer: Peer, r: JuteReader): void {
-    this.find(peer, r.string(), r.int());
+  check(peer: Peer, request: WatcherRequest): void {
+    this.find(peer, request);
   }
 
-  remove(peer: Peer, r: JuteReader): void {
-    const path = r.string();
-    for (const kind of this.find(peer, path, r.int())) this.watches.remove(kind, path, peer);
+  remove(peer: Peer, request: WatcherRequest): void {
+    for (const kind of this.find(peer, request)) this.watches.remove(kind, request.path, peer);
   }
 
-  private find(peer: Peer, path: string, type: number): WatchKind[] {
-    const kinds = kindsByType.get(type);
+  private find(peer: Peer, { path, watcher }: WatcherRequest): WatchKind[] {
+    const kinds = kindsByType.get(watcher);
     if (!kinds) throw new Refusal(errorCode.badArguments);
     const found = kinds.filter((kind) => this.watches.has(kind, path, peer));
     if (found.length === 0) throw new Refusal(errorCode.noWatcher);
@@ -79,5 +74,3 @@ export class WatchRequests {
     peer.send(encodeEvent({ type, path }, syncConnected), this.database.zxid);
   }
 }
-
-const readPaths = (r: JuteReader): string[] => r.vector((v) => v.string());

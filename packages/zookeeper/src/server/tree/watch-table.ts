@@ -1,5 +1,6 @@
 /** Who watches what, and which events a change fires. Generic in the watcher, so that tests need no connection. */
-import type { WireAcl, WireEvent } from '../../protocol/records.ts';
+import type { Acl } from '../../protocol/records.ts';
+import type { WireEvent } from '../../protocol/messages/event.ts';
 import type { TreeEvent } from './database.ts';
 import { parentPathOf } from './znode.ts';
 
@@ -13,7 +14,7 @@ export const watchKinds = [
 ] as const satisfies readonly WatchKind[];
 
 /** Decides whether a watcher may read a znode with that list of rights. */
-export type MayRead<W> = (watcher: W, acl: readonly WireAcl[]) => boolean;
+export type MayRead<W> = (watcher: W, acl: readonly Acl[]) => boolean;
 
 interface Table<W> {
   readonly oneShot: boolean;

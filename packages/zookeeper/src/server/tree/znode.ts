@@ -1,5 +1,5 @@
 /** One znode in memory, and what can be said of it from itself alone. */
-import type { WireAcl, WireStat } from '../../protocol/records.ts';
+import type { Acl, Stat } from '../../protocol/records.ts';
 import { worldAcl } from './acl.ts';
 
 export interface Znode {
@@ -9,7 +9,7 @@ export interface Znode {
   readonly parent: Znode | null;
   /** null is given back as null. */
   data: Buffer | null;
-  acl: readonly WireAcl[];
+  acl: readonly Acl[];
   czxid: bigint;
   mzxid: bigint;
   pzxid: bigint;
@@ -70,7 +70,7 @@ export const lengthOf = (node: Znode): number => node.data?.length ?? 0;
 
 export const childrenOf = (node: Znode): ReadonlySet<string> => node.children ?? noChildren;
 
-export function statOf(node: Znode): WireStat {
+export function statOf(node: Znode): Stat {
   const numChildren = node.children?.size ?? 0;
   return {
     czxid: node.czxid,

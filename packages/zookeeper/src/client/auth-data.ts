@@ -1,11 +1,12 @@
 /** What a client has proved itself with: sent again on each connection, dropped when the server refuses it. */
 import type { Runtime } from '../runtime/runtime.ts';
-import { opCode, xid } from '../protocol/constants.ts';
-import { JuteWriter } from '../protocol/jute.ts';
-import { ClosedError, DeadlineExceededError, errorOf } from './errors.ts';
-import type { SessionState } from './types.ts';
+import { xid } from '../protocol/constants.ts';
+import { authMessage } from '../protocol/messages/auth.ts';
+import { encodeRequest } from '../protocol/messages/header.ts';
+import { ClosedError, DeadlineExceededError, errorOf } from '../contract/errors.ts';
+import type { SessionState } from '../contract/types.ts';
 
-export interface CredentialsOptions {
+export interface AuthDataDeps {
   readonly runtime: Runtime;
   readonly state: () => SessionState;
   readonly onState: (listener: (state: SessionState) => void) => () => void;
@@ -22,19 +23,19 @@ interface Proof {
   readonly settle: (error?: Error) => void;
 }
 
-export class Credentials {
-  private readonly o: CredentialsOptions;
+export class AuthData {
+  private readonly deps: AuthDataDeps;
   private proofs: Proof[] = [];
   /** Sent on this connection and not answered yet. */
   private unanswered: Proof[] = [];
 
-  constructor(options: CredentialsOptions) {
-    this.o = options;
+  constructor(deps: AuthDataDeps) {
+    this.deps = deps;
   }
 
   /** Resolves when the server has accepted it; rejects with AuthFailedError when it refuses. */
   async add(scheme: string, auth: Uint8Array, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    if (this.o.state() === 'closed') throw new ClosedError();
+    if (this.deps.state() === 'closed') throw new ClosedError();
     signal?.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
       const settle = (error?: Error) => {
@@ -50,17 +51,17 @@ export class Credentials {
         settle(error);
       };
       const onAbort = () => giveUp(signal!.reason as Error);
-      const off = this.o.onState((state) => {
+      const off = this.deps.onState((state) => {
         if (state === 'closed') giveUp(new ClosedError());
       });
-      const timer = this.o.runtime.setTimer(timeoutMs, () =>
-        giveUp(new DeadlineExceededError(timeoutMs, undefined, this.o.lastProblem())),
+      const timer = this.deps.runtime.setTimer(timeoutMs, () =>
+        giveUp(new DeadlineExceededError(timeoutMs, undefined, this.deps.lastProblem())),
       );
       signal?.addEventListener('abort', onAbort, { once: true });
       this.proofs.push(proof);
-      if (this.o.state() !== 'connected') return;
+      if (this.deps.state() !== 'connected') return;
       this.unanswered.push(proof);
-      this.o.send(frameOf(proof));
+      this.deps.send(frameOf(proof));
     });
   }
 
@@ -79,7 +80,7 @@ export class Credentials {
     // Kept, it would end every further connection.
     this.forget(proof);
     proof.settle(refused);
-    this.o.onError(refused);
+    this.deps.onError(refused);
   }
 
   private forget(proof: Proof): void {
@@ -88,5 +89,5 @@ export class Credentials {
 }
 
 function frameOf({ scheme, auth }: Proof): Buffer {
-  return new JuteWriter().int(xid.auth).int(opCode.auth).int(0).string(scheme).buffer(auth).frame();
+  return encodeRequest(authMessage, { scheme, auth }, xid.auth);
 }

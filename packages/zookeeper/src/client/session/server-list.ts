@@ -1,6 +1,6 @@
 /** The servers of an ensemble, in an order of their own for each round, so that clients spread over them. */
-import type { Runtime } from '../runtime/runtime.ts';
-import type { ServerAddress } from './types.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { ServerAddress } from '../../contract/types.ts';
 
 export class ServerList {
   private servers: readonly ServerAddress[];

@@ -2,7 +2,7 @@
 import { connect as connectTcp } from 'node:net';
 import { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
-import type { ServerAddress } from './types.ts';
+import type { ServerAddress } from '../../contract/types.ts';
 
 export interface TlsOptions {
   /** PEM texts. */

@@ -2,32 +2,13 @@
  * The client's vocabulary: what a user of the library hands in and gets back. No behaviour.
  * Names and meanings follow ZooKeeper's own documentation (Programmer's Guide, 3.6+).
  */
+import type { Acl, Stat } from '../protocol/records.ts';
+
+export type { Acl, Stat } from '../protocol/records.ts';
+
 export interface ServerAddress {
   readonly host: string;
   readonly port: number;
-}
-
-/** All 64-bit values are bigint, so that they are exact. */
-export interface Stat {
-  readonly czxid: bigint;
-  readonly mzxid: bigint;
-  /** Milliseconds since the epoch, the server's clock. */
-  readonly ctime: bigint;
-  readonly mtime: bigint;
-  readonly version: number;
-  readonly cversion: number;
-  readonly aversion: number;
-  /** Session id of the owner of an ephemeral znode, 0n otherwise. */
-  readonly ephemeralOwner: bigint;
-  readonly dataLength: number;
-  readonly numChildren: number;
-  readonly pzxid: bigint;
-}
-
-export interface Acl {
-  readonly perms: number;
-  readonly scheme: string;
-  readonly id: string;
 }
 
 export type CreateMode =
