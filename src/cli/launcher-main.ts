@@ -1,7 +1,7 @@
 /** Entry of the `nodepool-launcher` command, with the Python program's options. It leaves the foreground unless told to stay. */
 import { inspect } from 'node:util';
 import { Command, Option } from 'commander';
-import type { DaemonOptions } from '../program/daemon/daemon.ts';
+import type { LauncherProcessOptions } from '../program/daemon/launcher-process.ts';
 import { absolute, detach, detachedOption, tellStarter } from '../program/daemon/detach.ts';
 import { logFormatOption, logLevelOption } from '../program/logging/options.ts';
 import { run, statusOf } from './run.ts';
@@ -10,7 +10,7 @@ import { version } from '../program/version.ts';
 
 const name = 'nodepool-launcher';
 
-interface Options extends DaemonOptions {
+interface Options extends LauncherProcessOptions {
   readonly pidfile: string;
   readonly foreground?: boolean;
   readonly detached?: boolean;
@@ -46,7 +46,7 @@ async function main(): Promise<number> {
     throw new UserError(`--repl: there is no console in the process; ${hint}`, usageStatus);
   }
   if (!o.detached && !o.foreground && !o.debug) return detach(argumentsOf(o), name);
-  const { launcher } = await import('../program/daemon/daemon.ts');
+  const { launcher } = await import('../program/daemon/launcher-process.ts');
   const background = { pidFile: o.pidfile, onRunning: () => tellStarter({ kind: 'runs' }) };
   await launcher(o.detached ? { ...o, background } : o);
   return 0;

@@ -19,7 +19,6 @@ import { UserError } from '../base/user-error.ts';
 /** How long a command tries to connect unless told, and when it says that it is still trying. */
 const patienceMs = 30_000;
 const impatienceMs = 2000;
-const daemonReportMs = 10_000;
 /** The embedded coordinator is on this machine: it answers soon or not at all. */
 const coordinatorPatienceMs = 5000;
 
@@ -52,7 +51,7 @@ export interface ConnectOptions {
   readonly tls?: () => TlsOptions;
 }
 
-export function connect(config: NodepoolConfig, log: Log, o: ConnectOptions = {}): ZooKeeper {
+export function connect(config: NodepoolConfig, log: Log, options: ConnectOptions = {}): ZooKeeper {
   const { servers, chroot, tls, sessionTimeoutMs } = config.zookeeper;
   const common = {
     sessionTimeoutMs,
@@ -61,18 +60,18 @@ export function connect(config: NodepoolConfig, log: Log, o: ConnectOptions = {}
   };
   if (servers.length > 0) {
     // Once before the first connection, so that a missing file is not mistaken for an unreachable server.
-    if (tls && !o.tls) readTls(tls);
+    if (tls && !options.tls) readTls(tls);
     return logged(
       createZooKeeper({
         ...common,
         servers,
         chroot,
-        ...(tls ? { tls: o.tls ?? (() => readTls(tls)) } : {}),
+        ...(tls ? { tls: options.tls ?? (() => readTls(tls)) } : {}),
       }),
       log,
     );
   }
-  if (o.inProcess) return createZooKeeper({ ...common, servers: [], connector: o.inProcess });
+  if (options.inProcess) return createZooKeeper({ ...common, servers: [], connector: options.inProcess });
   const address = addressIn(config.coordinator.dataDir);
   if (!address || address.port === null) throw noCoordinator(config);
   return logged(createZooKeeper({ ...common, servers: [{ host: '127.0.0.1', port: address.port }] }), log);
@@ -104,36 +103,6 @@ function logged(client: ZooKeeper, log: Log): ZooKeeper {
     lost = state === 'suspended' || state === 'expired' || (lost && state === 'connecting');
   });
   return client;
-}
-
-/** A daemon waits for its first connection for ever, with a word about it now and then. */
-export async function connectedDaemon(
-  client: ZooKeeper,
-  config: NodepoolConfig,
-  log: Log,
-  { signal, tls }: { readonly signal: AbortSignal } & Pick<ConnectOptions, 'tls'>,
-) {
-  let timeoutMs = impatienceMs;
-  for (;;) {
-    try {
-      await client.waitConnected({ timeoutMs, signal });
-      return;
-    } catch (error) {
-      if (signal.aborted) throw error;
-      const problems = await problemsOf(config, tls);
-      log.warn(problems.length > 0 ? { problems } : { err: error }, 'Still waiting for ZooKeeper');
-      timeoutMs = daemonReportMs;
-    }
-  }
-}
-
-/** Whoever waits goes on waiting, also where the reason cannot be found out. */
-async function problemsOf(config: NodepoolConfig, tls: ConnectOptions['tls']): Promise<string[]> {
-  try {
-    return (await diagnoseServers(config, tls)).map(({ problem }) => problem);
-  } catch (error) {
-    return [(error as Error).message];
-  }
 }
 
 async function connectedCommand(client: ZooKeeper, config: NodepoolConfig, totalMs: number): Promise<void> {
@@ -176,12 +145,12 @@ export async function diagnoseServers(
 
 /** Runs a command's work with a connection and closes it afterwards. */
 export async function withZooKeeper<T>(
-  o: GlobalOptions,
+  options: GlobalOptions,
   work: (client: ZooKeeper, config: NodepoolConfig, log: Log) => Promise<T>,
 ): Promise<T> {
-  const log = commandLog(o);
-  const config = load(o);
-  return withConnection(config, log, o, (client) => work(client, config, log));
+  const log = commandLog(options);
+  const config = load(options);
+  return withConnection(config, log, options, (client) => work(client, config, log));
 }
 
 /** The same for a configuration that is loaded already. */

@@ -15,10 +15,10 @@ export interface GlobalOptions extends LogOptions {
 }
 
 /** Warnings are for those who can do something about the file then: `config-validate`, and the daemons, which pass `remark`. */
-export function load(o: GlobalOptions, remark?: (text: string) => void): NodepoolConfig {
+export function load(options: GlobalOptions, remark?: (text: string) => void): NodepoolConfig {
   const { config, warnings } = loadConfig({
-    path: o.config,
-    securePath: o.secure,
+    path: options.config,
+    securePath: options.secure,
     env: process.env,
     drivers: driverDefinitions,
   });
@@ -27,17 +27,17 @@ export function load(o: GlobalOptions, remark?: (text: string) => void): Nodepoo
 }
 
 /** Results go to standard output, so the log of a command goes to the other one. */
-export function commandLog(o: GlobalOptions): Log {
+export function commandLog(options: GlobalOptions): Log {
   const target = { kind: 'stream', fd: 2 } as const;
-  return programLogs(o, { level: 'warn', target, env: process.env }).named(loggerNames.general);
+  return programLogs(options, { level: 'warn', target, env: process.env }).named(loggerNames.general);
 }
 
 /** Where a daemon without a terminal logs, unless its logging configuration says otherwise. */
 const daemonLogFile = '/var/log/nodepool/nodepool.log';
 
-export function daemonLogs(o: GlobalOptions, to: 'stdout' | 'file'): Logs {
+export function daemonLogs(options: GlobalOptions, to: 'stdout' | 'file'): Logs {
   const file = { kind: 'file', path: daemonLogFile, truncate: false, rotation: null } as const;
-  return programLogs(o, {
+  return programLogs(options, {
     level: 'info',
     target: to === 'file' ? file : { kind: 'stream', fd: 1 },
     env: process.env,

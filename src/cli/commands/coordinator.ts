@@ -6,5 +6,5 @@ export const coordinatorCommand: CommandDeclaration = {
   description: 'run the embedded coordinator alone',
   examples: ['nodepool -c nodepool.yaml coordinator'],
   declare: (command, { globals }) =>
-    command.action(async () => (await import('../../program/daemon/daemon.ts')).coordinator(globals())),
+    command.action(async () => (await import('../../program/daemon/coordinator-process.ts')).coordinator(globals())),
 };

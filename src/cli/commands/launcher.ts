@@ -10,6 +10,6 @@ export const launcherCommand: CommandDeclaration = {
     command
       .addOption(noWebappOption())
       .action(async (options: { webapp: boolean }) =>
-        (await import('../../program/daemon/daemon.ts')).launcher({ ...globals(), ...options }),
+        (await import('../../program/daemon/launcher-process.ts')).launcher({ ...globals(), ...options }),
       ),
 };

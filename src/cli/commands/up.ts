@@ -10,6 +10,6 @@ export const upCommand: CommandDeclaration = {
     command
       .addOption(noWebappOption())
       .action(async (options: { webapp: boolean }) =>
-        (await import('../../program/daemon/daemon.ts')).up({ ...globals(), ...options }),
+        (await import('../../program/daemon/launcher-process.ts')).up({ ...globals(), ...options }),
       ),
 };

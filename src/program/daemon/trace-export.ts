@@ -1,4 +1,4 @@
-/** Sends a launcher's traces, when the environment asks for it. */
+/** Sends a daemon's traces, when the environment asks for it. */
 import { systemRuntime } from '../../base/runtime.ts';
 import type { Log } from '../../telemetry/log/log.ts';
 import type { Tracing } from '../../telemetry/open-telemetry.ts';
@@ -10,14 +10,14 @@ import { version } from '../version.ts';
 const lastTracesMs = 1000;
 
 /** null: nobody wants traces; the SDK is not even loaded then. */
-export async function collectTraces(hostname: string, log: Log): Promise<Tracing | null> {
+export async function collectTraces(serviceName: string, hostname: string, log: Log): Promise<Tracing | null> {
   const settings = tracingSettings(process.env);
   if (settings.kind === 'refused') log.warn({ reason: settings.reason }, 'There will be no traces');
   if (settings.kind !== 'otlp') return null;
   const { startTracing } = await import('../../telemetry/open-telemetry.ts');
   const tracing = startTracing({
     exporter: settings.protocol,
-    serviceName: 'nodepool-launcher',
+    serviceName,
     version,
     hostname,
     processId: process.pid,

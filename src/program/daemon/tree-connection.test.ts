@@ -1,13 +1,14 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import type { NodepoolConfig } from '../config/model.ts';
+import type { NodepoolConfig } from '../../config/model.ts';
 import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
-import type { Log } from '../telemetry/log/log.ts';
+import type { Log } from '../../telemetry/log/log.ts';
 import { readTlsFiles, type ZooKeeper } from '@nodepool/zookeeper';
 import { makeCertificates } from '@nodepool/zookeeper/certificates';
-import { connectedDaemon, shown } from './connection.ts';
-import { temporaryDirectory } from '../cli/testing/command-line.ts';
+import { shown } from '../connection.ts';
+import { connectedDaemon } from './tree-connection.ts';
+import { temporaryDirectory } from '../../cli/testing/command-line.ts';
 
 const signal = new AbortController().signal;
 
