@@ -1,5 +1,5 @@
 /** Steps that look first at what is there can be repeated when a connection broke and nobody knows what has happened. */
-import { isUncertain } from '../../store/transactions/certainty.ts';
+import { isUnknownOutcome } from '../../store/transactions/unknown-outcome.ts';
 
 const mostTries = 5;
 
@@ -9,7 +9,7 @@ export async function despiteLosses<T>(step: (attempt: number) => Promise<T>): P
     try {
       return await step(attempt);
     } catch (error) {
-      if (!isUncertain(error) || attempt >= mostTries) throw error;
+      if (!isUnknownOutcome(error) || attempt >= mostTries) throw error;
     }
   }
 }

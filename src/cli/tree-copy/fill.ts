@@ -8,7 +8,7 @@ import {
   NoNodeError,
   type ZooKeeper,
 } from '@nodepool/zookeeper';
-import { isUncertain } from '../../store/transactions/certainty.ts';
+import { isUnknownOutcome } from '../../store/transactions/unknown-outcome.ts';
 import { readIfThere } from '../../store/transactions/tree.ts';
 import { UserError } from '../../base/user-error.ts';
 import { raiseCounter } from './counters.ts';
@@ -152,7 +152,7 @@ function meddled(path: string, cause?: unknown): UserError {
 /** A server breaks the connection on what is too large for it, as often as it comes. */
 function explained(error: unknown, entries: readonly TreeData[]): unknown {
   const large = entries.find((entry) => sizeHint(entry) !== '');
-  if (!isUncertain(error) || !large) return error;
+  if (!isUnknownOutcome(error) || !large) return error;
   return new UserError(`${large.path} can't be written: ${error.message}${sizeHint(large)}`, 1, error);
 }
 

@@ -8,7 +8,7 @@ import type { RequestRecord } from '../../records/request.ts';
 import { isFull, minReadyRequestor, type Plan, type PlannedSlot, type Waiting } from '../../scheduling/plan.ts';
 import { refusal } from '../../scheduling/routing.ts';
 import { type Runtime, sleep } from '../../base/runtime.ts';
-import { isUncertain } from '../../store/transactions/certainty.ts';
+import { isUnknownOutcome } from '../../store/transactions/unknown-outcome.ts';
 import type { HeldRequest, Operations } from '../../store/transactions/operations.ts';
 import type { NodeEntry } from '../../store/mirrors/store.ts';
 import { killPoint } from '../../base/kill-points.ts';
@@ -224,7 +224,7 @@ export class RequestHandler implements ServedRequest {
     }
     const toLaunch: Slot[] = [];
     this.apply(plan, this.o.context.reserveAll(this.pool, plan), (slot) => toLaunch.push(slot));
-    if (toLaunch.length > 0) void this.createAndLaunch(held, toLaunch);
+    if (toLaunch.length > 0) void this.createAndLaunch(toLaunch);
     this.settle();
     return plan.waiting === null;
   }
@@ -375,17 +375,14 @@ export class RequestHandler implements ServedRequest {
     this.o.onChange(this);
   }
 
-  private async createAndLaunch(held: HeldRequest, slots: Slot[]): Promise<void> {
+  private async createAndLaunch(slots: Slot[]): Promise<void> {
     const created = await this.o.operations
-      .createNodes(
-        held,
-        slots.map((slot) => this.o.context.newNode(this.pool, slot.label, this.request)),
-      )
+      .createNodes(slots.map((slot) => this.o.context.newNode(this.pool, slot.label, this.request)))
       .catch((error: unknown) => {
         this.o.log.error({ requestId: this.id, err: error }, 'Creating node records failed');
         return error as Error;
       });
-    if (created instanceof Error && isUncertain(created)) return this.launchFound(slots);
+    if (created instanceof Error && isUnknownOutcome(created)) return this.launchFound(slots);
     slots.forEach((slot, index) => {
       if (created instanceof Error) this.guard(slot, Promise.reject(created));
       else this.launch(slot, created[index]!);

@@ -1,4 +1,4 @@
-/** Typed mirrors of Nodepool's tree in one place, filled and kept by persistent watches. Writes are in operations.ts. */
+/** Typed mirrors of Nodepool's tree in one place, filled and kept by persistent watches. Writes are in transactions/. */
 import type { BrokenRecord } from '../../records/broken.ts';
 import { parseUpload } from '../../records/image.ts';
 import { parseNode } from '../../records/node.ts';

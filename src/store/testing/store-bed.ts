@@ -16,10 +16,17 @@ interface Logged {
 
 type Method = 'multi' | 'set' | 'create' | 'get' | 'children';
 
+interface Plan {
+  readonly method: Method;
+  readonly applied: boolean;
+  readonly answered: boolean;
+  readonly then: (() => Promise<unknown>) | undefined;
+}
+
 /** A client of which single calls fail as if the connection had broken, after or before they took effect. */
 class Flaky {
   readonly client: ZooKeeper;
-  private readonly plans: { method: Method; applied: boolean; then: (() => Promise<unknown>) | undefined }[] = [];
+  private readonly plans: Plan[] = [];
 
   constructor(real: ZooKeeper) {
     this.client = new Proxy(real, {
@@ -33,7 +40,12 @@ class Flaky {
 
   /** The next call of `method` fails; `applied`: it took effect all the same, and then `then` happens. */
   lose(method: Method, applied: boolean, then?: () => Promise<unknown>): void {
-    this.plans.push({ method, applied, then });
+    this.plans.push({ method, applied, answered: false, then });
+  }
+
+  /** The next call of `method` goes through; what is planned for it comes after that. */
+  spare(method: Method): void {
+    this.plans.push({ method, applied: true, answered: true, then: undefined });
   }
 
   get planned(): number {
@@ -42,11 +54,11 @@ class Flaky {
 
   private call(target: ZooKeeper, name: Method, method: (...a: unknown[]) => unknown, args: unknown[]): unknown {
     const at = this.plans.findIndex((plan) => plan.method === name);
-    if (at < 0) return method.apply(target, args);
-    const [plan] = this.plans.splice(at, 1);
+    const [plan] = at < 0 ? [] : this.plans.splice(at, 1);
+    if (!plan || plan.answered) return method.apply(target, args);
     return (async () => {
-      if (plan!.applied) await method.apply(target, args);
-      await plan!.then?.();
+      if (plan.applied) await method.apply(target, args);
+      await plan.then?.();
       throw new ConnectionLossError();
     })();
   }

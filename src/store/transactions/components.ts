@@ -1,7 +1,7 @@
 /** This process's records in the component registry: ephemeral, versioned, registered anew after a lost session. */
 import { type ComponentRecord, encodeComponent, parseComponent } from '../../records/component.ts';
 import { BadVersionError, NoNodeError, removeContender, SessionExpiredError } from '@nodepool/zookeeper';
-import { isUncertain } from './certainty.ts';
+import { giveWay, isUnknownOutcome } from './unknown-outcome.ts';
 import { lastName, paths } from '../paths.ts';
 import type { Store } from '../mirrors/store.ts';
 
@@ -96,9 +96,9 @@ export class ComponentHandle {
         this.store.components.mirror.ownCreate(`${kind}/${lastName(made.path)}`, parseComponent(kind, data), made.stat);
         return;
       } catch (error) {
-        if (!(isUncertain(error) || error instanceof SessionExpiredError)) throw error;
+        if (!(isUnknownOutcome(error) || error instanceof SessionExpiredError)) throw error;
         this.doubtful = true;
-        await new Promise((resolve) => setImmediate(resolve));
+        await giveWay();
       }
     }
   }
@@ -140,8 +140,8 @@ export class ComponentHandle {
       try {
         return await this.find(paths.component(this.record.kind));
       } catch (error) {
-        if (!isUncertain(error)) throw error;
-        await new Promise((resolve) => setImmediate(resolve));
+        if (!isUnknownOutcome(error)) throw error;
+        await giveWay();
       }
     }
     return null;
@@ -157,16 +157,16 @@ export class ComponentHandle {
         return;
       } catch (error) {
         if (error instanceof NoNodeError) return;
-        if (!(error instanceof BadVersionError || isUncertain(error))) throw error;
+        if (!(error instanceof BadVersionError || isUnknownOutcome(error))) throw error;
       }
       // Nobody else writes our record: the version is that of a write of ours whose answer was lost.
       const stat = await client.exists(registered.path).catch((error: unknown) => {
-        if (isUncertain(error)) return undefined;
+        if (isUnknownOutcome(error)) return undefined;
         throw error;
       });
       if (stat === null) return;
       if (stat) registered.version = stat.version;
-      else await new Promise((resolve) => setImmediate(resolve));
+      else await giveWay();
     }
   }
 }

@@ -16,7 +16,7 @@ import {
   SessionExpiredError,
   type Stat,
 } from '@nodepool/zookeeper';
-import { findContender, isUncertain } from './certainty.ts';
+import { findContender, isUnknownOutcome } from './unknown-outcome.ts';
 import { paths } from '../paths.ts';
 import type { Store } from '../mirrors/store.ts';
 import type { RequestEntry } from '../mirrors/views.ts';
@@ -96,7 +96,7 @@ export class HeldNode {
   private async recover(error: unknown): Promise<Refused | null> {
     if (error instanceof NoNodeError) return refused('gone');
     if (error instanceof SessionExpiredError) return refused('session');
-    if (!(error instanceof BadVersionError || isUncertain(error))) throw error;
+    if (!(error instanceof BadVersionError || isUnknownOutcome(error))) throw error;
     try {
       const { data, stat } = await this.store.client.get(paths.node(this.id));
       const node = parseNode(this.id, data);
@@ -107,7 +107,7 @@ export class HeldNode {
       if (failure instanceof NoNodeError) return refused('gone');
       if (failure instanceof SessionExpiredError) return refused('session');
       // The next attempt will meet the version's mismatch and ask again.
-      if (isUncertain(failure)) return null;
+      if (isUnknownOutcome(failure)) return null;
       throw failure;
     }
   }
@@ -155,13 +155,13 @@ export class HeldRequest {
         own.failed();
         if (error instanceof NoNodeError) return refused('gone');
         if (error instanceof SessionExpiredError) return refused('session');
-        if (!(error instanceof BadVersionError || isUncertain(error))) throw error;
+        if (!(error instanceof BadVersionError || isUnknownOutcome(error))) throw error;
         try {
           if (!(await this.refresh())) return refused('gone');
         } catch (failure) {
           if (failure instanceof SessionExpiredError) return refused('session');
           // The next attempt will meet the version's mismatch and ask again.
-          if (!isUncertain(failure)) throw failure;
+          if (!isUnknownOutcome(failure)) throw failure;
         }
       }
     }

@@ -49,7 +49,7 @@ const build = async (entry: NodeEntry): Promise<HeldNode> => {
   return result.node;
 };
 const put = async (fields: object): Promise<string> => {
-  const [entry] = await side.operations.createNodes(undefined as never, [initNode(fields)]);
+  const [entry] = await side.operations.createNodes([initNode(fields)]);
   return entry!.id;
 };
 const lockDir = (id: string) => `/nodepool/nodes/${id}/lock`;
@@ -196,6 +196,54 @@ describe('races', () => {
     await bed.zk.delete(`/nodepool/requests/${entry.id}`);
     expect(await side.operations.acceptRequest(entry, { state: 'pending' }, [])).toEqual({ ok: false, reason: 'gone' });
     expect(await bed.children('/nodepool/requests-lock')).toEqual([]);
+  });
+
+  test.each([
+    ['written by somebody else', 'changed'],
+    ['locked by somebody else', 'locked'],
+    ['removed', 'gone'],
+  ] as const)('a launch whose node was %s meanwhile is refused as %s, and leaves no trace', async (what, reason) => {
+    const { nodes } = await accept(await ask());
+    const [entry] = nodes;
+    const path = `/nodepool/nodes/${entry!.id}`;
+    if (what === 'written by somebody else') await bed.zk.set(path, Buffer.from('{"state": "deleting"}'));
+    else if (what === 'locked by somebody else') await contend(lockDir(entry!.id));
+    else await bed.zk.delete(path);
+    const count = await bed.transactions(async () => {
+      const started = await side.operations.startBuilding(entry!, { state: 'building' });
+      expect(started).toEqual({ ok: false, reason });
+    });
+    expect(count).toBe(0);
+    if (what === 'written by somebody else') expect(await bed.json(path)).toEqual({ state: 'deleting' });
+  });
+
+  test('the deletion of a node that was written meanwhile is refused as changed, and leaves no contender', async () => {
+    const id = await put({ state: 'used' });
+    await bed.zk.ensurePath(lockDir(id));
+    const path = `/nodepool/nodes/${id}`;
+    const seen = side.store.nodes.get(id)!;
+    await bed.zk.set(path, Buffer.from('{"state": "in-use"}'));
+    await until(() => side.store.nodes.get(id)!.version > seen.version);
+    // As a mirror that is behind would have it.
+    const { stat } = await bed.zk.get(path);
+    side.store.nodes.apply(id, { value: seen.node!, stat: { ...stat, version: seen.version } });
+    expect(await side.operations.startDeleting(id, () => true)).toEqual({ ok: false, reason: 'changed' });
+    expect(await bed.children(lockDir(id))).toEqual([]);
+    expect(await bed.json(path)).toEqual({ state: 'in-use' });
+  });
+
+  test('a hand-over over a node that somebody else has written is refused as changed, and nothing is handed over', async () => {
+    const entry = await ask();
+    const { request, nodes } = await accept(entry);
+    const held = await build(nodes[0]!);
+    await bed.zk.set(`/nodepool/nodes/${held.id}`, Buffer.from('{"state": "building", "hold_job": "x"}'));
+    const result = await side.operations.fulfil(request, [{ held, fields: { state: 'ready' } }], {
+      state: 'fulfilled',
+      nodes: [held.id],
+    });
+    expect(result).toEqual({ ok: false, reason: 'changed' });
+    expect([request.held, held.held]).toEqual([true, true]);
+    expect(await bed.json(`/nodepool/requests/${entry.id}`)).toMatchObject({ state: 'pending' });
   });
 
   test('a revision under our lock is merged', async () => {
@@ -346,6 +394,16 @@ describe('lost answers', () => {
     expect(await bed.json(`/nodepool/nodes/${held.id}`)).toEqual({ state: 'in-use' });
   });
 
+  test('hand-over whose request was unlocked by somebody else: with the nodes still locked nothing was handed over', async () => {
+    const entry = await ask();
+    const { request, nodes } = await accept(entry);
+    const held = await build(nodes[0]!);
+    side.flaky.lose('multi', false, () => bed.zk.delete(request.lock.path));
+    expect(await handOver(request, held)).toEqual({ ok: false, reason: 'gone' });
+    expect(held.held).toBe(true);
+    expect(await bed.json(`/nodepool/nodes/${held.id}`)).toMatchObject({ state: 'building' });
+  });
+
   test('hand-over: a connection that breaks again while asking does not make the request gone', async () => {
     const { request, nodes } = await accept(await ask());
     const held = await build(nodes[0]!);
@@ -376,13 +434,11 @@ describe('lost answers', () => {
   test('acceptance with a directory left over leaves no contender', async () => {
     const entry = await ask();
     await bed.zk.ensurePath(requestLock(entry.id));
-    const real = side.operations.createNodes.bind(side.operations);
-    const failing = () => {
-      side.flaky.lose('multi', false);
-      return real(undefined as never, [initNode()]);
-    };
-    side.operations.createNodes = failing;
-    await side.operations.acceptRequest(entry, { state: 'pending' }, [initNode()]).catch(() => undefined);
+    // The first one finds the directory, the second one creates the nodes.
+    side.flaky.spare('multi');
+    side.flaky.lose('multi', false);
+    await expect(accept(entry)).rejects.toMatchObject({ code: 'connection-loss' });
+    expect(side.flaky.planned).toBe(0);
     expect((await bed.children(requestLock(entry.id))) ?? []).toEqual([]);
   });
 

@@ -1,17 +1,18 @@
 /**
- * Finds out what became of a transaction whose answer was lost. Each such transaction makes or removes a contender of ours
- * under a random name, so that the lock's directory tells whether it was applied.
+ * Writes whose outcome is unknown because their answer was lost. A write that makes or removes a contender under a random
+ * name can be settled afterwards: the lock's directory tells whether it was applied.
  */
 import { NoNodeError, SessionExpiredError, type ZooKeeper, ZooKeeperError } from '@nodepool/zookeeper';
 
 /** Whether a write that failed like this may have been applied all the same. */
-export function isUncertain(error: unknown): error is ZooKeeperError {
+export function isUnknownOutcome(error: unknown): error is ZooKeeperError {
   return error instanceof ZooKeeperError && error.retriable;
 }
 
 /**
  * The name of the contender that starts with `prefix`; null when it is not there; 'session' when its session has ended and
- * it with it. Asks until it knows: a contender that nobody remembers would block its lock as long as the session lives.
+ * the contender with it. Asks until it knows: a contender that nobody remembers would block its lock as long as the session
+ * lives.
  */
 export async function findContender(
   client: ZooKeeper,
@@ -29,10 +30,14 @@ export async function findContender(
     } catch (error) {
       if (error instanceof NoNodeError) return { name: null };
       if (error instanceof SessionExpiredError) return 'session';
-      if (!isUncertain(error)) throw error;
-      // Gives way where the refusal came at once.
-      await new Promise((resolve) => setImmediate(resolve));
+      if (!isUnknownOutcome(error)) throw error;
+      await giveWay();
     }
   }
   return 'session';
+}
+
+/** Lets others work before the next attempt: a call may be refused at once, again and again. */
+export function giveWay(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
