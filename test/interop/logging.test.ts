@@ -17,9 +17,9 @@ const common = ['nodepool', 'nodepool.launcher', 'nodepool.driver.gce.one', 'nod
 const loggersOf = (sample: string) => (sample.startsWith('sized') ? common : [...common, 'zookeeper']);
 
 const ours = (loggers: readonly string[]) => `
-import { readPythonPlan } from '${root}src/cli/logging/python-plan.ts';
-import { logPlan } from '${root}src/cli/logging/program-log.ts';
-import { createLogs } from '${root}src/telemetry/log.ts';
+import { readPythonPlan } from '${root}src/program/logging/python-plan.ts';
+import { logPlan } from '${root}src/program/logging/program-log.ts';
+import { createLogs } from '${root}src/telemetry/log/log.ts';
 const { plan } = logPlan({ logconfig: process.argv[2] }, { level: 'info', target: { kind: 'stream', fd: 1 }, env: {} });
 const logs = createLogs(plan);
 for (const name of ${JSON.stringify(loggers)})
