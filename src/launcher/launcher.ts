@@ -26,12 +26,12 @@ import { LauncherMetrics } from './figures/launcher-metrics.ts';
 import { LostRequestReconciler, type Successor } from './serving/lost-requests.ts';
 import { MinReadyReconciler } from './upkeep/min-ready.ts';
 import { NodeAccounting } from './pools/node-accounting.ts';
-import { Overdrafts } from './serving/overdrafts.ts';
+import { Overcommit } from './serving/overcommit.ts';
 import { ServedPools } from './pools/served-pools.ts';
 import { Providers } from './pools/providers.ts';
 import { Registry } from './pools/registry.ts';
 import { Statistics } from './figures/statistics.ts';
-import { Standoffs } from './dispatch/standoffs.ts';
+import { Deadlocks } from './dispatch/deadlocks.ts';
 import { StoreTroubles } from '../reconcile/store-troubles.ts';
 import { Traces } from './serving/traces.ts';
 import { Watchdog } from '../reconcile/watchdog.ts';
@@ -82,7 +82,7 @@ export class Launcher {
   private readonly minReady: MinReadyReconciler;
   private readonly housekeeping: Housekeeping;
   private readonly eviction: Eviction;
-  private readonly standoffs: Standoffs;
+  private readonly deadlocks: Deadlocks;
   private readonly backing: BackingBrokers;
   private readonly statistics: Statistics | null;
   private readonly metrics: LauncherMetrics;
@@ -188,7 +188,7 @@ export class Launcher {
       onEnded: (request, outcome) => this.metrics.ended(request, outcome, runtime.nowMs()),
       traces,
       memory: this.memory,
-      overdrafts: new Overdrafts(store, this.accounting, runtime),
+      overcommit: new Overcommit(store, this.accounting, runtime),
       onRefusal: (againInMs) => this.refused(againInMs),
       onDeadHost: evict,
     });
@@ -216,7 +216,7 @@ export class Launcher {
     });
     this.backing = new BackingBrokers({ store, operations: this.operations, runtime, log, evict });
     this.eviction = new Eviction(this.accounting, this.deletion);
-    this.standoffs = new Standoffs({
+    this.deadlocks = new Deadlocks({
       store,
       runtime,
       log,
@@ -327,7 +327,7 @@ export class Launcher {
     this.component = component;
     this.providers.apply(this.config.providers);
     this.lostRequests.resync();
-    this.standoffs.start();
+    this.deadlocks.start();
     this.o.log.info({ providers: this.providers.names, version: this.o.version }, 'The launcher has started');
   }
 
@@ -348,7 +348,7 @@ export class Launcher {
     this.o.log.info({}, 'The launcher stops');
     this.housekeeping.stop();
     this.watchdog.stop();
-    this.standoffs.stop();
+    this.deadlocks.stop();
     this.storeTroubles.close();
     for (const off of this.unfollow) off();
     // Side by side: whoever waits for an answer holds up none of the others.

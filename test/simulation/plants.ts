@@ -8,7 +8,7 @@ import { Dispatcher } from '../../src/launcher/dispatch/dispatcher.ts';
 import { Launcher } from '../../src/launcher/launcher.ts';
 import { LostRequestReconciler } from '../../src/launcher/serving/lost-requests.ts';
 import { NodeAccounting } from '../../src/launcher/pools/node-accounting.ts';
-import { Overdrafts } from '../../src/launcher/serving/overdrafts.ts';
+import { Overcommit } from '../../src/launcher/serving/overcommit.ts';
 import { RequestHandler } from '../../src/launcher/serving/request-handler.ts';
 import type { Adapter } from '../../src/driver-kit/contract.ts';
 import { LeakDetector } from '../../src/provider/leaks.ts';
@@ -115,9 +115,9 @@ export const plants: readonly Plant[] = [
     plant: () => replace(NodeAccounting, 'updateUse', () => nothing),
   },
   {
-    name: 'overdrafts-kept',
+    name: 'overcommit-kept',
     what: 'what several launchers have decided beyond a limit is carried out',
-    plant: () => replace(Overdrafts, 'of', () => () => Promise.resolve(null)),
+    plant: () => replace(Overcommit, 'check', () => () => Promise.resolve(null)),
   },
   {
     name: 'reload-drops-stock',

@@ -102,10 +102,6 @@ export class Dispatcher {
     return this.handlers.get(requestId);
   }
 
-  get activeHandlers(): Iterable<RequestHandler> {
-    return this.handlers.values();
-  }
-
   /** Labels, quota, images, registry or configuration have changed: every open request is routed again. */
   touchAll(): void {
     this.allDirty = true;

@@ -29,7 +29,7 @@ export interface ServedRequest {
   readonly request: RequestRecord;
   readonly id: string;
   readonly pool: ServedPool;
-  /** It has given back what it had, so that earlier ones get what they need (standoffs.ts). */
+  /** It has given back what it had, so that earlier ones get what they need (deadlocks.ts). */
   readonly standsBack: boolean;
   /** It waits for room with part of its nodes in its hands, and nothing of it is under way. */
   readonly isStuck: boolean;

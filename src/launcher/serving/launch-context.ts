@@ -12,7 +12,7 @@ import { plan, type Plan, type Waiting } from '../../scheduling/plan.ts';
 import type { HeldNode } from '../../store/transactions/operations.ts';
 import type { NodeEntry, Store } from '../../store/mirrors/store.ts';
 import type { NodeAccounting, Reservation } from '../pools/node-accounting.ts';
-import type { Overdrafts } from './overdrafts.ts';
+import type { Overcommit } from './overcommit.ts';
 import type { ServedPool } from '../pools/served-pool.ts';
 import type { AttemptEnd, AttemptListener, RequestOutcome } from './outcomes.ts';
 import type { Traces } from './traces.ts';
@@ -35,7 +35,7 @@ export class LaunchContext {
   readonly onEnded: (request: RequestRecord, outcome: RequestOutcome) => void;
   readonly traces: Traces;
   private readonly memory: CapacityMemory;
-  private readonly overdrafts: Overdrafts;
+  private readonly overcommit: Overcommit;
   /** Something that was refused may be asked for again after that many milliseconds. */
   private readonly onRefusal: (againInMs: number) => void;
   /** Has a node of an inventory removed whose host does not answer. */
@@ -50,7 +50,7 @@ export class LaunchContext {
     onEnded: (request: RequestRecord, outcome: RequestOutcome) => void;
     traces: Traces;
     memory: CapacityMemory;
-    overdrafts: Overdrafts;
+    overcommit: Overcommit;
     onRefusal: (againInMs: number) => void;
     onDeadHost: (nodeId: string) => void;
   }) {
@@ -62,7 +62,7 @@ export class LaunchContext {
     this.onEnded = o.onEnded;
     this.traces = o.traces;
     this.memory = o.memory;
-    this.overdrafts = o.overdrafts;
+    this.overcommit = o.overcommit;
     this.onRefusal = o.onRefusal;
     this.onDeadHost = o.onDeadHost;
   }
@@ -111,8 +111,8 @@ export class LaunchContext {
   }
 
   /** What a node whose launch is about to begin has to wait for after all; null: nothing. */
-  overdraft(pool: ServedPool, node: HeldNode, signal: AbortSignal): Promise<Waiting | null> {
-    return this.overdrafts.of(pool, node, signal);
+  overcommitted(pool: ServedPool, node: HeldNode, signal: AbortSignal): Promise<Waiting | null> {
+    return this.overcommit.check(pool, node, signal);
   }
 
   newNode(pool: ServedPool, label: string, request: RequestRecord): NodeRecord {

@@ -133,20 +133,6 @@ export class RequestHandler implements ServedRequest {
     return (waiting ?? this.openSlots()).map((slot) => slot.label);
   }
 
-  /** What it is doing, in words, a line a label. */
-  describe(): string[] {
-    return this.slots.map((slot) => {
-      const node = slot.node ? ` (node ${slot.node.id})` : '';
-      if (slot.state === 'open') return `${slot.label}: waiting: ${this.waitingReason}`;
-      return `${slot.label}: ${slot.state}${node}${slot.progress ? `: ${slot.progress}` : ''}`;
-    });
-  }
-
-  private get waitingReason(): string {
-    if (this.standsBack) return 'it has given back its nodes, so that earlier requests get their last ones';
-    return this.waitsFor?.reason ?? 'about to be decided';
-  }
-
   /** The request is accepted and locked; `created` are the `init` nodes for the launches of the plan, in its order. */
   begin(held: HeldRequest, plan: Plan, reservations: readonly Reservation[], created: readonly NodeEntry[]): void {
     this.held = held;

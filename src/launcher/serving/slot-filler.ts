@@ -111,7 +111,7 @@ export class SlotFiller {
       return;
     }
     killPoint('after-building');
-    const waiting = await context.overdraft(pool, building.node, this.o.signal);
+    const waiting = await context.overcommitted(pool, building.node, this.o.signal);
     if (waiting) return this.refused(slot, building.node, waiting);
     await this.runLaunch({ slot, node: building.node, provider, label, image, resume: null });
   }

@@ -11,7 +11,7 @@ import type { Waiting } from '../../scheduling/plan.ts';
 import type { Store } from '../../store/mirrors/store.ts';
 import type { ServedPool, ServedRequest } from '../pools/served-pool.ts';
 
-export interface StandoffsOptions {
+export interface DeadlocksOptions {
   readonly store: Store;
   readonly runtime: Runtime;
   readonly log: Logger;
@@ -39,13 +39,13 @@ interface Still {
   readonly looks: number;
 }
 
-export class Standoffs {
-  private readonly o: StandoffsOptions;
+export class Deadlocks {
+  private readonly o: DeadlocksOptions;
   /** What did not move at the last look, by the waiting request. */
   private readonly still = new Map<string, Still>();
   private timer: Timer | null = null;
 
-  constructor(options: StandoffsOptions) {
+  constructor(options: DeadlocksOptions) {
     this.o = options;
   }
 

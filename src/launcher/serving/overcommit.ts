@@ -16,7 +16,7 @@ const mostTries = 50;
 
 type Launch = Pick<HeldNode, 'id' | 'node' | 'held'>;
 
-export class Overdrafts {
+export class Overcommit {
   private readonly store: Store;
   private readonly accounting: NodeAccounting;
   private readonly runtime: Runtime;
@@ -28,7 +28,7 @@ export class Overdrafts {
   }
 
   /** What the new node has to wait for, whose record is written; null: its instance may be made. */
-  async of(pool: ServedPool, launch: Launch, signal: AbortSignal): Promise<Waiting | null> {
+  async check(pool: ServedPool, launch: Launch, signal: AbortSignal): Promise<Waiting | null> {
     const need = launch.node.resources;
     if (need === null || !pool.launches) return null;
     const all = { pool: pool.used, provider: pool.providerUsed };
