@@ -44,6 +44,7 @@ const rooms = {
   },
   'driver-kit': { knows: 'what a driver is written with: contract, errors, defaults, parts of keys', may: ['config'] },
   'driver-kit/host-keys': { knows: 'reading the host keys of a machine', may: [] },
+  'driver-kit/vm': { knows: 'what clouds of virtual machines share: keys, loading, images of labels', may: [] },
   drivers: { knows: 'one cloud each; `catalogue.ts` is the list of them', may: ['driver-kit', 'config'] },
   provider: {
     knows: 'running one driver: life cycle, machines, listing, limits, leaks',

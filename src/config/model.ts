@@ -60,7 +60,11 @@ export interface DiskImageConfig {
   readonly dibCommand: string;
 }
 
-export interface ProviderConfig {
+/**
+ * A provider as the file describes it. The parameters are the driver's own parts (`settings`) of it, its pools and their
+ * labels; who runs providers of any driver leaves them unknown.
+ */
+export interface ProviderConfig<Provider = unknown, Pool = unknown, Label = unknown> {
   readonly name: string;
   readonly driver: string;
   /** Infinity: no limit; 0: takes nothing. */
@@ -72,14 +76,13 @@ export interface ProviderConfig {
   readonly bootTimeoutMs: number;
   /** Infinity: unlimited. */
   readonly ratePerSecond: number;
-  readonly pools: ReadonlyMap<string, PoolConfig>;
-  /** The driver's own part. */
-  readonly settings: unknown;
+  readonly pools: ReadonlyMap<string, PoolConfig<Pool, Label>>;
+  readonly settings: Provider;
   /** Canonical text of everything that makes this another provider when it changes. */
   readonly fingerprint: string;
 }
 
-export interface PoolConfig {
+export interface PoolConfig<Pool = unknown, Label = unknown> {
   readonly name: string;
   readonly providerName: string;
   /** Infinity: no limit; 0 or less: disabled. */
@@ -91,11 +94,11 @@ export interface PoolConfig {
   readonly ignoreProviderQuota: boolean;
   readonly availabilityZones: readonly string[] | null;
   readonly useInternalIp: boolean;
-  readonly labels: ReadonlyMap<string, PoolLabelConfig>;
-  readonly settings: unknown;
+  readonly labels: ReadonlyMap<string, PoolLabelConfig<Label>>;
+  readonly settings: Pool;
 }
 
-export interface PoolLabelConfig {
+export interface PoolLabelConfig<Label = unknown> {
   readonly name: string;
   /** Flavour, machine type, size: what the cloud has or has not; null where there is no such thing. */
   readonly instanceType: string | null;
@@ -109,17 +112,18 @@ export interface PoolLabelConfig {
     readonly pythonPath: string | null;
     readonly shellType: string | null;
   };
-  readonly settings: unknown;
+  readonly settings: Label;
 }
 
 /** A driver's part of the configuration: its schema, and how a provider that passed the schema becomes a ProviderConfig. */
-export interface DriverConfigDefinition {
+export interface DriverConfigDefinition<Provider = unknown, Pool = unknown, Label = unknown> {
+  /** The only place where a driver says its name. */
   readonly name: string;
   readonly schema: z.ZodType;
   /** For config-validate: tells the context what is wrong with a provider that its schema takes. */
   check(parsed: unknown, context: DriverLoadContext<null>): void;
   /** For the daemons: tells the context what they can't use, besides everything that `check` finds. */
-  load(parsed: unknown, context: DriverLoadContext): ProviderConfig;
+  load(parsed: unknown, context: DriverLoadContext): ProviderConfig<Provider, Pool, Label>;
 }
 
 /** What a driver needs of the whole file, and whom it tells its findings. Paths are relative to the provider. */

@@ -1,10 +1,10 @@
 /** Keys that several drivers share, each with its type, default and meaning. */
 import { bool, dict, int, mapping, str } from '../config/schema.ts';
 
-/** Keys that every provider has, whatever its driver; `driver` says which one it is. */
-export const commonProviderKeys = (driver: string) => ({
+/** Keys that every provider has, whatever its driver. `note`: when else a provider is of this one. */
+export const commonProviderKeys = (driver: string, note = '') => ({
   name: str().describe('Unique name; one that begins with `fake` is always of driver fake.'),
-  driver: str().optional().describe(driver),
+  driver: str().optional().describe(`\`${driver}\`${note}.`),
   'max-concurrency': int()
     .default(-1)
     .describe('Requests that are handled at once; less than 0: no limit, 0: handles none.'),

@@ -29,12 +29,13 @@ export interface RequestView {
   readonly tenantName: string | null;
 }
 
-export interface LaunchSpec {
+/** What is to be launched; `Label`: the driver's own part of a label. */
+export interface LaunchSpec<Label = unknown> {
   /** `np<node id>`. */
   readonly hostname: string;
   readonly nodeId: string;
   readonly poolName: string;
-  readonly label: PoolLabelConfig;
+  readonly label: PoolLabelConfig<Label>;
   /** The external id of the uploaded disk image; null for a cloud image, which the adapter resolves by the label. */
   readonly imageExternalId: string | null;
   readonly metadata: NodeMetadata;
@@ -126,7 +127,8 @@ export interface CloudImage {
 /** Upper limits; an absent key is unlimited. */
 export type QuotaLimits = Resources;
 
-export interface Adapter<S extends Json = Json> {
+/** `S`: the state of its machines. `Label`: the driver's own part of a label. */
+export interface Adapter<S extends Json = Json, Label = unknown> {
   /** From one shared listing to the next, at least; default 1000. */
   readonly listingIntervalMs?: number;
   /** The state of a creation makes repeating it harmless (a token, a name): done when an answer was lost. */
@@ -141,12 +143,12 @@ export interface Adapter<S extends Json = Json> {
   /** Releases everything; no call is under way any more. */
   stop(): Promise<void>;
 
-  beginCreate(spec: LaunchSpec): S;
+  beginCreate(spec: LaunchSpec<Label>): S;
   /**
    * Never blocks for long; throws an error of errors.ts. May be repeated with the same state after a crash, and after an
    * error that says that nothing was done (throttled).
    */
-  advanceCreate(state: S, spec: LaunchSpec, context: StepContext): Promise<CreateStep<S>>;
+  advanceCreate(state: S, spec: LaunchSpec<Label>, context: StepContext): Promise<CreateStep<S>>;
   /** Must accept the id of a half-made instance. Not found is done. */
   beginDelete(externalId: ExternalId): S;
   advanceDelete(state: S, context: StepContext): Promise<DeleteStep<S>>;
@@ -157,12 +159,12 @@ export interface Adapter<S extends Json = Json> {
 
   quotaLimits(signal: AbortSignal): Promise<QuotaLimits>;
   /** Throws a ProviderError `permanent` when the label can never work here. */
-  quotaForLabel(label: PoolLabelConfig, signal: AbortSignal): Promise<Resources>;
+  quotaForLabel(label: PoolLabelConfig<Label>, signal: AbortSignal): Promise<Resources>;
   /** Zones to choose from where the pool names none; [null] where the cloud has none. */
   availabilityZones(signal: AbortSignal): Promise<readonly (string | null)[]>;
   /** Is the label's cloud image there? Disk images are looked up by the launcher. */
-  labelReady(label: PoolLabelConfig, signal: AbortSignal): Promise<boolean>;
-  consoleLog?(label: PoolLabelConfig, externalId: ExternalId, signal: AbortSignal): Promise<string | null>;
+  labelReady(label: PoolLabelConfig<Label>, signal: AbortSignal): Promise<boolean>;
+  consoleLog?(label: PoolLabelConfig<Label>, externalId: ExternalId, signal: AbortSignal): Promise<string | null>;
 
   /** Present where disk images are uploaded to. */
   listImages?(signal: AbortSignal): Promise<readonly CloudImage[]>;
@@ -273,15 +275,16 @@ export interface BackingNodes {
   fail(nodeId: string): Promise<void>;
 }
 
-export interface AdapterContext {
-  readonly provider: ProviderConfig;
+/** What an adapter is made with; the parameters are the driver's own parts of provider, pool and label. */
+export interface AdapterContext<Provider = unknown, Pool = unknown, Label = unknown> {
+  readonly provider: ProviderConfig<Provider, Pool, Label>;
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly backing?: () => BackingNodes;
 }
 
-/** What a driver's index.ts exports as `driver`, next to its configuration definition. */
+/** What a driver's index.ts exports as `driver`; made by defineDriver. */
 export interface Driver {
   readonly name: string;
   createAdapter(context: AdapterContext): Adapter;

@@ -16,32 +16,33 @@ import { ProviderError } from '../driver-kit/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Runtime } from '../base/runtime.ts';
 
-const load: Readonly<Record<string, () => Promise<{ driver: Driver }>>> = {
-  fake: () => import('./fake/index.ts'),
-  kubernetes: () => import('./kubernetes/index.ts'),
-  metastatic: () => import('./metastatic/index.ts'),
-  openshift: () => import('./openshift/index.ts'),
-  openshiftpods: () => import('./openshiftpods/index.ts'),
-  static: () => import('./static/index.ts'),
-};
+interface Entry {
+  readonly config: DriverConfigDefinition;
+  /** Absent: the driver is not built yet; its providers are checked, and do not start. */
+  readonly load?: () => Promise<{ readonly driver: Driver }>;
+}
 
-/** Others are checked, and their providers do not start. */
-export const isBuilt = (driver: string): boolean => Object.hasOwn(load, driver);
+/** Every driver, once: a new one is added here and nowhere else. */
+const catalogue: readonly Entry[] = [
+  { config: awsConfig },
+  { config: azureConfig },
+  { config: fakeConfig, load: () => import('./fake/index.ts') },
+  { config: gceConfig },
+  { config: ibmvpcConfig },
+  { config: kubernetesConfig, load: () => import('./kubernetes/index.ts') },
+  { config: metastaticConfig, load: () => import('./metastatic/index.ts') },
+  { config: openshiftConfig, load: () => import('./openshift/index.ts') },
+  { config: openshiftpodsConfig, load: () => import('./openshiftpods/index.ts') },
+  { config: openstackConfig },
+  { config: staticConfig, load: () => import('./static/index.ts') },
+];
+
+const byName: ReadonlyMap<string, Entry> = new Map(catalogue.map((entry) => [entry.config.name, entry]));
+
+export const isBuilt = (driver: string): boolean => byName.get(driver)?.load !== undefined;
 
 export const driverDefinitions: ReadonlyMap<string, DriverConfigDefinition> = new Map(
-  [
-    awsConfig,
-    azureConfig,
-    fakeConfig,
-    gceConfig,
-    ibmvpcConfig,
-    kubernetesConfig,
-    metastaticConfig,
-    openshiftConfig,
-    openshiftpodsConfig,
-    openstackConfig,
-    staticConfig,
-  ].map((definition) => [definition.name, definition]),
+  [...byName].map(([name, { config }]) => [name, config]),
 );
 
 /** In words, the providers that this program leaves to others. */
@@ -64,8 +65,8 @@ export async function createAdapter(
   log: Logger,
   backing?: () => BackingNodes,
 ): Promise<Adapter> {
-  const entry = load[provider.driver];
-  if (!entry) throw new ProviderError('permanent', `driver ${provider.driver} is not built yet`);
-  const { driver } = await entry();
+  const load = byName.get(provider.driver)?.load;
+  if (!load) throw new ProviderError('permanent', `driver ${provider.driver} is not built yet`);
+  const { driver } = await load();
   return driver.createAdapter({ provider, runtime, log, env: process.env, ...(backing ? { backing } : {}) });
 }

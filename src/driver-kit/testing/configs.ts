@@ -2,7 +2,8 @@
 import type { PoolConfig, PoolLabelConfig, ProviderConfig } from '../../config/model.ts';
 import type { LaunchSpec } from '../contract.ts';
 
-export function labelConfig(o: Partial<PoolLabelConfig> = {}): PoolLabelConfig {
+/** Where no settings are given they are null. */
+export function labelConfig<Label = null>(o: Partial<PoolLabelConfig<Label>> = {}): PoolLabelConfig<Label> {
   return {
     name: 'small',
     instanceType: null,
@@ -10,13 +11,15 @@ export function labelConfig(o: Partial<PoolLabelConfig> = {}): PoolLabelConfig {
     hostKeyChecking: true,
     consoleLog: false,
     connection: { username: 'zuul', connectionType: 'ssh', connectionPort: 22, pythonPath: 'auto', shellType: null },
-    settings: null,
+    settings: null as Label,
     ...o,
   };
 }
 
-export function poolConfig(o: Partial<PoolConfig> = {}): PoolConfig {
-  const label = labelConfig();
+export function poolConfig<Pool = null, Label = null>(
+  o: Partial<PoolConfig<Pool, Label>> = {},
+): PoolConfig<Pool, Label> {
+  const label = labelConfig<Label>();
   return {
     name: 'main',
     providerName: 'cloud',
@@ -28,12 +31,14 @@ export function poolConfig(o: Partial<PoolConfig> = {}): PoolConfig {
     availabilityZones: null,
     useInternalIp: false,
     labels: new Map([[label.name, label]]),
-    settings: null,
+    settings: null as Pool,
     ...o,
   };
 }
 
-export function providerConfig(o: Partial<ProviderConfig> = {}): ProviderConfig {
+export function providerConfig<Provider = null, Pool = null, Label = null>(
+  o: Partial<ProviderConfig<Provider, Pool, Label>> = {},
+): ProviderConfig<Provider, Pool, Label> {
   return {
     name: 'cloud',
     driver: 'test',
@@ -43,19 +48,19 @@ export function providerConfig(o: Partial<ProviderConfig> = {}): ProviderConfig 
     launchTimeoutMs: 3_600_000,
     bootTimeoutMs: 60_000,
     ratePerSecond: Number.POSITIVE_INFINITY,
-    pools: new Map([['main', poolConfig()]]),
-    settings: null,
+    pools: new Map([['main', poolConfig<Pool, Label>()]]),
+    settings: null as Provider,
     fingerprint: '',
     ...o,
   };
 }
 
-export function launchSpec(nodeId = '0000000001', o: Partial<LaunchSpec> = {}): LaunchSpec {
+export function launchSpec<Label = null>(nodeId = '0000000001', o: Partial<LaunchSpec<Label>> = {}): LaunchSpec<Label> {
   return {
     hostname: `np${nodeId}`,
     nodeId,
     poolName: 'main',
-    label: labelConfig(),
+    label: labelConfig<Label>(),
     imageExternalId: null,
     metadata: { nodepool_node_id: nodeId, nodepool_pool_name: 'main', nodepool_provider_name: 'cloud' },
     request: null,

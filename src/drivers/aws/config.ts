@@ -3,11 +3,7 @@ import type { z } from 'zod';
 import {
   commonPoolKeys,
   commonProviderKeys,
-  connectionKeys,
-  diskimageName,
   dynamicTags,
-  imagePause,
-  interpreterKeys,
   labelName,
   poolName,
   postUploadHook,
@@ -15,21 +11,22 @@ import {
   tags,
   timingKeys,
 } from '../../driver-kit/common-keys.ts';
+import { defineDriverConfig } from '../../driver-kit/define-driver.ts';
+import { limitsOfPool } from '../../driver-kit/loading.ts';
 import {
-  byName,
-  commonOfPool,
-  commonOfProvider,
-  defineDriverConfig,
-  limitsOfPool,
-  rateOf,
-  requireLabel,
-  timingOf,
-} from '../../driver-kit/driver-parts.ts';
-import { checkProviderImages, imageOfLabel } from '../../driver-kit/vm-images.ts';
-import type { DriverLoadContext, PoolConfig, PoolLabelConfig } from '../../config/model.ts';
+  cloudImageKeys,
+  cloudImagesKey,
+  diskimageKeys,
+  diskimagesKey,
+  imageConnectionKeys,
+  uploadKeys,
+} from '../../driver-kit/vm/keys.ts';
+import { loadVmProvider } from '../../driver-kit/vm/load.ts';
 import { unlisted } from '../../config/remarks.ts';
 import { atMostOneOf, exactlyOneOf } from '../../config/rules.ts';
 import { anyList, bool, choice, closed, int, list, number, str } from '../../config/schema.ts';
+
+const name = 'aws';
 
 const imageFilter = closed({
   name: str().optional().describe('Name of the filter, such as `name` or `owner-id`.'),
@@ -40,23 +37,18 @@ const imageFilter = closed({
 
 const cloudImage = exactlyOneOf(
   closed({
-    name: str().describe('Name for labels.'),
-    username: str().describe('User that can log in.'),
+    ...cloudImageKeys(),
     'image-id': str().optional().describe('Id of the AMI.'),
     'image-filters': list(imageFilter).optional().describe('Filters of AMIs; the newest that passes all is taken.'),
-    ...connectionKeys,
-    ...interpreterKeys,
+    ...imageConnectionKeys,
   }),
   'image-id',
   'image-filters',
 );
 
 const diskimage = closed({
-  name: diskimageName(),
-  username: str().optional().describe("User that can log in. Default: the image's."),
-  pause: imagePause(),
-  ...connectionKeys,
-  ...interpreterKeys,
+  ...diskimageKeys(),
+  ...uploadKeys(),
   architecture: str().default('x86_64').describe('Architecture of the AMI.'),
   'ena-support': bool().default(true).describe('Whether the AMI has drivers for enhanced networking.'),
   'volume-size': int().optional().describe("Size of the root volume in GB. Default: the image's."),
@@ -141,7 +133,7 @@ const pool = closed({
 });
 
 const provider = closed({
-  ...commonProviderKeys('`aws`.'),
+  ...commonProviderKeys(name),
   'region-name': str().describe('Region.'),
   'profile-name': str().optional().describe('Profile of the credentials file. Default: as the SDK finds them.'),
   ...timingKeys(180),
@@ -158,75 +150,38 @@ const provider = closed({
   'host-key-checking': unlisted(bool().default(true), 'Default of pools: get the host keys.'),
   'public-ipv4': unlisted(bool().default(true), 'Default of pools: give instances a public IPv4 address.'),
   'public-ipv6': unlisted(bool().default(false), 'Default of pools: give instances an IPv6 address.'),
-  'cloud-images': list(cloudImage).default([]).describe('Images that the cloud has.'),
-  diskimages: list(diskimage).default([]).describe('Images to upload, of those at the top level.'),
+  ...cloudImagesKey(cloudImage),
+  ...diskimagesKey(diskimage),
   pools: list(pool).describe('Pools of nodes.'),
 });
 
 export type AwsProvider = z.output<typeof provider>;
-type Pool = AwsProvider['pools'][number];
-type Label = Pool['labels'][number];
 
 export const awsConfig = defineDriverConfig({
-  name: 'aws',
+  name,
   schema: provider,
   load: (p, context) => {
-    checkProviderImages(p, context);
     for (const [index, image] of p.diskimages.entries()) {
       if (image['imds-support'] === 'v2.0' && image['import-method'] === 'image') {
         context.error(['diskimages', index, 'imds-support'], 'is not possible with import-method image');
       }
     }
-    return {
-      ...commonOfProvider(p),
-      ...timingOf(p),
-      driver: 'aws',
-      ratePerSecond: rateOf(p.rate),
-      pools: byName(p.pools.map((one, index) => loadPool(one, ['pools', index], p, context))),
-      settings: p satisfies AwsProvider,
-    };
+    return loadVmProvider(p, context, {
+      maxServers: p['max-servers'],
+      pool: (one, _at, maxServers) => ({
+        limits: limitsOfPool(maxServers, one, p),
+        availabilityZones: one['availability-zone'] === undefined ? null : [one['availability-zone']],
+      }),
+      label: (label, one, at) => {
+        if (!label['instance-type'] && !label.fleet) {
+          at.warn('has neither instance-type nor fleet: nodes cannot be launched');
+        }
+        if (label['dedicated-host'] && label['use-spot']) at.error('is not possible with use-spot', 'dedicated-host');
+        if (label['dedicated-host'] && !one['availability-zone']) {
+          at.error('takes the availability-zone of the pool', 'dedicated-host');
+        }
+        return { instanceType: label['instance-type'] ?? null };
+      },
+    });
   },
 });
-
-function loadPool(one: Pool, path: readonly PropertyKey[], p: AwsProvider, context: DriverLoadContext): PoolConfig {
-  const common = commonOfPool(one, path, p, context, p['max-servers']);
-  return {
-    ...common,
-    limits: limitsOfPool(common.maxServers, one, p),
-    ignoreProviderQuota: false,
-    availabilityZones: one['availability-zone'] === undefined ? null : [one['availability-zone']],
-    useInternalIp: one['use-internal-ip'] ?? p['use-internal-ip'],
-    labels: byName(one.labels.map((l, index) => loadLabel(l, [...path, 'labels', index], one, p, context))),
-    settings: one,
-  };
-}
-
-function loadLabel(
-  l: Label,
-  path: readonly PropertyKey[],
-  one: Pool,
-  p: AwsProvider,
-  context: DriverLoadContext,
-): PoolLabelConfig {
-  requireLabel(l.name, [...path, 'name'], context);
-  const { image, connection } = imageOfLabel(l, p, path, context);
-  if (image === null) context.warn(path, 'has neither cloud-image nor diskimage: nodes cannot be launched');
-  if (!l['instance-type'] && !l.fleet) {
-    context.warn(path, 'has neither instance-type nor fleet: nodes cannot be launched');
-  }
-  if (l['dedicated-host'] && l['use-spot']) {
-    context.error([...path, 'dedicated-host'], 'is not possible with use-spot');
-  }
-  if (l['dedicated-host'] && !one['availability-zone']) {
-    context.error([...path, 'dedicated-host'], 'takes the availability-zone of the pool');
-  }
-  return {
-    name: l.name,
-    instanceType: l['instance-type'] ?? null,
-    image,
-    hostKeyChecking: one['host-key-checking'] ?? p['host-key-checking'],
-    consoleLog: false,
-    connection,
-    settings: l,
-  };
-}

@@ -1,5 +1,4 @@
 import { afterEach, expect, test } from 'vitest';
-import type { ProviderConfig } from '../../config/model.ts';
 import type { CreateStep, Instance, Json, RequestView, StepContext } from '../../driver-kit/contract.ts';
 import { launchSpec } from '../../driver-kit/testing/configs.ts';
 import { MemoryLogger, VirtualRuntime } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
@@ -12,7 +11,7 @@ afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
 
-async function started(config: ProviderConfig, runtime = new VirtualRuntime()) {
+async function started(config: ReturnType<typeof fakeProvider>, runtime = new VirtualRuntime()) {
   const log = new MemoryLogger();
   const adapter = new FakeAdapter({ provider: config, runtime, log, env: {} });
   await adapter.start(never);
@@ -22,7 +21,9 @@ async function started(config: ProviderConfig, runtime = new VirtualRuntime()) {
 
 type Bed = Awaited<ReturnType<typeof started>>;
 
-async function launch({ adapter, runtime, log }: Bed, spec = launchSpec()): Promise<Instance> {
+const fakeSpec = launchSpec('0000000001', { label: fakeLabel('small') });
+
+async function launch({ adapter, runtime, log }: Bed, spec = fakeSpec): Promise<Instance> {
   const context: StepContext = { signal: never, listing: () => new Map(), log };
   let state = adapter.beginCreate(spec);
   for (;;) {

@@ -25,6 +25,10 @@ import { addressesOf, resourcesOf } from './flavors.ts';
 import { RemoteCloud } from './remote-cloud.ts';
 import { SideChannel } from './side-channel.ts';
 
+type FakeContext = AdapterContext<FakeSettings, FakePoolSettings, FakeLabelSettings>;
+type FakeLabel = PoolLabelConfig<FakeLabelSettings>;
+type FakeSpec = LaunchSpec<FakeLabelSettings>;
+
 /** A creation that may have been asked for already, or a server that exists. */
 type State = { readonly token: string } | { readonly id: string };
 
@@ -35,16 +39,16 @@ const defaultZone = 'az1';
 /** Whoever steers the cloud through files needs this long for a change to be in force; a creation must not overtake it. */
 const steeringDelayMs = 200;
 
-export class FakeAdapter implements Adapter<State> {
+export class FakeAdapter implements Adapter<State, FakeLabelSettings> {
   readonly createIsIdempotent = true;
-  private readonly context: AdapterContext;
+  private readonly context: FakeContext;
   private readonly settings: FakeSettings;
   private port: CloudPort | null = null;
   private sideChannel: SideChannel | null = null;
 
-  constructor(context: AdapterContext) {
+  constructor(context: FakeContext) {
     this.context = context;
-    this.settings = context.provider.settings as FakeSettings;
+    this.settings = context.provider.settings;
   }
 
   get imageCheckMs(): number {
@@ -76,11 +80,11 @@ export class FakeAdapter implements Adapter<State> {
     this.port = null;
   }
 
-  beginCreate(spec: LaunchSpec): State {
+  beginCreate(spec: FakeSpec): State {
     return { token: `${this.context.provider.name}/${spec.nodeId}/${spec.attempt}` };
   }
 
-  async advanceCreate(state: State, spec: LaunchSpec, { signal }: StepContext): Promise<CreateStep<State>> {
+  async advanceCreate(state: State, spec: FakeSpec, { signal }: StepContext): Promise<CreateStep<State>> {
     if ('token' in state) {
       const delayMs = Math.max(this.settings.createDelayMs, this.sideChannel ? steeringDelayMs : 0);
       if (delayMs > 0) await sleep(this.context.runtime, delayMs, signal);
@@ -129,16 +133,16 @@ export class FakeAdapter implements Adapter<State> {
     return this.cloud.quota(signal);
   }
 
-  async quotaForLabel(label: PoolLabelConfig): Promise<Record<string, number>> {
-    return resourcesOf(label.name, label.settings as FakeLabelSettings);
+  async quotaForLabel(label: FakeLabel): Promise<Record<string, number>> {
+    return resourcesOf(label.name, label.settings);
   }
 
   availabilityZones(signal: AbortSignal): Promise<readonly string[]> {
     return this.cloud.zones(signal);
   }
 
-  async labelReady(label: PoolLabelConfig, signal: AbortSignal): Promise<boolean> {
-    const { imageId, imageName } = label.settings as FakeLabelSettings;
+  async labelReady(label: FakeLabel, signal: AbortSignal): Promise<boolean> {
+    const { imageId, imageName } = label.settings;
     // An id is believed, not looked up.
     if (imageId !== null || imageName === null) return true;
     return (await this.cloud.images(signal)).some(({ name }) => name === imageName);
@@ -167,10 +171,10 @@ export class FakeAdapter implements Adapter<State> {
     return { kind: 'event', promise };
   }
 
-  private serverSpec(token: string, spec: LaunchSpec): ServerSpec {
+  private serverSpec(token: string, spec: FakeSpec): ServerSpec {
     const { provider, log } = this.context;
-    const settings = spec.label.settings as FakeLabelSettings;
-    const pool = provider.pools.get(spec.poolName)?.settings as FakePoolSettings | undefined;
+    const settings = spec.label.settings;
+    const pool = provider.pools.get(spec.poolName)?.settings;
     return {
       token,
       name: spec.hostname,
@@ -186,9 +190,9 @@ export class FakeAdapter implements Adapter<State> {
     };
   }
 
-  private instance(externalId: string, spec: LaunchSpec): Instance {
-    const settings = spec.label.settings as FakeLabelSettings;
-    const pool = this.context.provider.pools.get(spec.poolName)?.settings as FakePoolSettings | undefined;
+  private instance(externalId: string, spec: FakeSpec): Instance {
+    const settings = spec.label.settings;
+    const pool = this.context.provider.pools.get(spec.poolName)?.settings;
     return {
       externalId,
       ...addressesOf(settings.networks, pool?.autoFloatingIp ?? true),

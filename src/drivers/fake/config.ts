@@ -1,7 +1,7 @@
 /** Configuration of the fake driver: OpenStack's schema (the Python Nodepool shares it too) and options for playing clouds. */
 import { commonProviderKeys } from '../../driver-kit/common-keys.ts';
-import { commonOfProvider, defineDriverConfig, limits, timingOf } from '../../driver-kit/driver-parts.ts';
-import type { ProviderConfig } from '../../config/model.ts';
+import { defineDriverConfig } from '../../driver-kit/define-driver.ts';
+import { commonOfProvider, limits, timingOf } from '../../driver-kit/loading.ts';
 import { closed, int, numeric, str } from '../../config/schema.ts';
 import {
   loadOpenStackPools,
@@ -9,6 +9,8 @@ import {
   type OpenStackPoolSettings,
   openstackKeys,
 } from '../openstack-family/config.ts';
+
+const name = 'fake';
 
 const fakeCloud = closed({
   address: str()
@@ -35,7 +37,7 @@ const fakeCloud = closed({
 });
 
 const provider = closed({
-  ...commonProviderKeys('`fake`; of no account where the name begins with `fake`.'),
+  ...commonProviderKeys(name, '; of no account where the name begins with `fake`'),
   ...openstackKeys,
   cloud: str().describe('Entry of `clouds.yaml` for other clouds; here only its name matters.'),
   'fake-cloud': fakeCloud
@@ -62,9 +64,9 @@ export interface FakeSettings {
 }
 
 export const fakeConfig = defineDriverConfig({
-  name: 'fake',
+  name,
   schema: provider,
-  load: (p, context): ProviderConfig => {
+  load: (p, context) => {
     const cloud = p['fake-cloud'];
     const settings: FakeSettings = {
       cloud: p.cloud,
@@ -83,7 +85,6 @@ export const fakeConfig = defineDriverConfig({
       // The key `rate` is seconds between calls for OpenStack, without effect in the peer; a fake cloud needs no pacing.
       ...commonOfProvider(p),
       ...timingOf(p),
-      driver: 'fake',
       pools: loadOpenStackPools(p, context),
       settings,
     };

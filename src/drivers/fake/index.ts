@@ -1,4 +1,5 @@
-import type { Driver } from '../../driver-kit/contract.ts';
+import { defineDriver } from '../../driver-kit/define-driver.ts';
 import { FakeAdapter } from './adapter.ts';
+import { fakeConfig } from './config.ts';
 
-export const driver: Driver = { name: 'fake', createAdapter: (context) => new FakeAdapter(context) };
+export const driver = defineDriver(fakeConfig, (context) => new FakeAdapter(context));

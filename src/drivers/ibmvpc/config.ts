@@ -3,29 +3,29 @@ import type { z } from 'zod';
 import {
   commonPoolKeys,
   commonProviderKeys,
-  connectionKeys,
   diskimageName,
-  imagePause,
-  interpreterKeys,
   labelName,
   postUploadHook,
   timingKeys,
 } from '../../driver-kit/common-keys.ts';
+import { defineDriverConfig } from '../../driver-kit/define-driver.ts';
 import {
-  byName,
-  commonOfPool,
-  commonOfProvider,
-  defineDriverConfig,
-  limits,
-  rateOf,
-  requireLabel,
-  timingOf,
-} from '../../driver-kit/driver-parts.ts';
-import { checkProviderImages, imageOfLabel } from '../../driver-kit/vm-images.ts';
-import type { DriverLoadContext, PoolConfig, PoolLabelConfig } from '../../config/model.ts';
+  cloudImageKeys,
+  cloudImagesKey,
+  diskimagesKey,
+  imageConnectionKeys,
+  labelImageKeys,
+  poolAccessKeys,
+  providerAccessKeys,
+  requiredMaxServersKey,
+  uploadKeys,
+} from '../../driver-kit/vm/keys.ts';
+import { loadVmProvider, requireMaxServers } from '../../driver-kit/vm/load.ts';
 import { unlisted } from '../../config/remarks.ts';
 import { exactlyOneOf } from '../../config/rules.ts';
 import { bool, closed, int, list, numeric, str } from '../../config/schema.ts';
+
+const name = 'ibmvpc';
 
 const operatingSystem = closed({
   architecture: str().optional().describe('Its architecture.'),
@@ -40,8 +40,7 @@ const operatingSystem = closed({
 
 const cloudImage = exactlyOneOf(
   closed({
-    name: str().describe('Name for labels.'),
-    username: str().describe('User that can log in.'),
+    ...cloudImageKeys(),
     keys: list(str()).default([]).describe('Ids of SSH keys that are put on the instance.'),
     'image-id': str().optional().describe('Id of the image.'),
     'image-href': str().optional().describe('Address of the image.'),
@@ -53,8 +52,7 @@ const cloudImage = exactlyOneOf(
     })
       .optional()
       .describe('Filter of images; the newest that passes is taken.'),
-    ...connectionKeys,
-    ...interpreterKeys,
+    ...imageConnectionKeys,
   }),
   'image-id',
   'image-href',
@@ -65,15 +63,12 @@ const cloudImage = exactlyOneOf(
 const diskimage = closed({
   name: diskimageName(),
   'operating-system': str().describe('Name of the operating system, as the cloud calls it.'),
-  pause: imagePause(),
-  ...connectionKeys,
-  ...interpreterKeys,
+  ...uploadKeys(),
 });
 
 const label = closed({
   name: labelName(),
-  'cloud-image': str().optional().describe('One of the cloud-images of the provider.'),
-  diskimage: str().optional().describe('One of the diskimages of the provider; goes before cloud-image.'),
+  ...labelImageKeys(),
   profile: str().describe('Profile of the instance.'),
   'user-data': str().optional().describe('User data of the instance.'),
 });
@@ -83,17 +78,16 @@ const pool = closed({
     .regex(/^[^_]/, { error: 'must not be empty or begin with an underscore' })
     .describe('Name, unique in the provider; it must not begin with an underscore, and should have none.'),
   ...commonPoolKeys,
-  'max-servers': int().optional().describe('Most nodes of the pool; 0 or less disables it. Required by the daemons.'),
+  ...requiredMaxServersKey(),
   zone: str().optional().describe("Zone of the instances. Default: the provider's; one of both must be there."),
   subnet: str().optional().describe("Id of the subnet. Default: the provider's; one of both must be there."),
   'public-ipv4': bool().optional().describe("Give instances a public address. Default: the provider's."),
-  'use-internal-ip': bool().optional().describe("Reach nodes by their private address. Default: the provider's."),
-  'host-key-checking': bool().optional().describe("Get the host keys before a node is ready. Default: the provider's."),
+  ...poolAccessKeys(),
   labels: list(label).describe('What the pool can launch.'),
 });
 
 const provider = closed({
-  ...commonProviderKeys('`ibmvpc`.'),
+  ...commonProviderKeys(name),
   vpc: str().describe('Id of the VPC.'),
   region: str().describe('Region.'),
   zone: str().optional().describe('Default of pools: zone of the instances.'),
@@ -107,8 +101,7 @@ const provider = closed({
     .describe("The account's quota, which the cloud does not tell; what is left out has no limit."),
   'credentials-file': str().optional().describe('File with the credentials. Default: as the SDK finds them.'),
   'public-ipv4': bool().default(false).describe('Default of pools: give instances a public address.'),
-  'use-internal-ip': bool().default(false).describe('Default of pools: reach nodes by their private address.'),
-  'host-key-checking': bool().default(true).describe('Default of pools: get the host keys before a node is ready.'),
+  ...providerAccessKeys(),
   ...timingKeys(120),
   rate: numeric().default(1).describe('Changing calls a second.'),
   'object-storage': closed({
@@ -120,64 +113,25 @@ const provider = closed({
     .describe('Where images are put; needed for uploads.'),
   'image-format': unlisted(str().default('qcow2'), 'Format of images.'),
   'post-upload-hook': postUploadHook(),
-  'cloud-images': list(cloudImage).default([]).describe('Images that the cloud has.'),
-  diskimages: list(diskimage).default([]).describe('Images to upload, of those at the top level.'),
+  ...cloudImagesKey(cloudImage),
+  ...diskimagesKey(diskimage),
   pools: list(pool).describe('Pools of nodes.'),
 });
 
 export type IbmVpcProvider = z.output<typeof provider>;
-type Pool = IbmVpcProvider['pools'][number];
-type Label = Pool['labels'][number];
 
 export const ibmvpcConfig = defineDriverConfig({
-  name: 'ibmvpc',
+  name,
   schema: provider,
-  load: (p, context) => {
-    checkProviderImages(p, context);
-    return {
-      ...commonOfProvider(p),
-      ...timingOf(p),
-      driver: 'ibmvpc',
-      ratePerSecond: rateOf(p.rate),
-      pools: byName(p.pools.map((one, index) => loadPool(one, ['pools', index], p, context))),
-      settings: p,
-    };
-  },
+  load: (p, context) =>
+    loadVmProvider(p, context, {
+      pool: (one, at) => {
+        for (const key of ['zone', 'subnet'] as const) {
+          if (!(one[key] ?? p[key])) at.error(`${key} is required here or in the provider`);
+        }
+        requireMaxServers(one, at);
+        return { availabilityZones: [one.zone ?? p.zone ?? ''] };
+      },
+      label: (label) => ({ instanceType: label.profile }),
+    }),
 });
-
-function loadPool(one: Pool, path: readonly PropertyKey[], p: IbmVpcProvider, context: DriverLoadContext): PoolConfig {
-  for (const key of ['zone', 'subnet'] as const) {
-    if (!(one[key] ?? p[key])) context.error(path, `${key} is required here or in the provider`);
-  }
-  if (one['max-servers'] === undefined) context.error(path, 'max-servers is required');
-  return {
-    ...commonOfPool(one, path, p, context),
-    limits: limits({ instances: one['max-servers'] }),
-    ignoreProviderQuota: false,
-    availabilityZones: [one.zone ?? p.zone ?? ''],
-    useInternalIp: one['use-internal-ip'] ?? p['use-internal-ip'],
-    labels: byName(one.labels.map((l, index) => loadLabel(l, [...path, 'labels', index], one, p, context))),
-    settings: one,
-  };
-}
-
-function loadLabel(
-  l: Label,
-  path: readonly PropertyKey[],
-  one: Pool,
-  p: IbmVpcProvider,
-  context: DriverLoadContext,
-): PoolLabelConfig {
-  requireLabel(l.name, [...path, 'name'], context);
-  const { image, connection } = imageOfLabel(l, p, path, context);
-  if (image === null) context.warn(path, 'has neither cloud-image nor diskimage: nodes cannot be launched');
-  return {
-    name: l.name,
-    instanceType: l.profile,
-    image,
-    hostKeyChecking: one['host-key-checking'] ?? p['host-key-checking'],
-    consoleLog: false,
-    connection,
-    settings: l,
-  };
-}

@@ -2,15 +2,7 @@
  * What the three drivers have in common: one connection to a cluster, watches, waiting for a pod, deleting an object that is
  * ours, finding what leaked.
  */
-import type {
-  AdapterContext,
-  CloudResource,
-  DeleteStep,
-  LaunchSpec,
-  ListedInstance,
-  StepContext,
-  Wait,
-} from '../../driver-kit/contract.ts';
+import type { CloudResource, DeleteStep, ListedInstance, StepContext, Wait } from '../../driver-kit/contract.ts';
 import type { PoolLabelConfig, Resources } from '../../config/model.ts';
 import { Unlimited } from '../../driver-kit/defaults.ts';
 import { ProviderError } from '../../driver-kit/errors.ts';
@@ -22,7 +14,7 @@ import { launchAnnotation, ownMetadata } from './metadata.ts';
 import type { KubeObject } from './objects.ts';
 import { ObjectWatch } from './object-watch.ts';
 import { podCondition } from './pod-status.ts';
-import type { FamilyLabelSettings, FamilyPoolSettings, FamilySettings } from './config.ts';
+import type { FamilyContext, FamilyLabelSettings, FamilySettings } from './config.ts';
 
 /** A deletion under way; `uid` as soon as it is known which object was told to go. */
 export type DeleteState = {
@@ -49,11 +41,11 @@ export abstract class ClusterAdapter extends Unlimited {
   /** Its name tells a repeated creation from another one. */
   readonly createIsIdempotent = true;
   readonly attemptsHaveOwnNames = true;
-  protected readonly context: AdapterContext;
+  protected readonly context: FamilyContext;
   private readonly watches: ObjectWatch[] = [];
   private connected: KubeApi | null = null;
 
-  constructor(context: AdapterContext) {
+  constructor(context: FamilyContext) {
     super();
     this.context = context;
   }
@@ -76,11 +68,11 @@ export abstract class ClusterAdapter extends Unlimited {
     for (const watch of this.watches) yield* watch.troubles();
   }
 
-  async quotaForLabel(label: PoolLabelConfig): Promise<Resources> {
-    const { nameProblem, resources } = settingsOf(label);
+  async quotaForLabel(label: PoolLabelConfig<FamilyLabelSettings>): Promise<Resources> {
+    const { nameProblem, resources } = label.settings;
     if (nameProblem !== null) throw new ProviderError('permanent', `label ${label.name}: the name ${nameProblem}`);
     for (const pool of this.context.provider.pools.values()) {
-      const problem = (pool.settings as FamilyPoolSettings).nameProblem;
+      const problem = pool.settings.nameProblem;
       if (pool.labels.get(label.name) !== label || problem === null) continue;
       throw new ProviderError('permanent', `pool ${pool.name}: the name ${problem}`);
     }
@@ -108,7 +100,7 @@ export abstract class ClusterAdapter extends Unlimited {
   ): Promise<readonly { readonly id: string; readonly object: KubeObject }[]>;
 
   protected get settings(): FamilySettings {
-    return this.context.provider.settings as FamilySettings;
+    return this.context.provider.settings;
   }
 
   protected get api(): KubeApi {
@@ -261,8 +253,6 @@ export abstract class ClusterAdapter extends Unlimited {
   private needOf(metadata: Readonly<Record<string, string>>): Resources {
     const pool = this.context.provider.pools.get(metadata['nodepool_pool_name'] ?? '');
     const label = pool?.labels.get(metadata['nodepool_node_label'] ?? '');
-    return label ? settingsOf(label).resources : { instances: 1 };
+    return label ? label.settings.resources : { instances: 1 };
   }
 }
-
-export const settingsOf = ({ settings }: LaunchSpec['label']): FamilyLabelSettings => settings as FamilyLabelSettings;

@@ -7,8 +7,9 @@ import {
   resourceLimitKeys,
   tags,
 } from '../../driver-kit/common-keys.ts';
-import { byName, commonOfPool, commonOfProvider, limitsOfPool, requireLabel } from '../../driver-kit/driver-parts.ts';
-import type { DriverLoadContext, PoolConfig, PoolLabelConfig, ProviderConfig, Resources } from '../../config/model.ts';
+import { commonOfProvider, limitsOfPool, loadPools, plainLabel, type Section } from '../../driver-kit/loading.ts';
+import type { AdapterContext, LaunchSpec } from '../../driver-kit/contract.ts';
+import type { DriverLoadContext, PoolLabelConfig, ProviderConfig, Resources } from '../../config/model.ts';
 import { ineffective } from '../../config/remarks.ts';
 import { anyList, bool, closed, dict, float, int, list, mapping, str } from '../../config/schema.ts';
 import { dnsLabelProblem, labelValueProblem } from './names.ts';
@@ -191,66 +192,61 @@ export interface FamilyLabelSettings {
 }
 
 export interface Family {
-  readonly driver: 'kubernetes' | 'openshift' | 'openshiftpods';
+  /** What a label of this type is. */
   readonly kindOf: (type: string | undefined) => LabelKind;
+  /** Whether pods have the project of their pool, rather than a space of their own. */
+  readonly podsShareProject: boolean;
   /** Most nodes of a pool that does not say it. */
   readonly maxServers: number | undefined;
 }
 
-export function loadFamily(p: FamilyProvider, family: Family, context: DriverLoadContext): ProviderConfig {
-  const common = commonOfProvider(p);
+type FamilyProviderConfig = ProviderConfig<FamilySettings, FamilyPoolSettings, FamilyLabelSettings>;
+
+export type FamilySpec = LaunchSpec<FamilyLabelSettings>;
+
+export type FamilyContext = AdapterContext<FamilySettings, FamilyPoolSettings, FamilyLabelSettings>;
+
+export function loadFamily(
+  p: FamilyProvider,
+  family: Family,
+  context: DriverLoadContext,
+): Omit<FamilyProviderConfig, 'driver'> {
   const problem = labelValueProblem(p.name);
   if (problem !== null) context.warn(['name'], `the name ${problem}; nodes can't be launched`);
   return {
-    ...common,
-    driver: family.driver,
+    ...commonOfProvider(p),
     launchRetries: p['launch-retries'],
     // The adapter bounds its own waits.
     launchTimeoutMs: 3_600_000,
     bootTimeoutMs: 60_000,
-    pools: byName(p.pools.map((one, index) => loadPool(one, ['pools', index], p, family, context))),
-    settings: { context: p.context ?? null } satisfies FamilySettings,
-  };
-}
-
-function loadPool(
-  one: FamilyPool,
-  path: readonly PropertyKey[],
-  p: FamilyProvider,
-  family: Family,
-  context: DriverLoadContext,
-): PoolConfig {
-  const common = commonOfPool(one, path, p, context, family.maxServers);
-  const nameProblem = dnsLabelProblem(one.name, family.driver === 'openshiftpods' ? 'whole' : 'with node id');
-  if (nameProblem !== null) context.warn([...path, 'name'], `the name ${nameProblem}; nodes can't be launched`);
-  return {
-    ...common,
-    limits: limitsOfPool(common.maxServers, one, p),
-    ignoreProviderQuota: false,
-    availabilityZones: null,
-    useInternalIp: false,
-    labels: byName(one.labels.map((l, index) => loadLabel(l, [...path, 'labels', index], one, family, context))),
-    settings: { nameProblem } satisfies FamilyPoolSettings,
+    pools: loadPools(p, context, {
+      maxServers: family.maxServers,
+      pool: (one, at, maxServers) => {
+        const nameProblem = dnsLabelProblem(one.name, family.podsShareProject ? 'whole' : 'with node id');
+        if (nameProblem !== null) at.warn(`the name ${nameProblem}; nodes can't be launched`, 'name');
+        return { limits: limitsOfPool(maxServers, one, p), settings: { nameProblem } };
+      },
+      label: (label, one, at) => loadLabel(label, one, family, at),
+    }),
+    settings: { context: p.context ?? null },
   };
 }
 
 function loadLabel(
   l: FamilyLabel,
-  path: readonly PropertyKey[],
   pool: FamilyPool,
   family: Family,
-  context: DriverLoadContext,
-): PoolLabelConfig {
-  requireLabel(l.name, [...path, 'name'], context);
+  at: Section,
+): Pick<PoolLabelConfig<FamilyLabelSettings>, 'connection' | 'settings'> {
   const kind = family.kindOf(l.type);
-  if (l.type !== undefined && l.type !== kind) context.warn([...path, 'type'], `'${l.type}' is taken for ${kind}`);
+  if (l.type !== undefined && l.type !== kind) at.warn(`'${l.type}' is taken for ${kind}`, 'type');
   const nameProblem =
     kind === 'pod'
-      ? dnsLabelProblem(l.name, family.driver === 'openshiftpods' ? 'with node id' : 'whole')
+      ? dnsLabelProblem(l.name, family.podsShareProject ? 'with node id' : 'whole')
       : labelValueProblem(l.name);
-  if (nameProblem !== null) context.warn([...path, 'name'], `the name ${nameProblem}; nodes can't be launched`);
+  if (nameProblem !== null) at.warn(`the name ${nameProblem}; nodes can't be launched`, 'name');
   if ((l.gpu === undefined) !== (l['gpu-resource'] === undefined)) {
-    context.warn(path, 'gpu and gpu-resource have an effect only together');
+    at.warn('gpu and gpu-resource have an effect only together');
   }
   const [requests, podLimits] = podResources(l, pool);
   const gpu = l.gpu && l['gpu-resource'] ? { count: l.gpu, resource: l['gpu-resource'] } : null;
@@ -283,13 +279,8 @@ function loadLabel(
     nameProblem,
   };
   return {
-    name: l.name,
-    instanceType: null,
-    image: null,
-    hostKeyChecking: false,
-    consoleLog: false,
     connection: {
-      username: null,
+      ...plainLabel.connection,
       connectionType: kind === 'pod' ? 'kubectl' : kind,
       // Until the node has a document of its own here.
       connectionPort: 22,

@@ -6,18 +6,17 @@ import type {
   DeleteStep,
   ExternalId,
   Instance,
-  LaunchSpec,
   StepContext,
 } from '../../driver-kit/contract.ts';
 import { ProviderError } from '../../driver-kit/errors.ts';
 import { idText } from '../../driver-kit/contract.ts';
 import { ApiError, hasStatus } from './api-error.ts';
-import { ClusterAdapter, type DeleteState, type Place, settingsOf } from './cluster-adapter.ts';
+import { ClusterAdapter, type DeleteState, type Place } from './cluster-adapter.ts';
 import { podManifest, workerName } from './manifests.ts';
 import { type NodeMark, nodeMark } from './metadata.ts';
 import { attemptName } from './attempt-names.ts';
 import { fields, type KubeObject, text } from './objects.ts';
-import type { LabelKind } from './config.ts';
+import type { FamilyLabelSettings, FamilySpec, LabelKind } from './config.ts';
 
 /** Steps, in this order; `container` and `pod` only where there is one. */
 type CreateState = {
@@ -44,23 +43,23 @@ const tokenLimitMs = 30_000;
 const settlingMs = 5000;
 const settlingPauseMs = 200;
 
-export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<State> {
-  beginCreate(spec: LaunchSpec): State {
+export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<State, FamilyLabelSettings> {
+  beginCreate(spec: FamilySpec): State {
     const name = attemptName(spec.poolName, spec.nodeId, spec.attempt);
     const { runtime } = this.context;
     return { step: 'name', name, launch: runtime.randomHex(16), sinceMs: runtime.nowMs(), machine: null };
   }
 
-  async advanceCreate(state: State, spec: LaunchSpec, context: StepContext): Promise<CreateStep<State>> {
+  async advanceCreate(state: State, spec: FamilySpec, context: StepContext): Promise<CreateStep<State>> {
     if (!('step' in state)) throw new Error('this is the state of a deletion');
     const { signal } = context;
-    const kind = settingsOf(spec.label).kind;
+    const kind = spec.label.settings.kind;
     switch (state.step) {
       case 'name':
         // Stored before anything is made: whatever happens, it is known what to delete.
         return this.next(state, 'space');
       case 'space': {
-        const mark = nodeMark(spec, settingsOf(spec.label), state.launch, context.log);
+        const mark = nodeMark(spec, spec.label.settings, state.launch, context.log);
         const place = this.spacePlace(state.name);
         await this.makeOnce(place, state.launch, signal, () => this.createSpace(state.name, mark, signal));
         return this.next(state, 'account');
@@ -151,8 +150,8 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
     return { done: false, state: { ...state, step, sinceMs }, externalId: state.name, wait: { kind: 'turn' } };
   }
 
-  private async createPod(place: Place, { launch }: CreateState, spec: LaunchSpec, { signal, log }: StepContext) {
-    const settings = settingsOf(spec.label);
+  private async createPod(place: Place, { launch }: CreateState, spec: FamilySpec, { signal, log }: StepContext) {
+    const settings = spec.label.settings;
     const mark = nodeMark(spec, settings, launch, log);
     const manifest = podManifest(place.name, spec.label.name, mark, settings);
     try {
@@ -180,8 +179,8 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
     return { done: false, state, wait: { kind: 'delay', ms: settlingPauseMs, what } };
   }
 
-  private instance({ name, machine }: CreateState, spec: LaunchSpec, { token, caCrt }: WorkerToken): Instance {
-    const { kind, resources } = settingsOf(spec.label);
+  private instance({ name, machine }: CreateState, spec: FamilySpec, { token, caCrt }: WorkerToken): Instance {
+    const { kind, resources } = spec.label.settings;
     const { access } = this.api;
     return {
       externalId: name,

@@ -1,6 +1,6 @@
 /** Configuration of the kubernetes driver: namespaces, and pods in namespaces of their own. */
 import { commonProviderKeys } from '../../driver-kit/common-keys.ts';
-import { defineDriverConfig } from '../../driver-kit/driver-parts.ts';
+import { defineDriverConfig } from '../../driver-kit/define-driver.ts';
 import { ineffective } from '../../config/remarks.ts';
 import { shapedBy } from '../../config/rules.ts';
 import { closed, int, list, str } from '../../config/schema.ts';
@@ -14,6 +14,8 @@ import {
   specKeys,
 } from '../kubernetes-family/config.ts';
 
+const name = 'kubernetes';
+
 const type = str().describe(
   '`namespace`: the node is a namespace; `pod` (as anything else is taken for): a pod in one.',
 );
@@ -25,7 +27,7 @@ const label = shapedBy(
 );
 
 const provider = closed({
-  ...commonProviderKeys('`kubernetes`.'),
+  ...commonProviderKeys(name),
   context: str().optional().describe('Context of the client configuration. Default: the current one.'),
   ...familyProviderKeys,
   'max-servers': ineffective(int().optional(), 'pools of this driver do not fall back to it, as in Python'),
@@ -38,13 +40,13 @@ const provider = closed({
 });
 
 export const kubernetesConfig = defineDriverConfig({
-  name: 'kubernetes',
+  name,
   schema: provider,
   load: (p, context) =>
     loadFamily(
       p,
       {
-        driver: 'kubernetes',
+        podsShareProject: false,
         kindOf: (type) => (type === 'namespace' ? 'namespace' : 'pod'),
         maxServers: undefined,
       },

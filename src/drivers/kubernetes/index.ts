@@ -1,4 +1,5 @@
-import type { Driver } from '../../driver-kit/contract.ts';
+import { defineDriver } from '../../driver-kit/define-driver.ts';
 import { KubernetesAdapter } from './adapter.ts';
+import { kubernetesConfig } from './config.ts';
 
-export const driver: Driver = { name: 'kubernetes', createAdapter: (context) => new KubernetesAdapter(context) };
+export const driver = defineDriver(kubernetesConfig, (context) => new KubernetesAdapter(context));

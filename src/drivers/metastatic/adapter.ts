@@ -2,7 +2,6 @@
  * Nodes in the slots of bigger nodes that other providers launch. Looks for a free slot on what it owns, oldest first, and
  * asks for another backing node where there is none; who owns what, and until when, is the business of BackingNodes.
  */
-import type { PoolLabelConfig } from '../../config/model.ts';
 import type {
   Adapter,
   AdapterContext,
@@ -24,6 +23,9 @@ import { idText } from '../../driver-kit/contract.ts';
 import { onAbort } from '../../base/signals.ts';
 import type { MetastaticLabelSettings } from './config.ts';
 
+type MetastaticContext = AdapterContext<null, null, MetastaticLabelSettings>;
+type MetastaticSpec = LaunchSpec<MetastaticLabelSettings>;
+
 /** Of a creation: how often it has waited for a backing node. Of a deletion: the id of the node. */
 type State = number | string;
 
@@ -34,13 +36,13 @@ type Allocation =
   | { readonly kind: 'slot'; readonly instance: Instance }
   | { readonly kind: 'wait'; readonly request: BackingRequest };
 
-export class MetastaticAdapter extends Cloudless implements Adapter<State> {
-  private readonly context: AdapterContext;
+export class MetastaticAdapter extends Cloudless implements Adapter<State, MetastaticLabelSettings> {
+  private readonly context: MetastaticContext;
   private readonly backing: BackingNodes;
   /** One allocation at a time: the next one shares what this one has asked for. */
   private last: Promise<unknown> = Promise.resolve();
 
-  constructor(context: AdapterContext) {
+  constructor(context: MetastaticContext) {
     super();
     if (!context.backing)
       throw new ProviderError('permanent', 'the metastatic driver needs somebody to ask for backing nodes');
@@ -51,7 +53,7 @@ export class MetastaticAdapter extends Cloudless implements Adapter<State> {
   start(): Promise<void> {
     const labels = new Map<string, KeepRule>();
     for (const pool of this.context.provider.pools.values()) {
-      for (const label of pool.labels.values()) if (!labels.has(label.name)) labels.set(label.name, settingsOf(label));
+      for (const label of pool.labels.values()) if (!labels.has(label.name)) labels.set(label.name, label.settings);
     }
     this.backing.keep((label) => labels.get(label) ?? null);
     return Promise.resolve();
@@ -65,7 +67,7 @@ export class MetastaticAdapter extends Cloudless implements Adapter<State> {
     return 0;
   }
 
-  async advanceCreate(state: State, spec: LaunchSpec, context: StepContext): Promise<CreateStep<State>> {
+  async advanceCreate(state: State, spec: MetastaticSpec, context: StepContext): Promise<CreateStep<State>> {
     await this.backing.settled(context.signal);
     const turns = Number(state);
     const mine = this.last.then(() => this.allocate(spec, context.signal));
@@ -84,8 +86,8 @@ export class MetastaticAdapter extends Cloudless implements Adapter<State> {
     return { done: false, state: turns + 1, wait: { kind: 'event', promise } };
   }
 
-  private async allocate(spec: LaunchSpec, signal: AbortSignal): Promise<Allocation> {
-    const label = settingsOf(spec.label);
+  private async allocate(spec: MetastaticSpec, signal: AbortSignal): Promise<Allocation> {
+    const label = spec.label.settings;
     for (const node of this.backing.nodes()) {
       if (node.label !== spec.label.name || !this.takesMore(node, label)) continue;
       const claim = await this.backing.claim(node.id, spec.nodeId);
@@ -106,7 +108,7 @@ export class MetastaticAdapter extends Cloudless implements Adapter<State> {
   }
 
   private instance(
-    spec: LaunchSpec,
+    spec: MetastaticSpec,
     backingNode: string,
     slot: number,
     { hostKeys, ...instance }: BackingInstance,
@@ -140,8 +142,4 @@ export class MetastaticAdapter extends Cloudless implements Adapter<State> {
   quotaForLabel(): Promise<Record<string, number>> {
     return Promise.resolve({ cores: 0, instances: 1, ram: 0 });
   }
-}
-
-function settingsOf(label: PoolLabelConfig): MetastaticLabelSettings {
-  return label.settings as MetastaticLabelSettings;
 }

@@ -1,17 +1,11 @@
 /** Configuration of the metastatic driver: nodes in the slots of bigger nodes that other providers launch. */
 import type { z } from 'zod';
 import { commonPoolKeys, commonProviderKeys, labelName, poolName, timingKeys } from '../../driver-kit/common-keys.ts';
-import {
-  byName,
-  commonOfPool,
-  commonOfProvider,
-  defineDriverConfig,
-  limits,
-  requireLabel,
-  timingOf,
-} from '../../driver-kit/driver-parts.ts';
-import type { DriverLoadContext, PoolConfig, PoolLabelConfig, ProviderConfig } from '../../config/model.ts';
+import { defineDriverConfig } from '../../driver-kit/define-driver.ts';
+import { commonOfProvider, limits, loadPools, type Section, timingOf } from '../../driver-kit/loading.ts';
 import { bool, closed, int, list, str } from '../../config/schema.ts';
+
+const name = 'metastatic';
 
 const label = closed({
   name: labelName(),
@@ -31,13 +25,12 @@ const pool = closed({
 });
 
 const provider = closed({
-  ...commonProviderKeys('`metastatic`.'),
+  ...commonProviderKeys(name),
   ...timingKeys(120),
   'launch-timeout': int().default(3600).describe('Seconds to wait for a backing node.'),
   pools: list(pool).describe('Pools of nodes.'),
 });
 
-type Pool = z.output<typeof pool>;
 type Label = z.output<typeof label>;
 
 export interface MetastaticLabelSettings {
@@ -50,46 +43,46 @@ export interface MetastaticLabelSettings {
 }
 
 export const metastaticConfig = defineDriverConfig({
-  name: 'metastatic',
+  name,
   schema: provider,
-  load: (p, context): ProviderConfig => {
+  load: (p, context) => {
     const byBackingLabel = new Map<string, MetastaticLabelSettings>();
     return {
       ...commonOfProvider(p),
       ...timingOf(p),
-      driver: 'metastatic',
-      pools: byName(p.pools.map((one, index) => loadPool(one, ['pools', index], p, context, byBackingLabel))),
+      pools: loadPools(p, context, {
+        pool: (one) => ({
+          limits: limits({ instances: one['max-servers'] }),
+          ignoreProviderQuota: true,
+          settings: null,
+        }),
+        label: (l, one, at) => ({
+          image: { kind: 'cloud', name: 'unused' },
+          hostKeyChecking: l['host-key-checking'] ?? one['host-key-checking'],
+          connection: unknownConnection,
+          settings: settingsOf(l, at, byBackingLabel),
+        }),
+      }),
       settings: null,
     };
   },
 });
 
-function loadPool(
-  one: Pool,
-  path: readonly PropertyKey[],
-  provider: Pick<ProviderConfig, 'name' | 'priority'>,
-  context: DriverLoadContext,
-  byBackingLabel: Map<string, MetastaticLabelSettings>,
-): PoolConfig {
-  return {
-    ...commonOfPool(one, path, provider, context),
-    limits: limits({ instances: one['max-servers'] }),
-    ignoreProviderQuota: true,
-    availabilityZones: null,
-    useInternalIp: false,
-    labels: byName(one.labels.map((l, at) => loadLabel(l, [...path, 'labels', at], one, context, byBackingLabel))),
-    settings: null,
-  };
-}
+/** Until the backing node is known. */
+const unknownConnection = {
+  username: 'unknown',
+  connectionType: 'unknown',
+  connectionPort: 22,
+  pythonPath: 'unknown',
+  shellType: 'unknown',
+};
 
-function loadLabel(
+/** `byBackingLabel`: the settings of the labels before it, which those of the same backing label must have too. */
+function settingsOf(
   l: Label,
-  path: readonly PropertyKey[],
-  one: Pool,
-  context: DriverLoadContext,
+  at: Section,
   byBackingLabel: Map<string, MetastaticLabelSettings>,
-): PoolLabelConfig {
-  requireLabel(l.name, [...path, 'name'], context);
+): MetastaticLabelSettings {
   const settings: MetastaticLabelSettings = {
     backingLabel: l['backing-label'],
     slots: l['max-parallel-jobs'],
@@ -98,30 +91,15 @@ function loadLabel(
     maxAgeMs: l['max-age'] === 0 ? null : l['max-age'] * 1000,
   };
   if (settings.maxAgeMs !== null && settings.maxAgeMs < settings.retentionMs) {
-    context.error([...path, 'max-age'], 'is less than min-retention-time');
+    at.error('is less than min-retention-time', 'max-age');
   }
   const other = byBackingLabel.get(settings.backingLabel);
   if (other && JSON.stringify(other) !== JSON.stringify(settings)) {
-    context.error(
-      [...path, 'backing-label'],
+    at.error(
       `another label with backing-label ${settings.backingLabel} has other values for max-parallel-jobs, grace-time, min-retention-time or max-age`,
+      'backing-label',
     );
   }
   byBackingLabel.set(settings.backingLabel, settings);
-  return {
-    name: l.name,
-    instanceType: null,
-    image: { kind: 'cloud', name: 'unused' },
-    hostKeyChecking: l['host-key-checking'] ?? one['host-key-checking'],
-    consoleLog: false,
-    // Until the backing node is known.
-    connection: {
-      username: 'unknown',
-      connectionType: 'unknown',
-      connectionPort: 22,
-      pythonPath: 'unknown',
-      shellType: 'unknown',
-    },
-    settings,
-  };
+  return settings;
 }

@@ -1,4 +1,5 @@
-import type { Driver } from '../../driver-kit/contract.ts';
+import { defineDriver } from '../../driver-kit/define-driver.ts';
 import { MetastaticAdapter } from './adapter.ts';
+import { metastaticConfig } from './config.ts';
 
-export const driver: Driver = { name: 'metastatic', createAdapter: (context) => new MetastaticAdapter(context) };
+export const driver = defineDriver(metastaticConfig, (context) => new MetastaticAdapter(context));

@@ -1,6 +1,6 @@
 /** Configuration of the openshift driver: projects, and pods in projects of their own. */
 import { commonProviderKeys } from '../../driver-kit/common-keys.ts';
-import { defineDriverConfig } from '../../driver-kit/driver-parts.ts';
+import { defineDriverConfig } from '../../driver-kit/define-driver.ts';
 import { unlisted } from '../../config/remarks.ts';
 import { shapedBy } from '../../config/rules.ts';
 import { closed, int, list, str } from '../../config/schema.ts';
@@ -14,6 +14,8 @@ import {
   loadFamily,
   specKeys,
 } from '../kubernetes-family/config.ts';
+
+const name = 'openshift';
 
 const type = str().describe(
   '`pod`: the node is a pod in a project; `project` (as anything else is taken for): a project.',
@@ -32,7 +34,7 @@ const label = shapedBy(
 );
 
 const provider = closed({
-  ...commonProviderKeys('`openshift`.'),
+  ...commonProviderKeys(name),
   context: str().describe('Context of the client configuration.'),
   ...familyProviderKeys,
   'max-projects': int().optional().describe('Most nodes of a pool that has no max-servers. Default: no limit.'),
@@ -46,13 +48,13 @@ const provider = closed({
 });
 
 export const openshiftConfig = defineDriverConfig({
-  name: 'openshift',
+  name,
   schema: provider,
   load: (p, context) =>
     loadFamily(
       p,
       {
-        driver: 'openshift',
+        podsShareProject: false,
         kindOf: (type) => (type === 'pod' ? 'pod' : 'project'),
         maxServers: p['max-projects'] ?? p['max-servers'],
       },

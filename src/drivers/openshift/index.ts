@@ -1,4 +1,5 @@
-import type { Driver } from '../../driver-kit/contract.ts';
+import { defineDriver } from '../../driver-kit/define-driver.ts';
 import { OpenShiftAdapter } from './adapter.ts';
+import { openshiftConfig } from './config.ts';
 
-export const driver: Driver = { name: 'openshift', createAdapter: (context) => new OpenShiftAdapter(context) };
+export const driver = defineDriver(openshiftConfig, (context) => new OpenShiftAdapter(context));

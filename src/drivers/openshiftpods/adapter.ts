@@ -6,17 +6,17 @@ import type {
   DeleteStep,
   ExternalId,
   Instance,
-  LaunchSpec,
   StepContext,
 } from '../../driver-kit/contract.ts';
 import { ProviderError } from '../../driver-kit/errors.ts';
 import { idText } from '../../driver-kit/contract.ts';
 import { hasStatus } from '../kubernetes-family/api-error.ts';
 import type { KubeApi } from '../kubernetes-family/api.ts';
-import { ClusterAdapter, type DeleteState, type Place, settingsOf } from '../kubernetes-family/cluster-adapter.ts';
+import { ClusterAdapter, type DeleteState, type Place } from '../kubernetes-family/cluster-adapter.ts';
 import { podManifest, workerName } from '../kubernetes-family/manifests.ts';
 import { nodeMark } from '../kubernetes-family/metadata.ts';
 import { attemptName, podPlaces } from '../kubernetes-family/attempt-names.ts';
+import type { FamilyLabelSettings, FamilySpec } from '../kubernetes-family/config.ts';
 import type { ObjectWatch } from '../kubernetes-family/object-watch.ts';
 import type { KubeObject } from '../kubernetes-family/objects.ts';
 
@@ -36,7 +36,7 @@ type State = CreateState | PodDeleteState;
 
 const podsOf = (project: string): string => `/api/v1/namespaces/${project}/pods`;
 
-export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<State> {
+export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<State, FamilyLabelSettings> {
   private readonly podWatches = new Map<string, ObjectWatch>();
 
   protected async connect(api: KubeApi, signal: AbortSignal): Promise<void> {
@@ -51,13 +51,13 @@ export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<Stat
     }
   }
 
-  beginCreate(spec: LaunchSpec): State {
+  beginCreate(spec: FamilySpec): State {
     const { runtime } = this.context;
     const pod = attemptName(spec.label.name, spec.nodeId, spec.attempt);
     return { step: 'name', pod, launch: runtime.randomHex(16), sinceMs: runtime.nowMs() };
   }
 
-  async advanceCreate(state: State, spec: LaunchSpec, { signal, log }: StepContext): Promise<CreateStep<State>> {
+  async advanceCreate(state: State, spec: FamilySpec, { signal, log }: StepContext): Promise<CreateStep<State>> {
     if (!('step' in state)) throw new Error('this is the state of a deletion');
     const place = this.place(spec.poolName, state.pod);
     const externalId = `${spec.poolName}-${state.pod}`;
@@ -67,7 +67,7 @@ export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<Stat
         // Stored before anything is made: whatever happens, it is known what to delete.
         return { done: false, state: { ...state, step: 'create', sinceMs }, externalId, wait: { kind: 'turn' } };
       case 'create': {
-        const settings = settingsOf(spec.label);
+        const settings = spec.label.settings;
         const mark = nodeMark(spec, settings, state.launch, log);
         const manifest = podManifest(state.pod, spec.label.name, mark, settings);
         const made = await this.makeOnce(place, state.launch, signal, () =>
@@ -155,7 +155,7 @@ export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<Stat
     return null;
   }
 
-  private async instance({ pod }: CreateState, spec: LaunchSpec, machine: string | null): Promise<Instance> {
+  private async instance({ pod }: CreateState, spec: FamilySpec, machine: string | null): Promise<Instance> {
     const { access } = this.api;
     return {
       externalId: `${spec.poolName}-${pod}`,
@@ -173,7 +173,7 @@ export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<Stat
         user: workerName,
         pod,
       },
-      resources: settingsOf(spec.label).resources,
+      resources: spec.label.settings.resources,
     };
   }
 }

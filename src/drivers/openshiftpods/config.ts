@@ -1,6 +1,6 @@
 /** Configuration of the openshiftpods driver: pods in projects that exist and have the names of the pools. */
 import { commonProviderKeys } from '../../driver-kit/common-keys.ts';
-import { defineDriverConfig } from '../../driver-kit/driver-parts.ts';
+import { defineDriverConfig } from '../../driver-kit/define-driver.ts';
 import { ineffective, unlisted } from '../../config/remarks.ts';
 import { shapedBy } from '../../config/rules.ts';
 import { closed, int, list, str } from '../../config/schema.ts';
@@ -15,6 +15,8 @@ import {
   specKeys,
 } from '../kubernetes-family/config.ts';
 
+const name = 'openshiftpods';
+
 const label = shapedBy(
   'spec',
   closed({ ...anyLabelKeys, ...specKeys }),
@@ -22,7 +24,7 @@ const label = shapedBy(
 );
 
 const provider = closed({
-  ...commonProviderKeys('`openshiftpods`.'),
+  ...commonProviderKeys(name),
   context: str().describe('Context of the client configuration.'),
   ...familyProviderKeys,
   'max-pods': ineffective(int().optional(), 'the Python launcher does not read it; give the pools max-servers'),
@@ -38,12 +40,12 @@ const provider = closed({
 });
 
 export const openshiftpodsConfig = defineDriverConfig({
-  name: 'openshiftpods',
+  name,
   schema: provider,
   load: (p, context) =>
     loadFamily(
       p,
-      { driver: 'openshiftpods', kindOf: () => 'pod', maxServers: p['max-projects'] ?? p['max-servers'] },
+      { podsShareProject: true, kindOf: () => 'pod', maxServers: p['max-projects'] ?? p['max-servers'] },
       context,
     ),
 });

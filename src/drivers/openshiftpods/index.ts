@@ -1,4 +1,5 @@
-import type { Driver } from '../../driver-kit/contract.ts';
+import { defineDriver } from '../../driver-kit/define-driver.ts';
 import { OpenShiftPodsAdapter } from './adapter.ts';
+import { openshiftpodsConfig } from './config.ts';
 
-export const driver: Driver = { name: 'openshiftpods', createAdapter: (context) => new OpenShiftPodsAdapter(context) };
+export const driver = defineDriver(openshiftpodsConfig, (context) => new OpenShiftPodsAdapter(context));

@@ -10,7 +10,7 @@ import {
   postUploadHook,
   timingKeys,
 } from '../../driver-kit/common-keys.ts';
-import { byName, commonOfPool, connectionOf, limits, referTo, requireLabel } from '../../driver-kit/driver-parts.ts';
+import { connectionOf, limits, loadPools, referTo, type Section } from '../../driver-kit/loading.ts';
 import type { DriverLoadContext, PoolConfig, PoolLabelConfig } from '../../config/model.ts';
 import { ineffective } from '../../config/remarks.ts';
 import { atLeastOneOf, atMostOneOf, exactlyOneOf } from '../../config/rules.ts';
@@ -140,7 +140,7 @@ export interface OpenStackPoolSettings {
 export function loadOpenStackPools(
   p: OpenStackProviderKeys,
   context: DriverLoadContext,
-): ReadonlyMap<string, PoolConfig> {
+): ReadonlyMap<string, PoolConfig<OpenStackPoolSettings, OpenStackLabelSettings>> {
   for (const [index, image] of p['cloud-images'].entries()) {
     if (image.name === undefined) context.error(['cloud-images', index], 'name is required');
   }
@@ -149,43 +149,28 @@ export function loadOpenStackPools(
     if (image.name === undefined) context.error(path, 'name is required');
     referTo(context.diskimages, image.name, 'diskimage', [...path, 'name'], context);
   }
-  return byName(p.pools.map((one, index) => loadPool(one, ['pools', index], p, context)));
+  return loadPools(p, context, { pool: loadPool, label: (label, one, at) => loadLabel(label, one, p, at) });
 }
 
-function loadPool(
-  one: Pool,
-  path: readonly PropertyKey[],
-  p: OpenStackProviderKeys,
-  context: DriverLoadContext,
-): PoolConfig {
-  return {
-    ...commonOfPool(one, path, p, context),
-    limits: limits({
-      instances: one['max-servers'],
-      cores: one['max-cores'],
-      ram: one['max-ram'],
-      volumes: one['max-volumes'],
-      'volume-gb': one['max-volume-gb'],
-    }),
-    ignoreProviderQuota: one['ignore-provider-quota'],
-    availabilityZones: one['availability-zones'] ?? null,
-    useInternalIp: false,
-    labels: byName(one.labels.map((l, index) => loadLabel(l, [...path, 'labels', index], one, p, context))),
-    settings: {
-      autoFloatingIp: one['auto-floating-ip'],
-      securityGroups: one['security-groups'],
-    } satisfies OpenStackPoolSettings,
-  };
-}
+const loadPool = (one: Pool) => ({
+  limits: limits({
+    instances: one['max-servers'],
+    cores: one['max-cores'],
+    ram: one['max-ram'],
+    volumes: one['max-volumes'],
+    'volume-gb': one['max-volume-gb'],
+  }),
+  ignoreProviderQuota: one['ignore-provider-quota'],
+  availabilityZones: one['availability-zones'] ?? null,
+  settings: { autoFloatingIp: one['auto-floating-ip'], securityGroups: one['security-groups'] },
+});
 
 function loadLabel(
   l: Label,
-  path: readonly PropertyKey[],
   one: Pool,
   p: OpenStackProviderKeys,
-  context: DriverLoadContext,
-): PoolLabelConfig {
-  requireLabel(l.name, [...path, 'name'], context);
+  { path, context }: Section,
+): Omit<PoolLabelConfig<OpenStackLabelSettings>, 'name'> {
   const cloudImages = new Map(p['cloud-images'].map((i) => [i.name ?? '', i]));
   const image = referTo(cloudImages, l['cloud-image'], 'cloud-image', [...path, 'cloud-image'], context);
   const disk = referTo(context.diskimages, l.diskimage, 'diskimage', [...path, 'diskimage'], context);
@@ -204,7 +189,6 @@ function loadLabel(
     dynamicProperties: l['dynamic-instance-properties'],
   };
   return {
-    name: l.name,
     instanceType: l['flavor-name'] ?? null,
     image: l['cloud-image']
       ? { kind: 'cloud', name: l['cloud-image'] }

@@ -1,17 +1,13 @@
 /** Configuration of the openstack driver. */
 import { commonProviderKeys } from '../../driver-kit/common-keys.ts';
-import {
-  commonOfProvider,
-  defineDriverConfig,
-  rateOf,
-  referTo,
-  requireLabel,
-  timingOf,
-} from '../../driver-kit/driver-parts.ts';
+import { defineDriverConfig } from '../../driver-kit/define-driver.ts';
+import { commonOfProvider, rateOf, referTo, requireLabel, timingOf } from '../../driver-kit/loading.ts';
 import { closed } from '../../config/schema.ts';
 import { loadOpenStackPools, openstackKeys } from '../openstack-family/config.ts';
 
-const provider = closed({ ...commonProviderKeys('`openstack`, or left out.'), ...openstackKeys });
+const name = 'openstack';
+
+const provider = closed({ ...commonProviderKeys(name, ', or left out'), ...openstackKeys });
 
 export interface OpenStackSettings {
   readonly cloud: string;
@@ -25,7 +21,7 @@ export interface OpenStackSettings {
 }
 
 export const openstackConfig = defineDriverConfig({
-  name: 'openstack',
+  name,
   schema: provider,
   // The Python validator judges these references for this driver only.
   check: (p, context) => {
@@ -45,7 +41,6 @@ export const openstackConfig = defineDriverConfig({
   load: (p, context) => ({
     ...commonOfProvider(p),
     ...timingOf(p),
-    driver: 'openstack',
     ratePerSecond: rateOf(1 / p.rate),
     pools: loadOpenStackPools(p, context),
     settings: {

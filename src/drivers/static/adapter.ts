@@ -17,18 +17,20 @@ import { gathersKeys, HostKeyScanner, type ScanTarget } from '../../driver-kit/h
 import { ReachError, resolveName } from '../../driver-kit/host-keys/reach.ts';
 import type { StaticHost, StaticPoolSettings } from './config.ts';
 
+type StaticContext = AdapterContext<null, StaticPoolSettings, null>;
+
 /** A look at a host is good for all its slots, and for the next few requests. */
 const aliveCacheMs = 3000;
 
 export class StaticAdapter extends Cloudless implements Adapter {
   readonly inventory: Inventory;
-  private readonly context: AdapterContext;
+  private readonly context: StaticContext;
   private readonly scanner: HostKeyScanner;
   private readonly stopping = new AbortController();
   private readonly settings = new Map<InventoryHost, StaticHost>();
   private readonly looks = new Map<string, { readonly untilMs: number; readonly result: Promise<void> }>();
 
-  constructor(context: AdapterContext) {
+  constructor(context: StaticContext) {
     super();
     this.context = context;
     this.scanner = new HostKeyScanner(context.runtime);
@@ -45,7 +47,7 @@ export class StaticAdapter extends Cloudless implements Adapter {
     const byIdentity = new Map<string, InventoryHost>();
     for (const pool of this.context.provider.pools.values()) {
       const nodeAttributes = pool.nodeAttributes as { readonly [key: string]: Json } | null;
-      for (const host of (pool.settings as StaticPoolSettings).hosts) {
+      for (const host of pool.settings.hosts) {
         const {
           name,
           username,

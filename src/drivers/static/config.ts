@@ -1,16 +1,20 @@
 /** Configuration of the static driver: hosts that exist already. */
 import type { z } from 'zod';
 import { commonPoolKeys, commonProviderKeys } from '../../driver-kit/common-keys.ts';
+import { defineDriverConfig } from '../../driver-kit/define-driver.ts';
 import {
   byName,
   commonOfPool,
   commonOfProvider,
-  defineDriverConfig,
+  plainLabel,
+  plainPool,
   requireLabel,
-} from '../../driver-kit/driver-parts.ts';
-import type { DriverLoadContext, PoolConfig, PoolLabelConfig, ProviderConfig } from '../../config/model.ts';
+} from '../../driver-kit/loading.ts';
+import type { DriverLoadContext, PoolConfig, ProviderConfig } from '../../config/model.ts';
 import { unlisted } from '../../config/remarks.ts';
 import { bool, closed, int, list, str, union } from '../../config/schema.ts';
+
+const driverName = 'static';
 
 const oneOrMore = () => union(str(), list(str()), 'a string or a list of strings');
 
@@ -36,7 +40,7 @@ const pool = closed({
 });
 
 const provider = closed({
-  ...commonProviderKeys('`static`.'),
+  ...commonProviderKeys(driverName),
   pools: list(pool).default([]).describe('Pools of hosts.'),
 });
 
@@ -61,11 +65,10 @@ export interface StaticPoolSettings {
 }
 
 export const staticConfig = defineDriverConfig({
-  name: 'static',
+  name: driverName,
   schema: provider,
-  load: (p, context): ProviderConfig => ({
+  load: (p, context) => ({
     ...commonOfProvider(p),
-    driver: 'static',
     launchRetries: 1,
     launchTimeoutMs: 60_000,
     bootTimeoutMs: 60_000,
@@ -82,7 +85,7 @@ function loadPool(
   path: readonly PropertyKey[],
   provider: Pick<ProviderConfig, 'name' | 'priority'>,
   context: DriverLoadContext,
-): PoolConfig {
+): PoolConfig<StaticPoolSettings, null> {
   const hosts = one.nodes.map((node, index): StaticHost => {
     const labels = words(node.labels);
     for (const label of labels) requireLabel(label, [...path, 'nodes', index, 'labels'], context);
@@ -104,23 +107,9 @@ function loadPool(
   const names = new Set(hosts.flatMap((h) => h.labels));
   return {
     ...commonOfPool(one, path, provider, context),
-    limits: {},
+    ...plainPool,
     ignoreProviderQuota: true,
-    availabilityZones: null,
-    useInternalIp: false,
-    labels: new Map([...names].map((name) => [name, label(name)])),
-    settings: { hosts } satisfies StaticPoolSettings,
-  };
-}
-
-function label(name: string): PoolLabelConfig {
-  return {
-    name,
-    instanceType: null,
-    image: null,
-    hostKeyChecking: true,
-    consoleLog: false,
-    connection: { username: null, connectionType: 'ssh', connectionPort: 22, pythonPath: null, shellType: null },
-    settings: null,
+    labels: byName([...names].map((name) => ({ name, ...plainLabel, hostKeyChecking: true, settings: null }))),
+    settings: { hosts },
   };
 }

@@ -1,4 +1,5 @@
-import type { Driver } from '../../driver-kit/contract.ts';
+import { defineDriver } from '../../driver-kit/define-driver.ts';
 import { StaticAdapter } from './adapter.ts';
+import { staticConfig } from './config.ts';
 
-export const driver: Driver = { name: 'static', createAdapter: (context) => new StaticAdapter(context) };
+export const driver = defineDriver(staticConfig, (context) => new StaticAdapter(context));

@@ -1,10 +1,9 @@
 /** Beds for the conformance suite: each driver on the real API server, through a proxy that has the levers. */
-import type { ProviderConfig } from '../../../src/config/model.ts';
 import { KubernetesAdapter } from '../../../src/drivers/kubernetes/adapter.ts';
 import { OpenShiftAdapter } from '../../../src/drivers/openshift/adapter.ts';
 import { OpenShiftPodsAdapter } from '../../../src/drivers/openshiftpods/adapter.ts';
-import { loadFamily } from '../../../src/drivers/kubernetes-family/config.ts';
-import type { Adapter, AdapterContext } from '../../../src/driver-kit/contract.ts';
+import { type FamilyContext, loadFamily } from '../../../src/drivers/kubernetes-family/config.ts';
+import type { Adapter } from '../../../src/driver-kit/contract.ts';
 import { Provider } from '../../../src/provider/provider.ts';
 import type { CloudLevers, ConformanceBed } from '../../../src/drivers/testing/conformance.ts';
 import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
@@ -15,7 +14,7 @@ import { type ContextName, type TestCluster, type TemporaryFile, uniqueName } fr
 export interface DriverUnderTest {
   readonly name: 'kubernetes' | 'openshift' | 'openshiftpods';
   readonly context: ContextName;
-  readonly create: (context: AdapterContext) => Adapter;
+  readonly create: (context: FamilyContext) => Adapter;
 }
 
 export const kubernetes = (context: ContextName): DriverUnderTest => ({
@@ -38,7 +37,7 @@ export const openshiftpods = (context: ContextName): DriverUnderTest => ({
 
 export interface KubernetesBed extends ConformanceBed {
   readonly proxy: ApiProxy;
-  readonly config: ProviderConfig;
+  readonly config: FamilyContext['provider'];
   readonly log: MemoryLogger;
   readonly kubeconfig: TemporaryFile;
 }
@@ -48,17 +47,17 @@ type LabelKeys = Parameters<typeof loadFamily>[0]['pools'][number]['labels'][num
 export function loadProvider(
   driver: DriverUnderTest,
   o: { readonly name: string; readonly pool: string; readonly labels: readonly Partial<LabelKeys>[] },
-): ProviderConfig {
+): FamilyContext['provider'] {
   const labels = o.labels.map((label): LabelKeys => ({ name: 'small', labels: {}, 'dynamic-labels': {}, ...label }));
   const raw = {
     ...{ name: o.name, driver: driver.name, context: driver.context, priority: 100 },
     ...{ 'max-concurrency': -1, 'launch-retries': 3, pools: [{ name: o.pool, labels }] },
   };
   const spaces = driver.name === 'kubernetes' ? 'namespace' : 'project';
-  return loadFamily(
+  const loaded = loadFamily(
     raw,
     {
-      driver: driver.name,
+      podsShareProject: driver.name === 'openshiftpods',
       kindOf: (type) => (type === spaces && driver.name !== 'openshiftpods' ? spaces : 'pod'),
       maxServers: undefined,
     },
@@ -73,6 +72,7 @@ export function loadProvider(
       },
     },
   );
+  return { ...loaded, driver: driver.name };
 }
 
 /** Is it the creation of a node, rather than of something in it? */

@@ -3,7 +3,7 @@ import type { PoolLabelConfig, ProviderConfig } from '../../../config/model.ts';
 import { labelConfig, poolConfig, providerConfig } from '../../../driver-kit/testing/configs.ts';
 import type { FakeLabelSettings, FakePoolSettings, FakeSettings } from '../config.ts';
 
-export function fakeLabel(name: string, o: Partial<FakeLabelSettings> = {}): PoolLabelConfig {
+export function fakeLabel(name: string, o: Partial<FakeLabelSettings> = {}): PoolLabelConfig<FakeLabelSettings> {
   const settings: FakeLabelSettings = {
     imageId: 'fake-image-id',
     imageName: null,
@@ -23,9 +23,9 @@ export function fakeProvider(
     name?: string;
     settings?: Partial<FakeSettings>;
     pool?: Partial<FakePoolSettings>;
-    labels?: readonly PoolLabelConfig[];
+    labels?: readonly PoolLabelConfig<FakeLabelSettings>[];
   } = {},
-): ProviderConfig {
+): ProviderConfig<FakeSettings, FakePoolSettings, FakeLabelSettings> {
   const name = o.name ?? 'fake-provider';
   const settings: FakeSettings = {
     cloud: 'fake',
@@ -45,7 +45,7 @@ export function fakeProvider(
   const pool = poolConfig({
     providerName: name,
     labels,
-    settings: { autoFloatingIp: true, securityGroups: [], ...o.pool } satisfies FakePoolSettings,
+    settings: { autoFloatingIp: true, securityGroups: [], ...o.pool },
   });
   return providerConfig({ name, driver: 'fake', settings, pools: new Map([['main', pool]]) });
 }

@@ -1,30 +1,6 @@
-/** What all drivers do alike when a checked part of the file becomes a ProviderConfig and its pools. */
-import type { z } from 'zod';
-import type {
-  DriverConfigDefinition,
-  DriverLoadContext,
-  PoolConfig,
-  PoolLabelConfig,
-  ProviderConfig,
-  Resources,
-} from '../config/model.ts';
+/** What all drivers do alike when a checked part of the file becomes a ProviderConfig with its pools and labels. */
+import type { DriverLoadContext, PoolConfig, PoolLabelConfig, ProviderConfig, Resources } from '../config/model.ts';
 import { didYouMean } from '../config/suggest.ts';
-
-/** Ties a schema to the function that takes what it makes. */
-export function defineDriverConfig<S extends z.ZodType>(definition: {
-  readonly name: string;
-  readonly schema: S;
-  readonly check?: (parsed: z.output<S>, context: DriverLoadContext<null>) => void;
-  readonly load: (parsed: z.output<S>, context: DriverLoadContext) => ProviderConfig;
-}): DriverConfigDefinition {
-  const { name, schema, check, load } = definition;
-  return {
-    name,
-    schema,
-    check: (parsed, context) => check?.(parsed as z.output<S>, context),
-    load: (parsed, context) => load(parsed as z.output<S>, context),
-  };
-}
 
 interface CommonProviderKeys {
   readonly name: string;
@@ -87,6 +63,84 @@ export function commonOfPool(
     priority: one.priority ?? provider.priority,
     nodeAttributes: one['node-attributes'] ?? null,
   };
+}
+
+/** A part of the file while it is loaded: what is wrong in it is told at a place in it. */
+export class Section {
+  readonly context: DriverLoadContext;
+  readonly path: readonly PropertyKey[];
+
+  constructor(context: DriverLoadContext, ...path: readonly PropertyKey[]) {
+    this.context = context;
+    this.path = path;
+  }
+
+  in(...keys: readonly PropertyKey[]): Section {
+    return new Section(this.context, ...this.path, ...keys);
+  }
+
+  /** The configuration can't be used; `keys` lead from here to what is wrong. */
+  error(message: string, ...keys: readonly PropertyKey[]): void {
+    this.context.error([...this.path, ...keys], message);
+  }
+
+  warn(message: string, ...keys: readonly PropertyKey[]): void {
+    this.context.warn([...this.path, ...keys], message);
+  }
+}
+
+/** A pool of a cloud that knows none of these. */
+export const plainPool = {
+  limits: {},
+  ignoreProviderQuota: false,
+  availabilityZones: null,
+  useInternalIp: false,
+} as const satisfies Partial<PoolConfig>;
+
+/** A label of a cloud that knows none of these; nodes of it are reached by SSH, and their host keys are not read. */
+export const plainLabel = {
+  instanceType: null,
+  image: null,
+  hostKeyChecking: false,
+  consoleLog: false,
+  connection: { username: null, connectionType: 'ssh', connectionPort: 22, pythonPath: null, shellType: null },
+} as const satisfies Partial<PoolLabelConfig>;
+
+/** What a driver says of a pool; the rest is as in plainPool. */
+type PoolPart<Settings> = Partial<Pick<PoolConfig, keyof typeof plainPool>> & { readonly settings: Settings };
+
+/** What a driver says of a label; the rest is as in plainLabel. */
+type LabelPart<Settings> = Partial<Pick<PoolLabelConfig, keyof typeof plainLabel>> & { readonly settings: Settings };
+
+type PoolKeys = CommonPoolKeys & { readonly labels: readonly { readonly name: string }[] };
+
+interface PoolParts<Keys extends PoolKeys, Pool, Label> {
+  /** Most nodes of a pool that does not say it; default: no limit. */
+  readonly maxServers?: number | undefined;
+  readonly pool: (one: Keys, at: Section, maxServers: number) => PoolPart<Pool>;
+  readonly label: (label: Keys['labels'][number], one: Keys, at: Section) => LabelPart<Label>;
+}
+
+/** The pools of a provider: what all have in common, and the driver's parts of each pool and label. */
+export function loadPools<Keys extends PoolKeys, Pool, Label>(
+  p: Pick<ProviderConfig, 'name' | 'priority'> & { readonly pools: readonly Keys[] },
+  context: DriverLoadContext,
+  parts: PoolParts<Keys, Pool, Label>,
+): ReadonlyMap<string, PoolConfig<Pool, Label>> {
+  const loadPool = (one: Keys, at: Section): PoolConfig<Pool, Label> => {
+    const common = commonOfPool(one, at.path, p, context, parts.maxServers);
+    return {
+      ...common,
+      ...plainPool,
+      ...parts.pool(one, at, common.maxServers),
+      labels: byName(one.labels.map((label, index) => loadLabel(label, one, at.in('labels', index)))),
+    };
+  };
+  const loadLabel = (label: Keys['labels'][number], one: Keys, at: Section): PoolLabelConfig<Label> => {
+    requireLabel(label.name, [...at.path, 'name'], context);
+    return { name: label.name, ...plainLabel, ...parts.label(label, one, at) };
+  };
+  return byName(p.pools.map((one, index) => loadPool(one, new Section(context, 'pools', index))));
 }
 
 /** What is given and finite. */

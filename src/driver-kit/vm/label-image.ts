@@ -1,6 +1,6 @@
-/** What the drivers of virtual machines do alike with the images of their labels. */
-import { connectionOf, referTo } from './driver-parts.ts';
-import type { DiskImageConfig, DriverLoadContext, PoolLabelConfig } from '../config/model.ts';
+/** The image of a label of virtual machines: one that the cloud has, or one that is uploaded. */
+import { connectionOf, referTo, type Section } from '../loading.ts';
+import type { DiskImageConfig, DriverLoadContext, PoolLabelConfig } from '../../config/model.ts';
 
 interface Connection {
   readonly 'connection-type': string;
@@ -10,17 +10,17 @@ interface Connection {
   readonly username?: string | undefined;
 }
 
-interface CloudImage extends Connection {
+export interface CloudImage extends Connection {
   readonly name?: string | undefined;
 }
 
-interface UploadedImage extends Connection {
+export interface UploadedImage extends Connection {
   readonly name: string;
 }
 
-interface ProviderImages<C extends CloudImage, D extends UploadedImage> {
-  readonly 'cloud-images': readonly C[];
-  readonly diskimages: readonly D[];
+interface ProviderImages {
+  readonly 'cloud-images': readonly CloudImage[];
+  readonly diskimages: readonly UploadedImage[];
 }
 
 interface ImageReferences {
@@ -28,18 +28,8 @@ interface ImageReferences {
   readonly diskimage?: string | undefined;
 }
 
-interface LabelImage<C, D> {
-  readonly cloudImage: C | null;
-  readonly diskimage: D | null;
-  readonly image: PoolLabelConfig['image'];
-  readonly connection: PoolLabelConfig['connection'];
-}
-
 /** Tells the context of images that have no name, or that are not at the top level. */
-export function checkProviderImages(
-  p: ProviderImages<CloudImage, UploadedImage>,
-  context: Pick<DriverLoadContext, 'error' | 'diskimages'>,
-): void {
+export function checkProviderImages(p: ProviderImages, context: Pick<DriverLoadContext, 'error' | 'diskimages'>): void {
   for (const [index, image] of p['cloud-images'].entries()) {
     if (image.name === undefined) context.error(['cloud-images', index], 'name is required');
   }
@@ -48,29 +38,24 @@ export function checkProviderImages(
   }
 }
 
-/** The image of a label, where both are given the disk image. */
-export function imageOfLabel<C extends CloudImage, D extends UploadedImage>(
-  l: ImageReferences,
-  p: ProviderImages<C, D>,
-  path: readonly PropertyKey[],
-  context: DriverLoadContext,
-): LabelImage<C, D> {
+/** The image of a label, and how nodes of it are reached. Where a label has both, the disk image counts. */
+export function imageOfLabel(
+  label: ImageReferences,
+  p: ProviderImages,
+  { path, context }: Section,
+): Pick<PoolLabelConfig, 'image' | 'connection'> {
   const cloudImages = new Map(p['cloud-images'].map((image) => [image.name ?? '', image]));
   const uploads = new Map(p.diskimages.map((image) => [image.name, image]));
-  const cloudImage = referTo(cloudImages, l['cloud-image'], 'cloud-image', [...path, 'cloud-image'], context) ?? null;
+  const cloudImage = referTo(cloudImages, label['cloud-image'], 'cloud-image', [...path, 'cloud-image'], context);
   const what = 'diskimage in this provider';
-  const diskimage = referTo(uploads, l.diskimage, what, [...path, 'diskimage'], context) ?? null;
+  const diskimage = referTo(uploads, label.diskimage, what, [...path, 'diskimage'], context);
   if (diskimage) {
     return {
-      cloudImage,
-      diskimage,
       image: { kind: 'diskimage', name: diskimage.name },
       connection: connectionOf(withDefaults(diskimage, context.diskimages.get(diskimage.name))),
     };
   }
   return {
-    cloudImage,
-    diskimage,
     image: cloudImage ? { kind: 'cloud', name: cloudImage.name ?? '' } : null,
     connection: connectionOf(cloudImage ?? { 'connection-type': 'ssh', 'python-path': 'auto' }),
   };
