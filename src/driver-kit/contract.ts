@@ -131,7 +131,12 @@ export type QuotaLimits = Resources;
 export interface Adapter<S extends Json = Json, Label = unknown> {
   /** From one shared listing to the next, at least; default 1000. */
   readonly listingIntervalMs?: number;
-  /** The state of a creation makes repeating it harmless (a token, a name): done when an answer was lost. */
+  /**
+   * Creations may be repeated. It obliges to two things, which the conformance suite tests: `advanceCreate` with the same
+   * state, however often and in whichever process, makes one instance; and `beginCreate` for the same node and attempt leads
+   * to that instance too, unless nothing is made before its id is told. Another attempt is another instance. In return a
+   * step whose answer was lost is repeated; without it the launch fails with `network`, and the leak search finds the rest.
+   */
   readonly createIsIdempotent?: boolean;
   /** What a failed attempt left may still be going when the next one begins: each has names of its own. */
   readonly attemptsHaveOwnNames?: boolean;
@@ -145,8 +150,13 @@ export interface Adapter<S extends Json = Json, Label = unknown> {
 
   beginCreate(spec: LaunchSpec<Label>): S;
   /**
-   * Never blocks for long; throws an error of errors.ts. May be repeated with the same state after a crash, and after an
-   * error that says that nothing was done (throttled).
+   * One step. Never blocks for long; throws an error of errors.ts. May be repeated with the same state after a crash, and
+   * after an error that says that nothing was done (throttled).
+   *
+   * Tells the id of what it makes with the first step that knows it, before the instance is usable: the framework stores it,
+   * with the state beside it, before the next step, and a launch that is killed is finished or deleted by that. May be done
+   * at once: then the id is stored with the state that the step began with, and after a crash this step is carried out again,
+   * so it must find the same instance again. The id never changes. A driver stores nothing itself.
    */
   advanceCreate(state: S, spec: LaunchSpec<Label>, context: StepContext): Promise<CreateStep<S>>;
   /** Must accept the id of a half-made instance. Not found is done. */
@@ -166,7 +176,7 @@ export interface Adapter<S extends Json = Json, Label = unknown> {
   labelReady(label: PoolLabelConfig<Label>, signal: AbortSignal): Promise<boolean>;
   consoleLog?(label: PoolLabelConfig<Label>, externalId: ExternalId, signal: AbortSignal): Promise<string | null>;
 
-  /** Present where disk images are uploaded to. */
+  /** Present where disk images are uploaded to. Making images (uploads as machines, like launches) will be declared here. */
   listImages?(signal: AbortSignal): Promise<readonly CloudImage[]>;
 
   /** The host keys of a new instance could not be read; for drivers whose instances share a machine. */

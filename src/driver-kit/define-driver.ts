@@ -29,5 +29,5 @@ export function defineDriver<Provider, Pool, Label>(
   createAdapter: (context: AdapterContext<Provider, Pool, Label>) => Adapter,
 ): Driver {
   // A provider comes to the driver that has loaded it, so its settings are of these types.
-  return { name: config.name, createAdapter: createAdapter as (context: AdapterContext) => Adapter };
+  return { name: config.name, createAdapter: createAdapter };
 }

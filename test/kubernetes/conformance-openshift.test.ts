@@ -1,14 +1,14 @@
 /** The demands that every driver has to meet, for the driver openshift on a real API server. */
 import { expect, test } from 'vitest';
 import type { Provider } from '../../src/provider/provider.ts';
-import { driverConformance } from '../../src/drivers/testing/conformance.ts';
-import { kubernetesBed, type KubernetesBed, openshift, startProvider } from './support/beds.ts';
+import { driverConformance } from '../../src/drivers/testing/conformance/conformance.ts';
+import { kubernetesBed, type KubernetesBed, openshift, startProvider, notShown } from './support/beds.ts';
 import { systemRuntime } from '../../src/base/runtime.ts';
 import { eventually, TestCluster } from './support/cluster.ts';
 
 const cluster = new TestCluster();
 
-driverConformance('openshift', (runtime) => kubernetesBed(cluster, openshift('openshift'), runtime));
+driverConformance('openshift', (runtime) => kubernetesBed(cluster, openshift('openshift'), runtime), notShown);
 
 /** A provider on a bed of its own, for the length of the test. */
 async function withProvider(body: (bed: KubernetesBed, provider: Provider) => Promise<void>): Promise<void> {

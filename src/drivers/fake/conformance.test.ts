@@ -1,4 +1,5 @@
-import { driverConformance, type CloudLevers, type ConformanceBed } from '../testing/conformance.ts';
+import { driverConformance } from '../testing/conformance/conformance.ts';
+import type { CloudLevers, ConformanceBed, NotShown } from '../testing/conformance/bed.ts';
 import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { type Runtime, systemRuntime } from '../../base/runtime.ts';
 import { FakeAdapter } from './adapter.ts';
@@ -26,33 +27,45 @@ const foreign = (metadata: Readonly<Record<string, string>>, token: string) => (
 
 let foreigners = 0;
 
-driverConformance('fake, in memory', async (runtime: Runtime): Promise<ConformanceBed> => {
-  const config = fakeProvider({ labels: [small] });
-  // Holds the world together while adapters come and go.
-  const { cloud, close } = holdLocal(runtime, config.name);
-  const fault = (name: keyof CloudFaults) => async (n: number) => {
-    cloud.faults[name] = n;
-  };
-  return {
-    ...labels,
-    config,
-    createAdapter: () => new FakeAdapter({ provider: config, runtime, log: new MemoryLogger(), env: {} }),
-    instances: async () => cloud.list(),
-    levers: {
-      failCreates: fault('createFailures'),
-      failDeletes: fault('deleteFailures'),
-      neverActive: fault('createTimeouts'),
-      breakInstances: fault('createBroken'),
-      limitInstances: async (limit) => {
-        // Every start of an adapter sets what its configuration says.
-        Object.assign(config.settings as object, { quota: limit === null ? {} : { instances: limit } });
-        cloud.quota = limit === null ? {} : { instances: limit };
+const why = 'calls on a cloud in memory are not made over a network';
+const notShown: readonly NotShown[] = [
+  { what: 'throttle', why },
+  { what: 'unavailable', why },
+  { what: 'loseCreateAnswers', why },
+  { what: 'hang', why },
+];
+
+driverConformance(
+  'fake, in memory',
+  async (runtime: Runtime): Promise<ConformanceBed> => {
+    const config = fakeProvider({ labels: [small] });
+    // Holds the world together while adapters come and go.
+    const { cloud, close } = holdLocal(runtime, config.name);
+    const fault = (name: keyof CloudFaults) => async (n: number) => {
+      cloud.faults[name] = n;
+    };
+    return {
+      ...labels,
+      config,
+      createAdapter: () => new FakeAdapter({ provider: config, runtime, log: new MemoryLogger(), env: {} }),
+      instances: async () => cloud.list(),
+      levers: {
+        failCreates: fault('createFailures'),
+        failDeletes: fault('deleteFailures'),
+        neverActive: fault('createTimeouts'),
+        breakInstances: fault('createBroken'),
+        limitInstances: async (limit) => {
+          // Every start of an adapter sets what its configuration says.
+          Object.assign(config.settings, { quota: limit === null ? {} : { instances: limit } });
+          cloud.quota = limit === null ? {} : { instances: limit };
+        },
+        addForeign: async (metadata) => cloud.create(foreign(metadata, `foreign-${foreigners++}`)),
       },
-      addForeign: async (metadata) => cloud.create(foreign(metadata, `foreign-${foreigners++}`)),
-    },
-    dispose: close,
-  };
-});
+      dispose: close,
+    };
+  },
+  notShown,
+);
 
 function holdLocal(runtime: Runtime, name: string) {
   const local = new LocalCloud(runtime, name);

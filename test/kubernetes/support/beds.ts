@@ -5,7 +5,7 @@ import { OpenShiftPodsAdapter } from '../../../src/drivers/openshiftpods/adapter
 import { type FamilyContext, loadFamily } from '../../../src/drivers/kubernetes-family/config.ts';
 import type { Adapter } from '../../../src/driver-kit/contract.ts';
 import { Provider } from '../../../src/provider/provider.ts';
-import type { CloudLevers, ConformanceBed } from '../../../src/drivers/testing/conformance.ts';
+import type { CloudLevers, ConformanceBed, NotShown } from '../../../src/drivers/testing/conformance/bed.ts';
 import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { type Runtime, systemRuntime } from '../../../src/base/runtime.ts';
 import type { ApiProxy, SeenCall } from './api-proxy.ts';
@@ -34,6 +34,13 @@ export const openshiftpods = (context: ContextName): DriverUnderTest => ({
   context,
   create: (c) => new OpenShiftPodsAdapter(c),
 });
+
+/** What the container drivers cannot show, on whichever cluster. */
+export const notShown: readonly NotShown[] = [
+  { what: 'limitInstances', why: 'a cluster has no limit of the account; its quotas are those of one namespace' },
+  { what: 'impossibleLabel', why: 'which pods can never run only the cluster knows, when it is asked for one' },
+  { what: 'labelWithMissingImage', why: 'images are pulled by the machine that runs the pod, nobody can ask before' },
+];
 
 export interface KubernetesBed extends ConformanceBed {
   readonly proxy: ApiProxy;
