@@ -1,7 +1,7 @@
 /** How long calls to clouds take and how they end, for Prometheus. */
 import type { Histogram, Metrics } from './metrics.ts';
 
-/** Its labels: provider, operation, outcome. */
+/** The histogram's labels are provider, operation and outcome. */
 export function cloudCallMetrics(metrics: Metrics): Histogram {
   return metrics.histogram(
     'nodepool_cloud_call_duration_seconds',

@@ -1,10 +1,10 @@
 /**
- * Metrics for Prometheus: counters and histograms that are kept, gauges that are asked for when they are read, and all of
- * them as text (exposition format 0.0.4). Times are in seconds, as Prometheus wants them.
+ * Metrics for Prometheus, as text of the exposition format 0.0.4. Counters and histograms are kept here; gauges are asked for
+ * when somebody reads the metrics. Times are in seconds, as Prometheus wants them.
  */
 export type Labels = Readonly<Record<string, string>>;
 
-/** Label values come from configurations and documents: a family does not grow without end. */
+/** Most series of one family. Label values come from configurations and documents, so a family could grow without end. */
 const mostSeries = 2000;
 
 type Kind = 'counter' | 'gauge' | 'histogram';
@@ -95,7 +95,7 @@ export class Metrics {
     };
   }
 
-  /** Its samples are asked for whenever the metrics are read. */
+  /** Declares a metric whose samples are asked for whenever somebody reads the metrics. */
   read(
     name: string,
     help: string,
@@ -116,7 +116,7 @@ export class Metrics {
     });
   }
 
-  /** Families in the order in which they were declared. */
+  /** All families, in the order of their declaration. */
   text(): string {
     const parts: string[] = [];
     for (const { name, help, kind, lines } of this.families.values()) {

@@ -9,15 +9,10 @@ function setup() {
   const runtime: Runtime = { ...systemRuntime, nowMs: () => clock.nowMs, monotonicMs: () => clock.monotonicMs };
   const exporter = new InMemorySpanExporter();
   const warnings: object[] = [];
-  const tracing = startTracing({
-    exporter,
-    serviceName: 'nodepool-launcher',
-    version: '1.2.3',
-    hostname: 'host.example',
-    processId: 7,
-    runtime,
-    log: { warn: (fields) => void warnings.push(fields) },
-  });
+  const tracing = startTracing(
+    { exporter, runtime, log: { warn: (fields) => void warnings.push(fields) } },
+    { serviceName: 'nodepool-launcher', version: '1.2.3', hostname: 'host.example', processId: 7 },
+  );
   /** The exporter forgets its spans when it is closed. */
   const collected = async () => {
     const kept: ReturnType<InMemorySpanExporter['getFinishedSpans']> = [];

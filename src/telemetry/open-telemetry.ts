@@ -1,7 +1,7 @@
 /**
- * Traces by OpenTelemetry, sent by OTLP over HTTP. The only file that knows the SDK; imported when traces are wanted, so that
- * nobody else pays for it. Nothing that a collector does reaches the launcher: spans wait in a bounded queue and are dropped
- * when it is full.
+ * Traces by OpenTelemetry, sent by OTLP over HTTP. This is the only file that knows the SDK, and it is imported only where
+ * traces are wanted. Nothing that a collector does reaches the launcher: spans wait in a bounded queue, and a full queue drops
+ * them.
  */
 import {
   diag,
@@ -18,43 +18,44 @@ import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace
 import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { defaultResource, detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
 import { BasicTracerProvider, BatchSpanProcessor, type SpanExporter } from '@opentelemetry/sdk-trace-base';
+import type { Logger } from '../base/logger.ts';
 import type { Runtime } from '../base/runtime.ts';
 import { withoutSecrets } from '../base/redact.ts';
 import type { Attributes, Span, SpanContext, SpanOptions, Tracer } from './tracing.ts';
 
-interface TracingLog {
-  warn(fields: object, message: string): void;
+export interface TracingDeps {
+  /** By name: OTLP in this encoding, sent as the environment says. */
+  readonly exporter: 'http/protobuf' | 'http/json' | SpanExporter;
+  readonly runtime: Runtime;
+  readonly log: Pick<Logger, 'warn'>;
 }
 
-export interface TracingOptions {
-  /** Default: OTLP by this protocol, steered by the environment. */
-  readonly exporter: 'http/protobuf' | 'http/json' | SpanExporter;
+/** Who sends the traces. */
+export interface TracingIdentity {
   readonly serviceName: string;
   readonly version: string;
   readonly hostname: string;
   readonly processId: number;
-  readonly runtime: Runtime;
-  readonly log: TracingLog;
 }
 
 export interface Tracing extends Tracer {
-  /** Sends what is left. It may take as long as the collector lets it wait. */
+  /** Sends the spans that are left. That may take as long as the collector lets it wait. */
   close(): Promise<void>;
 }
 
-/** A collector that is away must not fill the log. */
+/** Complaints are logged this often at most: a collector that is away must not fill the log. */
 const sayAgainMs = 60_000;
 const longestMessage = 1000;
 
-export function startTracing(o: TracingOptions): Tracing {
-  const { runtime, version } = o;
-  complainTo(o.log, runtime);
+export function startTracing({ exporter, runtime, log }: TracingDeps, identity: TracingIdentity): Tracing {
+  const { serviceName, version, hostname, processId } = identity;
+  complainTo(log, runtime);
   const own = resourceFromAttributes({
-    'service.name': o.serviceName,
+    'service.name': serviceName,
     'service.version': version,
-    'service.instance.id': `${o.hostname}-${o.processId}`,
-    'host.name': o.hostname,
-    'process.pid': o.processId,
+    'service.instance.id': `${hostname}-${processId}`,
+    'host.name': hostname,
+    'process.pid': processId,
   });
   const provider = new BasicTracerProvider({
     resource: defaultResource()
@@ -64,7 +65,7 @@ export function startTracing(o: TracingOptions): Tracing {
       generateTraceId: () => runtime.randomHex(32),
       generateSpanId: () => runtime.randomHex(16),
     },
-    spanProcessors: [new BatchSpanProcessor(exporterOf(o.exporter))],
+    spanProcessors: [new BatchSpanProcessor(exporterOf(exporter))],
   });
   const tracer = provider.getTracer('nodepool', version);
   return {
@@ -73,12 +74,12 @@ export function startTracing(o: TracingOptions): Tracing {
   };
 }
 
-function exporterOf(wanted: TracingOptions['exporter']): SpanExporter {
+function exporterOf(wanted: TracingDeps['exporter']): SpanExporter {
   if (wanted === 'http/json') return new JsonExporter();
   return wanted === 'http/protobuf' ? new ProtobufExporter() : wanted;
 }
 
-function complainTo(log: TracingLog, runtime: Runtime): void {
+function complainTo(log: Pick<Logger, 'warn'>, runtime: Runtime): void {
   let notBeforeMs = Number.NEGATIVE_INFINITY;
   const warn = (message: string) => {
     const nowMs = runtime.monotonicMs();
@@ -112,7 +113,7 @@ interface Beginning {
   readonly links: Link[];
 }
 
-/** A clock that is set while it lasts changes nothing of its length. */
+/** Its length is measured by the monotonic clock, so that setting the other clock does not change it. */
 class TimedSpan implements Span {
   private readonly tracer: OtelTracer;
   private readonly runtime: Runtime;

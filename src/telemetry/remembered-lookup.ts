@@ -1,6 +1,6 @@
 /**
- * Names looked up once a minute instead of for every datagram: each look-up takes one of the process's few threads for files and
- * names, for seconds where a name server does not answer.
+ * Looks a name up once a minute instead of for every datagram. A look-up takes one of the process's few threads for files and
+ * names, and keeps it for seconds where a name server does not answer.
  */
 import { lookup as systemLookup, type LookupOneOptions } from 'node:dns';
 import { isIP } from 'node:net';
@@ -19,14 +19,14 @@ interface Found {
 
 const keepMs = 60_000;
 const keepFailureMs = 5000;
-/** Who comes while a name is being looked up waits; what is sent meanwhile must not pile up. */
+/** Callers wait while a name is being looked up. More of them are refused, so that datagrams do not pile up. */
 const mostWaiting = 100;
 
 class NotLookedUpError extends Error {
   readonly code = 'not-looked-up' satisfies OwnErrorCode;
 }
 
-/** For a socket that sends to one receiver only. */
+/** It remembers one name: it is for a socket that sends to one receiver only. */
 export function rememberedLookup(runtime: Runtime, lookup: Lookup = systemLookup): Lookup {
   let known: { readonly name: string; readonly found: Found } | null = null;
   let waiting: Answer[] | null = null;

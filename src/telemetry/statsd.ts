@@ -1,8 +1,9 @@
 /**
- * Metrics by the statsd protocol over UDP: lines `name:value|type`, several in one datagram. Nobody answers and nothing is
- * lost when nobody listens, so failures are ignored.
+ * Metrics by the statsd protocol over UDP: lines `name:value|type`, several in one datagram. Failures are ignored: a launcher
+ * works as well when nobody listens.
  */
 import { createSocket } from 'node:dgram';
+import type { Logger } from '../base/logger.ts';
 import type { Runtime } from '../base/runtime.ts';
 import { rememberedLookup } from './remembered-lookup.ts';
 
@@ -16,12 +17,12 @@ export interface Statsd extends StatsSink {
   close(): void;
 }
 
-/** Below what receivers read of a datagram and what passes every network unfragmented. */
+/** Receivers read more than this of a datagram, and every network lets this much pass unfragmented. */
 const mostBytes = 1000;
 const gatherMs = 20;
 const defaultPort = 8125;
 
-/** A part of a name that comes from outside must not look like several. */
+/** A name from outside as one part of a metric's name: it must not look like several parts. */
 export const statsName = (text: string): string => text.replaceAll(/[.:|@\s]/g, '_');
 
 /**
@@ -30,11 +31,11 @@ export const statsName = (text: string): string => text.replaceAll(/[.:|@\s]/g, 
  */
 const amount = (value: number): string => (value === Number.POSITIVE_INFINITY ? 'inf' : String(value));
 
-/** null unless STATSD_HOST or STATSD_PORT is set, and where nothing can be sent to that port. */
+/** null where neither STATSD_HOST nor STATSD_PORT is set, or STATSD_PORT is no port. */
 export function statsdFromEnvironment(
   env: NodeJS.ProcessEnv,
   runtime: Runtime,
-  log: { warn(fields: object, message: string): void },
+  log: Pick<Logger, 'warn'>,
 ): Statsd | null {
   const { STATSD_HOST: host, STATSD_PORT: word } = env;
   if (host === undefined && word === undefined) return null;

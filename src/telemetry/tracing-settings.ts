@@ -1,8 +1,8 @@
-/** Are traces wanted, and how? By the standard environment variables of OpenTelemetry; the SDK reads the others itself. */
+/** Whether and how traces are sent, by standard environment variables of OpenTelemetry. The SDK reads the other ones itself. */
 export type TracingSettings =
   | { readonly kind: 'off' }
   | { readonly kind: 'otlp'; readonly protocol: 'http/protobuf' | 'http/json' }
-  /** Asked for in a way that we do not have. */
+  /** Traces are wanted in a way that is not offered here. */
   | { readonly kind: 'refused'; readonly reason: string };
 
 export function tracingSettings(env: Readonly<Record<string, string | undefined>>): TracingSettings {

@@ -1,6 +1,6 @@
 /**
- * What a part of the launcher needs of tracing: spans with children. Who uses it does not know whether anybody collects them;
- * open-telemetry.ts does that when it is wanted.
+ * Tracing as the launcher uses it: spans with children. Its users do not know whether anybody collects the spans;
+ * open-telemetry.ts collects them where that is wanted.
  */
 export interface SpanContext {
   /** 32 and 16 lower-case hex digits. */
@@ -9,22 +9,22 @@ export interface SpanContext {
   readonly flags: number;
 }
 
-/** null and undefined: not set. */
+/** Attributes that are null or undefined are not set. */
 export type Attributes = Readonly<Record<string, string | number | boolean | readonly string[] | null | undefined>>;
 
 export interface Span {
-  /** null: nobody collects it. */
+  /** null: nobody collects the span. */
   readonly context: SpanContext | null;
   child(name: string, attributes?: Attributes): Span;
   set(attributes: Attributes): void;
-  /** `type` is one of few stable words, `message` what was said, by a cloud perhaps. */
+  /** `type` is one of few stable words, `message` any text, perhaps a cloud's. */
   fail(type: string, message: string): void;
-  /** Once; more often is harmless. */
+  /** Only the first call counts. */
   end(): void;
 }
 
 export interface SpanOptions {
-  /** Asked only when it is collected; null: it begins a trace. */
+  /** Called only when the span is collected; null: the span begins a trace. */
   readonly parent?: () => SpanContext | null;
   readonly link?: SpanContext | null;
   readonly attributes: Attributes;

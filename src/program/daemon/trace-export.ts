@@ -15,15 +15,10 @@ export async function collectTraces(serviceName: string, hostname: string, log: 
   if (settings.kind === 'refused') log.warn({ reason: settings.reason }, 'There will be no traces');
   if (settings.kind !== 'otlp') return null;
   const { startTracing } = await import('../../telemetry/open-telemetry.ts');
-  const tracing = startTracing({
-    exporter: settings.protocol,
-    serviceName,
-    version,
-    hostname,
-    processId: process.pid,
-    runtime: systemRuntime,
-    log,
-  });
+  const tracing = startTracing(
+    { exporter: settings.protocol, runtime: systemRuntime, log },
+    { serviceName, version, hostname, processId: process.pid },
+  );
   return {
     ...tracing,
     // What a collector does not take in time is lost, whatever it says of it.

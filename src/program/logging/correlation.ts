@@ -1,6 +1,6 @@
 /**
  * Adds to a line about a node the request that has it, and to a line about a request the event of its consumer, so that one
- * search finds all that happened to an event. Asked of the mirrors, with a memory of what has just gone from there.
+ * search finds everything that happened to an event. The mirrors tell both; a memory serves for what has just left them.
  */
 import type { Logger } from '../../base/logger.ts';
 import { isBroken } from '../../records/broken.ts';
@@ -9,14 +9,14 @@ import { Newest } from '../../base/bounded-map.ts';
 
 const mostRemembered = 10_000;
 
-/** What of a store is used. */
+/** The part of a store that tells who belongs to whom. */
 export type Records = Pick<Store, 'nodes' | 'requests'>;
 
 type LevelledLogger = Logger & { isLevelEnabled?(level: string): boolean };
 
 export class Correlation {
   private readonly store: Records;
-  /** Of requests and nodes that have left the tree; the oldest first. */
+  /** Events of requests, and requests of nodes, that have left the tree; the oldest first. */
   private readonly events = new Newest<string>(mostRemembered);
   private readonly owners = new Newest<string>(mostRemembered);
   private readonly unfollow: readonly (() => void)[];
@@ -41,7 +41,7 @@ export class Correlation {
     for (const off of this.unfollow) off();
   }
 
-  /** The same logger, with the ids that belong together. */
+  /** A logger that completes the ids of each line. */
   of(log: LevelledLogger): Logger {
     const at = (level: keyof Logger) => (fields: object, message: string) => {
       if (log.isLevelEnabled?.(level) === false) return;
@@ -57,7 +57,7 @@ export class Correlation {
       fields.requestId ?? this.ownerOf(nodeId) ?? (key !== undefined && this.store.requests.get(key) ? key : undefined);
     const eventId = fields.eventId ?? this.eventOf(requestId);
     const ids = { ...(eventId ? { eventId } : {}), ...(requestId ? { requestId } : {}), ...(nodeId ? { nodeId } : {}) };
-    // In front, and over what the fields say to be nothing.
+    // The ids stand in front, and replace those that the fields have as null.
     return { ...ids, ...fields, ...ids };
   }
 
@@ -78,6 +78,6 @@ interface Ids {
   readonly nodeId?: string | null;
   readonly requestId?: string | null;
   readonly eventId?: string | null;
-  /** Of a keyed queue: the id of a node or a request, or something else. */
+  /** The key of a keyed queue: the id of a node or a request, or something else. */
   readonly key?: unknown;
 }

@@ -1,6 +1,6 @@
 /**
- * A logging configuration of Python's, read but not understood yet: the same sections from both of its forms, each value with
- * the line it stands in.
+ * A logging configuration of Python's, as sections of values with their lines. Both of its forms are read into this; nothing
+ * here knows what the values mean.
  */
 import { UserError } from '../../base/user-error.ts';
 
@@ -18,12 +18,12 @@ export interface LoggingDocument {
   readonly path: string;
   readonly formatters: ReadonlyMap<string, Section>;
   readonly handlers: ReadonlyMap<string, Section>;
-  /** By their qualified names, without the root. */
+  /** Loggers by their qualified names, without the root. */
   readonly loggers: ReadonlyMap<string, Section>;
   readonly root: Section | null;
 }
 
-/** What cannot be had here, and what to write instead. */
+/** A part of the file that has no counterpart here, with what to write instead. */
 export class LoggingRefusal extends UserError {
   constructor(path: string, line: number, problem: string, hint: string) {
     super(`${path}:${line}: ${problem}; ${hint}`);

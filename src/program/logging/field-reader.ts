@@ -64,7 +64,7 @@ export class FieldReader {
     return this.refuse(key, `${key} is no list of names`, 'write a list');
   }
 
-  /** `unset` for NOTSET, null where nothing is said. */
+  /** `unset` for NOTSET, null where the field is absent. */
   levelOrUnset(key: string): Level | 'unset' | null {
     const value = this.section.fields.get(key)?.value ?? null;
     if (value === null || value === '') return null;

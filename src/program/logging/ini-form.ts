@@ -3,7 +3,7 @@ import { type LoggingDocument, LoggingRefusal, type Section, type Value } from '
 import { type IniSections, interpolated } from './ini-interpolation.ts';
 import { parsePython, PythonLiteralError } from './python-literal.ts';
 
-/** Positional arguments of the handlers' classes. */
+/** The positional arguments of each handler class. */
 const fileParameters = ['filename', 'mode', 'encoding', 'delay'];
 const parameters: Readonly<Record<string, readonly string[]>> = {
   StreamHandler: ['stream'],
@@ -17,11 +17,11 @@ const parameters: Readonly<Record<string, readonly string[]>> = {
 export function readIniForm(path: string, text: string): LoggingDocument {
   const sections = interpolated(path, readSections(path, text));
   const refuse = (line: number, problem: string, hint: string) => new LoggingRefusal(path, line, problem, hint);
-  const text_ = (section: Section, key: string): string => plain(section.fields.get(key));
+  const textOf = (section: Section, key: string): string => plain(section.fields.get(key));
   const list = (kind: string): [string, Section][] => {
     const index = sections.get(kind);
     if (!index) throw refuse(1, `there is no section [${kind}]`, `write one with the names in \`keys=\``);
-    const names = text_(index, 'keys')
+    const names = textOf(index, 'keys')
       .split(',')
       .map((name) => name.trim())
       .filter((name) => name !== '');
@@ -41,7 +41,7 @@ export function readIniForm(path: string, text: string): LoggingDocument {
   let root: Section | null = null;
   for (const [name, section] of list('loggers')) {
     const fields = new Map(section.fields);
-    const names = text_(section, 'handlers')
+    const names = textOf(section, 'handlers')
       .split(',')
       .map((one) => one.trim())
       .filter((one) => one !== '');
@@ -52,7 +52,7 @@ export function readIniForm(path: string, text: string): LoggingDocument {
     fields.delete('qualname');
     if (name === 'root') root = { line: section.line, fields };
     else {
-      const qualified = text_(section, 'qualname');
+      const qualified = textOf(section, 'qualname');
       if (qualified === '')
         throw refuse(section.line, `[logger_${name}] has no qualname`, 'write the name of the logger');
       loggers.set(qualified, { line: section.line, fields });
@@ -62,10 +62,10 @@ export function readIniForm(path: string, text: string): LoggingDocument {
   return { path, formatters, handlers, loggers, root };
 }
 
-/** Before evaluation all values are texts. */
+/** The text of a value that is not evaluated yet. */
 const plain = (field: Value | undefined) => (typeof field?.value === 'string' ? field.value.trim() : '');
 
-/** `class`, `level`, `formatter`, `args` and `kwargs` become what dictConfig has. */
+/** Makes the fields of a dictConfig handler out of `class`, `level`, `formatter`, `args` and `kwargs`. */
 function handlerFields(path: string, section: Section): Section {
   const fields = new Map(section.fields);
   const className = plain(fields.get('class'));
@@ -85,7 +85,7 @@ function handlerFields(path: string, section: Section): Section {
   };
   const args = evaluated('args');
   const kwargs = evaluated('kwargs');
-  // Of a class that is not known here the arguments do not matter: it is refused by its name.
+  // The arguments of an unknown class do not matter: the class is refused by its name.
   if (args && positional) {
     if (!Array.isArray(args.value))
       throw new LoggingRefusal(path, args.line, 'args is no tuple', "write a comma behind a single value: ('file',)");

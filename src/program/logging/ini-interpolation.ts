@@ -1,21 +1,21 @@
 /**
- * What ConfigParser of Python does with a file of fileConfig before anybody sees its values: those of `[DEFAULT]` hold in every
- * section, and `%(name)s` stands for another value.
+ * Python's ConfigParser changes the values of a file before fileConfig sees them: values of `[DEFAULT]` hold in every section,
+ * and `%(name)s` stands for another value. This does the same.
  */
 import { LoggingRefusal, type Section, type Value } from './document.ts';
 
 export type IniSections = ReadonlyMap<string, Section>;
 
-/** What fileConfig asks for; others of `[DEFAULT]` are there to be taken in. */
+/** The keys that fileConfig asks for. Other keys of `[DEFAULT]` are there to be taken in. */
 const asked: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^(?:loggers|handlers|formatters)$/, ['keys']],
   [/^logger_/, ['level', 'handlers', 'propagate', 'qualname']],
   [/^handler_/, ['class', 'level', 'formatter', 'args', 'kwargs']],
   [/^formatter_/, ['class', 'format', 'datefmt', 'style']],
 ];
-/** Their signs are for the lines of the log. */
+/** Keys whose % signs belong to the lines of the log. */
 const raw: ReadonlySet<string> = new Set(['format', 'datefmt', 'style']);
-/** As in Python. */
+/** Values take in others this deep at most, as in Python. */
 const deepest = 10;
 
 /** Throws LoggingRefusal for what is no interpolation, or takes in what is not there. */
@@ -32,7 +32,7 @@ export function interpolated(path: string, sections: IniSections): IniSections {
       if (field)
         own.set(key, raw.has(key) ? field : { ...field, value: expanded(scope, field, String(field.value), 1) });
     }
-    // The rest is somebody's mistake, unless it is there to be taken in.
+    // Other keys are mistakes, to be found later, unless some value takes them in.
     for (const [key, field] of fields) if (!keys.includes(key) && !scope.taken.has(key)) own.set(key, field);
     done.set(name, { line, fields: own });
   }

@@ -1,4 +1,4 @@
-/** The loggers of our programs, and what in them answers to the loggers of the Python ones. */
+/** The loggers of our programs, and the ones among them that answer to loggers of the Python programs. */
 
 /** Below `nodepool.driver` follow the kind and the name of the provider. */
 export const loggerNames = {
@@ -20,7 +20,7 @@ export function providerLogger(driver: string, provider: string): string {
   return `${driverRoot}.${driver}.${provider}`;
 }
 
-/** The first that fits counts. */
+/** Names of the Python programs' loggers, and ours that answers to them; the first pattern that fits counts. */
 const counterparts: readonly (readonly [RegExp, string])[] = [
   [/^kazoo(?:\.|$)/, loggerNames.zookeeper],
   [/^nodepool\.zk(?:\.|$)/, loggerNames.store],
@@ -35,7 +35,7 @@ const counterparts: readonly (readonly [RegExp, string])[] = [
   [/^nodepool\.(?:image|builder)(?:\.|$)/, builder],
 ];
 
-/** `nodepool.driver.aws.AwsProvider`: a class of the Python driver. */
+/** A logger of a class in a Python driver: `nodepool.driver.aws.AwsProvider`. */
 const driverClass = /^(nodepool\.driver\.[a-z]+)\.[A-Z]\w*$/;
 
 /** The logger here that a name in a logging configuration stands for; null where nothing here logs under it. */

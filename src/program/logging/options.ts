@@ -1,4 +1,4 @@
-/** What all programs let their users say about their log on the command line. */
+/** The options about the log that all programs have on their command line. */
 import { Option } from 'commander';
 
 export const formatVariable = 'NODEPOOL_LOG_FORMAT';

@@ -1,4 +1,4 @@
-/** Handlers and formatters of a Python logging configuration, as outputs here. What has no counterpart is refused. */
+/** Makes outputs of the handlers and formatters of a Python logging configuration. Those without a counterpart are refused. */
 import { hint } from '../../config/suggest.ts';
 import { compileLayout, defaultLayout, LayoutError } from '../../telemetry/log/layout.ts';
 import type { OutputFormat, OutputPlan, Target } from '../../telemetry/log/log-plan.ts';
@@ -6,7 +6,7 @@ import { type RotationPolicy, type When, whens } from '../../telemetry/log/rotat
 import { type LoggingDocument, LoggingRefusal, type Section } from './document.ts';
 import { FieldReader } from './field-reader.ts';
 
-/** Python's handlers without a formatter print the message alone. */
+/** The format of a handler without a formatter: Python prints the message alone. */
 const bareMessage: OutputFormat = { kind: 'human', layout: '%(message)s', dateLayout: null };
 
 const fileKeys = ['filename', 'mode', 'encoding', 'delay', 'errors'];
@@ -19,7 +19,7 @@ const handlerKeys: Readonly<Record<string, readonly string[]>> = {
   TimedRotatingFileHandler: [...fileKeys, 'when', 'interval', 'backupCount', 'utc', 'atTime'],
 };
 
-/** By a word in the name of the class. */
+/** What to do instead of a handler, by a word in the name of its class. */
 const elsewhere: readonly (readonly [RegExp, string])[] = [
   [
     /syslog|journal/i,
@@ -69,7 +69,7 @@ function targetOf(className: string, fields: FieldReader): Target {
   if (!/^[aw]$/.test(mode))
     fields.refuse('mode', `${mode} is no way to write a log`, 'write a (append) or w (begin anew)');
   const rotation = rotationOf(className, fields);
-  // A rotating handler of Python appends, whatever its mode says, or it could not find what to rotate.
+  // A rotating handler of Python appends whatever its mode says: an emptied file would have nothing to rotate.
   return { kind: 'file', path, truncate: mode === 'w' && rotation === null, rotation };
 }
 
@@ -108,14 +108,14 @@ function formatOf(document: LoggingDocument, name: string, user: FieldReader, no
   const className = fields.text(key) ?? 'logging.Formatter';
   const short = className.slice(className.lastIndexOf('.') + 1);
   if (/json/i.test(short)) {
-    // Such classes take keys of their own.
+    // Formatters for JSON take keys of their own, so unknown keys are not refused.
     if (fields.has('format') || fields.has('fmt'))
       notes.push(
         `${document.path}:${section.line}: the JSON lines of formatter ${name} have the fields of this program, not those of its format`,
       );
     return { kind: 'json' };
   }
-  // Formatters of the Python programs themselves: ours repeats prefixes as they do.
+  // The formatters of the Python programs themselves repeat prefixes on each line, as ours does.
   const own = /^(?:nodepool|zuul)\.(?:\w+\.)*logconfig\.\w+$/.test(className);
   if (!own && !/^(?:logging\.Formatter|Formatter|(?:\w+\.)*MultiLineFormatter)$/.test(className)) {
     fields.refuse(

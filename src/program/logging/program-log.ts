@@ -1,4 +1,4 @@
-/** The log of a program from what its user has said: options, environment, a logging configuration, or nothing. */
+/** The log of a program, as its options, its environment and its logging configuration say. */
 import { defaultLayout } from '../../telemetry/log/layout.ts';
 import { type Level, levelOf, levelWords } from '../../telemetry/log/levels.ts';
 import { createLogs, type Logs } from '../../telemetry/log/log.ts';
@@ -24,9 +24,9 @@ export interface LogDefaults {
 
 const human: OutputFormat = { kind: 'human', layout: defaultLayout, dateLayout: null };
 
-/** Throws UserError for what cannot be obeyed. */
-export function programLogs(o: LogOptions, defaults: LogDefaults): Logs {
-  const { plan, renames, notes } = logPlan(o, defaults);
+/** Throws UserError for wishes that cannot be obeyed. */
+export function programLogs(options: LogOptions, defaults: LogDefaults): Logs {
+  const { plan, renames, notes } = logPlan(options, defaults);
   let logs: Logs;
   try {
     logs = createLogs(plan);
@@ -39,11 +39,12 @@ export function programLogs(o: LogOptions, defaults: LogDefaults): Logs {
   return logs;
 }
 
-/** Options go over the environment, and that over the file. */
-export function logPlan(o: LogOptions, defaults: LogDefaults): PythonPlan {
+/** An option outweighs the environment, and the environment outweighs the file. */
+export function logPlan(options: LogOptions, defaults: LogDefaults): PythonPlan {
   const { env } = defaults;
-  const format = o.logFormat ?? formatOf(env);
-  const read = o.logconfig === undefined ? null : readPythonPlan(o.logconfig.replace(/^~(?=\/)/, env['HOME'] ?? '~'));
+  const format = options.logFormat ?? formatOf(env);
+  const read =
+    options.logconfig === undefined ? null : readPythonPlan(options.logconfig.replace(/^~(?=\/)/, env['HOME'] ?? '~'));
   const loggers = new Map(read?.plan.loggers ?? []);
   const outputs = new Map(read?.plan.outputs ?? []);
   const root = loggers.get('');
@@ -51,13 +52,13 @@ export function logPlan(o: LogOptions, defaults: LogDefaults): PythonPlan {
     outputs.set('default', { level: null, format: human, target: defaults.target });
     loggers.set('', { level: root?.level ?? defaults.level, outputs: ['default'], propagate: true });
   } else {
-    // Python's own default.
+    // A root without a level is at WARNING, as in Python.
     loggers.set('', { outputs: [], propagate: true, ...root, level: root?.level ?? 'warn' });
   }
-  for (const { name, level } of wantedLevels(o, env)) {
+  for (const { name, level } of wantedLevels(options, env)) {
     loggers.set(name, { outputs: [], propagate: true, ...loggers.get(name), level });
   }
-  // A form that is asked for by name holds for all outputs.
+  // The format of an option or variable holds for all outputs.
   if (format !== undefined) {
     for (const [name, output] of outputs) outputs.set(name, { ...output, format: formats[format] });
   }
@@ -78,9 +79,9 @@ interface WantedLevel {
   readonly level: Level;
 }
 
-function wantedLevels(o: LogOptions, env: LogDefaults['env']): WantedLevel[] {
+function wantedLevels({ debug, logLevel = [] }: LogOptions, env: LogDefaults['env']): WantedLevel[] {
   const fromEnv = (env[levelVariable] ?? '').split(/[\s,]+/).filter((word) => word !== '');
-  const words = [...fromEnv, ...(o.debug ? ['debug'] : []), ...(o.logLevel ?? [])];
+  const words = [...fromEnv, ...(debug ? ['debug'] : []), ...logLevel];
   return words.flatMap((word) => {
     const [name, level] = word.includes('=') ? (word.split('=', 2) as [string, string]) : [null, word];
     const known = levelOf(level);

@@ -1,6 +1,6 @@
 /**
- * The values that Python's fileConfig evaluates: `args=('/var/log/x.log', 'midnight', 1, 30,)`. Literals are read, and the
- * names of the standard streams; nothing is evaluated.
+ * Reads the values that Python's fileConfig evaluates, such as `args=('/var/log/x.log', 'midnight', 1, 30,)`. It knows literals
+ * and the names of the standard streams, and evaluates nothing.
  */
 import type { OwnErrorCode } from '../../base/error-codes.ts';
 

@@ -1,6 +1,6 @@
 /**
- * A logging configuration written for the Python programs, as a plan of ours: what maps is obeyed, what does not is refused with
- * its line and what to write instead, and what can have no effect is named.
+ * Makes our plan of a logging configuration written for the Python programs. A part without a counterpart is refused, with its
+ * line and what to write instead; a part without effect is named in a note.
  */
 import { readFileSync } from 'node:fs';
 import { type Level, levelNumbers } from '../../telemetry/log/levels.ts';
@@ -14,11 +14,11 @@ import { counterpart } from './loggers.ts';
 import { outputOf } from './outputs.ts';
 
 export interface PythonPlan {
-  /** Without outputs where the file names no handler: its levels count, and where lines go is left to the program. */
+  /** A file that names no handler gives no outputs: its levels count, and the program decides where lines go. */
   readonly plan: LogPlan;
   /** Loggers that have another name here. */
   readonly renames: readonly string[];
-  /** What the file says without effect. */
+  /** Parts of the file without effect. */
   readonly notes: readonly string[];
 }
 
@@ -78,14 +78,14 @@ function loggerOf(
   }
   const level = fields.levelOrUnset('level');
   return {
-    // The root has nothing above it: NOTSET lets everything through.
+    // The root has nothing above it, so NOTSET lets every line through.
     level: level === 'unset' ? (isRoot ? 'debug' : null) : level,
     outputs: handlers,
     propagate: fields.flag('propagate') ?? true,
   };
 }
 
-/** Several loggers of Python's that are one here: whoever wants more gets it. */
+/** Merges several loggers of Python's that are one here: the lower level and all outputs count. */
 function merged(before: LoggerPlan | undefined, next: LoggerPlan): LoggerPlan {
   if (!before) return next;
   return {

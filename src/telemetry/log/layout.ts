@@ -1,6 +1,6 @@
 /**
- * What a line looks like for people. The notation is that of Python's logging (`%(asctime)s %(levelname)s …`), so that a layout
- * from an existing logging configuration serves as it is.
+ * The layout of a line for people, in the notation of Python's logging (`%(asctime)s %(levelname)s …`), so that a layout of an
+ * existing logging configuration serves as it is.
  */
 import { shownLevel } from './levels.ts';
 import type { OwnErrorCode } from '../../base/error-codes.ts';
@@ -14,7 +14,7 @@ export interface PlainError {
   readonly stack?: string | undefined;
 }
 
-/** As pino writes it. */
+/** A line as pino writes it. */
 interface Line {
   readonly level: number;
   readonly time: number;
@@ -57,7 +57,7 @@ export function compileLayout(layout: string, dateLayout: string | null): (json:
     const line = JSON.parse(json) as Line;
     const [first, ...rest] = messageLines(line);
     const render = (message: string) => parts.map((part) => part(line, message)).join('');
-    // Continuation lines repeat what stands before the message (spec: operations, logging).
+    // Continuation lines repeat everything before the message (spec: operations, logging).
     return [first!, ...rest].map((text) => `${render(text)}\n`).join('');
   };
 }
@@ -140,7 +140,7 @@ const dateFields: Readonly<Record<string, (at: Date) => string>> = {
   '%': () => '%',
 };
 
-/** Local time, as Python's logging has it. null: with milliseconds after a comma, its default. */
+/** Shows local time, as Python's logging does. null: Python's default, with milliseconds after a comma. */
 export function compileDate(layout: string | null): (ms: number) => string {
   if (layout === null) {
     return (ms) => `${formatDate('%F %T', new Date(ms))},${String(ms % 1000).padStart(3, '0')}`;
@@ -162,7 +162,7 @@ function formatDate(layout: string, at: Date): string {
   return layout.replace(/%(.)/g, (_all, field: string) => dateFields[field]!(at));
 }
 
-/** `[node_request: …] message field=value`, then the lines of a stack; operators search for these prefixes. */
+/** `[node_request: …] message field=value`, then the lines of a stack. Operators search for these prefixes. */
 function messageLines(line: Line): string[] {
   const { level, msg, err, eventId, requestId, nodeId, ...fields } = line;
   const ids =
@@ -176,7 +176,7 @@ function messageLines(line: Line): string[] {
   }
   if (err) text += `: ${printable(err.message)}`;
   const lines = text.split('\n').map((one, i) => ids + (i === 0 ? '' : '  ') + withoutControls(one));
-  // A stack is for what should not have happened; a refused connection at WARNING needs none.
+  // Only errors get their stack: a refused connection at WARNING needs none.
   if (err?.stack !== undefined && level >= 50) {
     for (const one of err.stack.split('\n')) lines.push(`${ids}  ${withoutControls(one.trimEnd())}`);
   }
@@ -185,10 +185,10 @@ function messageLines(line: Line): string[] {
 
 const unprintable = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 
-/** Values come from anybody who writes to ZooKeeper: none may begin a line of its own or steer a terminal. */
+/** A value in a form that cannot begin a line or steer a terminal: anybody who writes to ZooKeeper may have made it. */
 function printable(text: string): string {
   return unprintable.test(text) ? withoutControls(JSON.stringify(text)) : text;
 }
 
-/** Where quotes would only be in the way. */
+/** The same for texts in which quotes would be in the way. */
 const withoutControls = (text: string): string => text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?');

@@ -1,4 +1,4 @@
-/** Levels of log lines: ours, and the names and numbers that Python's logging has for the same. */
+/** Levels of log lines: our own, and the names and numbers that Python's logging has for them. */
 
 export type Level = 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
@@ -23,7 +23,7 @@ const pythonNumbers: Readonly<Record<number, Level>> = {
   50: 'fatal',
 };
 
-/** In any case; numbers are Python's. `unset` for NOTSET, undefined for what is no level. */
+/** Reads a level in upper or lower case, or a number of Python's. `unset` for NOTSET, undefined for what is no level. */
 export function levelOf(word: string | number): Level | 'unset' | undefined {
   const name = String(word).trim().toUpperCase();
   if (name === 'NOTSET' || name === '0') return 'unset';

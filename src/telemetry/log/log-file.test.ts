@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemRuntime } from '../../base/runtime.ts';
-import { LogFile, type LogFileOptions } from './log-file.ts';
+import { LogFile, type LogFileDeps, type LogFileOptions } from './log-file.ts';
 import { nextRolloverMs, rolledSuffix } from './rotation.ts';
 
 /** What is left on the disk. */
@@ -33,8 +33,8 @@ function place() {
   const directory = mkdtempSync(join(tmpdir(), 'nodepool-log-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const path = join(directory, 'nodepool.log');
-  const open = (o: Partial<LogFileOptions> = {}) => {
-    const file = new LogFile({ path, ...o });
+  const open = (options: Partial<LogFileOptions> = {}, deps: LogFileDeps = {}) => {
+    const file = new LogFile({ path, ...options }, deps);
     onTestFinished(() => file.close());
     return file;
   };
@@ -81,7 +81,7 @@ it('a rotation that fails costs no lines, is said once, and is tried again', () 
   const { directory, path, open, text } = place();
   let nowMs = 0;
   const runtime = { ...systemRuntime, monotonicMs: () => nowMs };
-  const file = open({ runtime, rotation: { by: 'size', maxBytes: 5, keep: 1 } });
+  const file = open({ rotation: { by: 'size', maxBytes: 5, keep: 1 } }, { runtime });
   mkdirSync(`${path}.1`);
   for (const line of ['one', 'two', 'three', 'four']) file.write(`${line}\n`);
   nowMs += 120_000;
@@ -98,7 +98,7 @@ it('a rotation that fails costs no lines, is said once, and is tried again', () 
 
 it('a line that a full disk has torn is ended before the next', () => {
   const { open, text } = place();
-  const file = open({ notice: (message, fields) => `${JSON.stringify({ ...fields, msg: message })}\n` });
+  const file = open({}, { notice: (message, fields) => `${JSON.stringify({ ...fields, msg: message })}\n` });
   room.bytes = 6;
   onTestFinished(() => void (room.bytes = Number.POSITIVE_INFINITY));
   file.write('{"a":1}\n');
@@ -126,7 +126,7 @@ it('by time: names its files after their day and keeps as many as wanted', () =>
   const { directory, open, text } = place();
   let nowMs = Date.UTC(2026, 0, 30, 23, 59, 59);
   const runtime = { ...systemRuntime, nowMs: () => nowMs };
-  const file = open({ runtime, rotation: { by: 'time', when: 'MIDNIGHT', interval: 1, keep: 2, utc: true } });
+  const file = open({ rotation: { by: 'time', when: 'MIDNIGHT', interval: 1, keep: 2, utc: true } }, { runtime });
   writeFileSync(join(directory, 'nodepool.log.keep-me'), '');
   for (const day of [30, 31, 32, 33]) {
     file.write(`${day}\n`);

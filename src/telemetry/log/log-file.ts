@@ -1,7 +1,7 @@
 /**
- * A log file that is opened anew when somebody has moved it away (logrotate), and put aside by ourselves where a rotation is
- * wanted. A disk that is full or gone costs lines, not the process. Writes go to the page cache at once: the last words of a
- * process that dies are there, and order is that of the calls.
+ * A log file. It is opened anew when somebody has moved it away (logrotate), and rotated here where that is wanted. A disk that
+ * is full or gone costs lines, not the process. Writes go to the page cache at once, so that the last words of a dying process
+ * are there, in the order of the calls.
  */
 import {
   closeSync,
@@ -23,6 +23,9 @@ export interface LogFileOptions {
   /** Begin with an empty file. */
   readonly truncate?: boolean;
   readonly rotation?: RotationPolicy | null;
+}
+
+export interface LogFileDeps {
   readonly runtime?: Runtime;
   readonly notice?: Notice;
 }
@@ -33,10 +36,10 @@ export type Notice = (message: string, fields: object) => string;
 export const lostMessage = 'Lines could not be written here';
 
 const plainNotice: Notice = (message, fields) => `${message} ${JSON.stringify(fields)}\n`;
-/** After a rotation that failed. */
+/** A failed rotation is tried again after this time. */
 const rotationRetryMs = 60_000;
 
-/** Not for the world: addresses and names of projects stand in it. */
+/** Others must not read a log, because it has addresses and names of projects. */
 const fileMode = 0o640;
 
 interface Open {
@@ -44,7 +47,7 @@ interface Open {
   readonly inode: bigint;
   readonly device: bigint;
   bytes: number;
-  /** When its lines begin, and when it is to be put aside. */
+  /** When the file's lines begin, and when it is due for rotation. */
   readonly beganMs: number;
   readonly dueMs: number;
 }
@@ -58,19 +61,22 @@ export class LogFile {
   private lost = 0;
   /** A line has been begun and could not be ended. */
   private torn = false;
-  /** Not before this is a rotation tried again. */
+  /** No rotation is tried before this time. */
   private rotateFromMs = Number.NEGATIVE_INFINITY;
-  /** Why, when that has not been said yet. */
+  /** Why a rotation has failed, while the log does not say so yet. */
   private unsaidFailure: string | null = null;
 
   /** Throws the system's error when the file cannot be written. */
-  constructor(o: LogFileOptions) {
-    this.path = o.path;
-    this.rotation = o.rotation ?? null;
-    this.runtime = o.runtime ?? systemRuntime;
-    this.notice = o.notice ?? plainNotice;
+  constructor(
+    { path, truncate = false, rotation = null }: LogFileOptions,
+    { runtime = systemRuntime, notice = plainNotice }: LogFileDeps = {},
+  ) {
+    this.path = path;
+    this.rotation = rotation;
+    this.runtime = runtime;
+    this.notice = notice;
     this.open = this.openFile();
-    if (o.truncate) {
+    if (truncate) {
       ftruncateSync(this.open.fd);
       this.open.bytes = 0;
     }
@@ -95,7 +101,7 @@ export class LogFile {
       }
       this.append(this.open, text);
     } catch {
-      // Full, gone or forbidden: the next line tries again.
+      // The disk is full or gone, or the file forbidden: the next line tries again.
       this.lost++;
     }
   }
@@ -105,7 +111,7 @@ export class LogFile {
     this.open = null;
   }
 
-  /** A disk that fills up takes a part of it. */
+  /** Writes the whole text. A disk that fills up takes a part of it, which leaves a torn line. */
   private append(open: Open, text: string): void {
     let rest = Buffer.from(text);
     const size = rest.length;
@@ -141,7 +147,7 @@ export class LogFile {
     return maxBytes > 0 && open.bytes > 0 && open.bytes + Buffer.byteLength(text) >= maxBytes;
   }
 
-  /** A rotation that fails costs no lines: they go on in the file that is there. */
+  /** After a failed rotation lines go on in the file that is there, so that none is lost. */
   private tryToRoll(open: Open): void {
     try {
       this.roll(open);
@@ -153,7 +159,7 @@ export class LogFile {
   }
 
   private roll(open: Open): void {
-    // What somebody else has put there in the meantime is not ours to move.
+    // A file that somebody else has put there in the meantime is not ours to move.
     if (!this.isMovedAway(open) && this.rotation) {
       if (this.rotation.by === 'size') this.shiftNumbers(this.rotation.keep);
       else {
@@ -164,7 +170,7 @@ export class LogFile {
     this.close();
   }
 
-  /** FILE.1 is the latest. With none to keep the lines go on in the same file, as in Python. */
+  /** FILE.1 is the latest. With no file to keep, lines go on in the same file, as in Python. */
   private shiftNumbers(keep: number): void {
     if (keep === 0) return;
     for (let i = keep - 1; i >= 1; i--) moveIfThere(`${this.path}.${i}`, `${this.path}.${i + 1}`);

@@ -1,6 +1,6 @@
 /**
- * Which lines go where: loggers by dotted names, as Python's logging has them. A logger without a level has that of the next
- * one above it; a line goes to the outputs of its logger and of those above, unless a logger keeps its lines to itself.
+ * Which lines go where: loggers by dotted names, as in Python's logging. A logger without a level has the level of the next
+ * logger above it. A line goes to the outputs of its logger and of the loggers above, up to one that does not propagate.
  */
 import type { Level } from './levels.ts';
 import type { RotationPolicy } from './rotation.ts';
@@ -22,7 +22,7 @@ export type Target =
   | { readonly kind: 'nowhere' };
 
 export interface OutputPlan {
-  /** Lines below are left out; null: none are. */
+  /** Lines below this level are left out; null: no line is. */
   readonly level: Level | null;
   /** A layout in the notation of Python's logging, or JSON. */
   readonly format: OutputFormat;
@@ -34,14 +34,14 @@ export type OutputFormat =
   | { readonly kind: 'human'; readonly layout: string; readonly dateLayout: string | null };
 
 export interface LogPlan {
-  /** By name; '' is the root. */
+  /** By the logger's name; '' is the root. */
   readonly loggers: ReadonlyMap<string, LoggerPlan>;
   readonly outputs: ReadonlyMap<string, OutputPlan>;
 }
 
 const none: LoggerPlan = { level: null, outputs: [], propagate: true };
 
-/** A logger and those above it, the root last. */
+/** A logger and the loggers above it, the root last. */
 function* upwards(plan: LogPlan, name: string): Iterable<LoggerPlan> {
   for (let at = name; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('.')))) {
     yield plan.loggers.get(at) ?? none;

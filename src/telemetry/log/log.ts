@@ -1,6 +1,6 @@
 /**
- * Logging: pino underneath, for people or for machines. Each room has a logger of its own name, with its level and its outputs
- * from one plan. Secrets are redacted by the name of their field.
+ * The loggers of a program, with pino underneath. Each room has a logger of its own name, whose level and outputs come from one
+ * plan. Secrets are redacted by the names of their fields.
  */
 import { type DestinationStream, type Logger as PinoLogger, pino, symbols } from 'pino';
 import { systemRuntime } from '../../base/runtime.ts';
@@ -51,7 +51,7 @@ const options = {
   formatters: { log: (fields: object) => redact(fields) as Record<string, unknown> },
 };
 
-/** pino says the level of a line beside it, so that what an output leaves out is not parsed. */
+/** pino tells the level of a line beside the line, so that an output need not parse the lines that it leaves out. */
 function route(sinks: readonly Sink[]): DestinationStream {
   return {
     [symbols.needsMetadataGsym]: true,
@@ -67,12 +67,12 @@ function sinkOf({ level, format, target }: OutputPlan, files: LogFile[], standar
   if (target.kind === 'nowhere') return { least, write: () => undefined };
   const shown = format.kind === 'json' ? (json: string) => json : compileLayout(format.layout, format.dateLayout);
   const notice: Notice = (message, fields) => shown(noticeLine(message, fields));
-  const output = target.kind === 'stream' ? standard(target.fd, notice) : new LogFile({ ...target, notice });
+  const output = target.kind === 'stream' ? standard(target.fd, notice) : new LogFile(target, { notice });
   if (output instanceof LogFile) files.push(output);
   return { least, write: (json) => output.write(shown(json)) };
 }
 
-/** As pino would write it: who reads JSON gets nothing else. */
+/** A notice as pino would write it, so that readers of JSON get nothing else. */
 function noticeLine(message: string, fields: object): string {
   const time = systemRuntime.nowMs();
   return `${JSON.stringify({ level: levelNumbers.warn, time, name: 'nodepool', ...fields, msg: message })}\n`;
@@ -86,7 +86,7 @@ function standardStream(fd: 1 | 2, notice: Notice): DestinationStream {
   return stream;
 }
 
-/** Only these four: the errors of SDKs and HTTP clients carry requests, and those carry credentials. */
+/** Only these four fields of an error are logged: errors of SDKs and HTTP clients carry requests with credentials. */
 function plainError(error: unknown): unknown {
   if (!(error instanceof Error)) return { type: typeof error, message: String(error) } satisfies PlainError;
   const { code } = error as { code?: unknown };
@@ -94,7 +94,7 @@ function plainError(error: unknown): unknown {
   for (let at = error.cause; at instanceof Error && causes.length < 5; at = at.cause) causes.push(at.message);
   return {
     type: error.name,
-    // A cause that the message quotes already is not said twice.
+    // A cause that the message quotes already is not repeated.
     message: withoutSecrets([error.message, ...causes.filter((cause) => !error.message.includes(cause))].join(': ')),
     ...(code === undefined ? {} : { code }),
     stack: error.stack === undefined ? undefined : withoutSecrets(error.stack),

@@ -1,4 +1,4 @@
-/** When a log file is put aside and what it is called then: the rules of Python's rotating handlers. */
+/** When a log file is rotated and how it is called then: the rules of Python's rotating handlers. It touches no file. */
 
 export type RotationPolicy =
   | { readonly by: 'size'; readonly maxBytes: number; readonly keep: number }
@@ -23,11 +23,11 @@ const fixedMs: Readonly<Partial<Record<When, number>>> = {
 
 type TimePolicy = Extract<RotationPolicy, { by: 'time' }>;
 
-/** When a file that began at `sinceMs` ends. */
+/** When a file that began at `sinceMs` is due. */
 export function nextRolloverMs(policy: TimePolicy, sinceMs: number): number {
   const fixed = fixedMs[policy.when];
   if (fixed !== undefined) return sinceMs + fixed * policy.interval;
-  // At a midnight: days have 23 or 25 hours now and then, so that it is asked for by its date.
+  // A midnight is found by its date, because a day has 23 or 25 hours now and then.
   let days = policy.when === 'MIDNIGHT' ? policy.interval : daysToWeekday(policy, sinceMs);
   if (days < 1) days = 1;
   return midnightMs(policy.utc, sinceMs, days);
@@ -47,7 +47,7 @@ function midnightMs(utc: boolean, sinceMs: number, days: number): number {
     : new Date(at.getFullYear(), at.getMonth(), at.getDate() + days).getTime();
 }
 
-/** What stands after the name of a file that began at that time. */
+/** The suffix of a rotated file that began at `beganMs`. */
 export function rolledSuffix(policy: TimePolicy, beganMs: number): string {
   const at = new Date(policy.utc ? beganMs : beganMs - new Date(beganMs).getTimezoneOffset() * 60_000).toISOString();
   const [day, time] = [at.slice(0, 10), at.slice(11, 19).replaceAll(':', '-')];

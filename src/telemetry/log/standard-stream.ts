@@ -1,6 +1,6 @@
 /**
- * Standard output or error as a place for the log. Whatever stands behind it (a disk that is full, a reader that hangs or is
- * gone) costs lines, which are counted, and never memory, time or the process.
+ * Standard output or error as a place for the log. A full disk behind it, or a reader that hangs or is gone, costs lines, which
+ * are counted, and never memory, time or the process.
  */
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -8,24 +8,24 @@ import { isatty } from 'node:tty';
 import { type Runtime, systemRuntime } from '../../base/runtime.ts';
 import { lostMessage, type Notice } from './log-file.ts';
 
-/** What is kept for a reader that is slow. */
+/** So much is kept for a slow reader. */
 const mostBytes = 4 * 1024 * 1024;
 const retryMs = 20;
-/** At the end of the process: so long for a reader that takes nothing, and so long for one that is merely slow. */
+/** The end of the process waits so long for a reader that takes nothing, and so long for one that is merely slow. */
 const idleMs = 1500;
 const flushMs = 4000;
 
 interface Entry {
-  /** Not written yet. */
+  /** The bytes that are not written yet. */
   rest: Buffer;
   isBegun: boolean;
-  /** How many are missing when it cannot be written: of a notice those that it counts. */
+  /** How many lines are missing when the entry cannot be written: for a notice, the lines that it counts. */
   readonly lines: number;
-  /** Begins by ending a line that was torn. */
+  /** The entry begins by ending a torn line. */
   readonly mends: boolean;
 }
 
-export interface StandardStreamOptions {
+export interface StandardStreamDeps {
   readonly notice: Notice;
   readonly runtime?: Runtime;
 }
@@ -42,10 +42,10 @@ export class StandardStream {
   private isRetrying = false;
   private isGone = false;
 
-  constructor(fd: 1 | 2, o: StandardStreamOptions) {
+  constructor(fd: 1 | 2, { notice, runtime = systemRuntime }: StandardStreamDeps) {
     this.fd = withoutBlocking(fd);
-    this.notice = o.notice;
-    this.runtime = o.runtime ?? systemRuntime;
+    this.notice = notice;
+    this.runtime = runtime;
   }
 
   write(text: string): void {
@@ -60,7 +60,7 @@ export class StandardStream {
     if (!this.isRetrying) this.drain();
   }
 
-  /** Blocks, but not for long: the process ends, and who waits for that shall not wait for a reader. */
+  /** Writes what is queued and blocks meanwhile, but not for long: the end of the process must not wait for a reader. */
   flush(): void {
     const beganMs = this.runtime.monotonicMs();
     let movedMs = beganMs;
@@ -80,7 +80,7 @@ export class StandardStream {
     this.queuedBytes += rest.length;
   }
 
-  /** Where the lines are missing. */
+  /** Puts a notice of the lost lines in the place where they are missing. */
   private addNotice(): void {
     if (this.lost === 0) return;
     this.add(
@@ -101,7 +101,7 @@ export class StandardStream {
     });
   }
 
-  /** False when it makes no sense to try again before the next line. */
+  /** False when another try before the next line would be in vain. */
   private writeQueue(): boolean {
     try {
       for (let entry = this.queue[0]; entry !== undefined; entry = this.queue[0]) {
@@ -128,9 +128,9 @@ export class StandardStream {
 const nobodyWakes = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * A descriptor that says EAGAIN instead of blocking. Pipes and terminals are opened anew for that: they may be shared with
- * processes that reckon with blocking. Sockets cannot be opened, and Node.js makes those that it knows non-blocking (so it does
- * with process.stdout). Files do not block.
+ * A descriptor that says EAGAIN instead of blocking. Pipes and terminals are opened anew for that, because other processes may
+ * share them and reckon with blocking. Sockets cannot be opened anew; Node.js makes the sockets that it knows non-blocking.
+ * Files do not block.
  */
 function withoutBlocking(fd: 1 | 2): number {
   try {
@@ -144,15 +144,15 @@ function withoutBlocking(fd: 1 | 2): number {
       keptOpen.push(socket.on('error', () => undefined));
     }
   } catch {
-    // Closed, or of a kind that Node.js does not know: writing shows.
+    // The descriptor is closed, or of a kind that Node.js does not know: the first write shows that.
   }
   return fd;
 }
 
-/** Sockets that close their descriptor when they are collected. */
+/** A socket closes its descriptor when it is garbage-collected, so these are kept. */
 const keptOpen: Socket[] = [];
 
-/** null: not allowed (after a change of user), or nobody reads. */
+/** null: the process may not open it (after a change of user), or nobody reads. */
 function reopened(fd: 1 | 2): number | null {
   const path = `/proc/self/fd/${fd}`;
   try {
