@@ -1,5 +1,8 @@
 /** Something that does not go as it should, in words for an operator: what, why, since when, and what to do. */
-export type Severity = 'info' | 'warning' | 'critical';
+
+/** The worst first. */
+export const severities = ['critical', 'warning', 'info'] as const;
+export type Severity = (typeof severities)[number];
 
 export interface Trouble {
   /** Stays the same as long as it is the same trouble. */

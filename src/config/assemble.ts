@@ -3,7 +3,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { chrootOf, serversOf, tlsOf } from './connections.ts';
 import type { GlobalConfig, SecureConfig } from './global-schema.ts';
-import type { DiskImageConfig, LabelConfig, NodepoolConfig, ProviderConfig, Resources, TlsFiles } from './model.ts';
+import type { Resources } from '../base/resources.ts';
+import type { DiskImageConfig, LabelConfig, NodepoolConfig, ProviderConfig, TlsFiles } from './model.ts';
 
 export function assemble(
   raw: GlobalConfig,

@@ -1,7 +1,6 @@
 /** The shapes of the loaded configuration, which the rest of the program works with. They know nothing of files and schemas. */
 import type { z } from 'zod';
-
-export type Resources = Readonly<Record<string, number>>;
+import type { Resources } from '../base/resources.ts';
 
 export interface TlsFiles {
   readonly cert: string;

@@ -1,6 +1,6 @@
 /** Requests that get nowhere, and why, in the words of `explain`. Requests that wait for the same thing make one finding. */
 import type { RequestRecord } from '../records/request.ts';
-import { plus, type Resources } from '../records/resources.ts';
+import { plus, type Resources } from '../base/resources.ts';
 import { explainRequest } from '../scheduling/explain.ts';
 import { tenantShortage } from '../scheduling/tenants.ts';
 import { type Finding, grouped, leftOut, listed, mostAlike } from './finding.ts';

@@ -1,6 +1,6 @@
 /** Each rule finds its trouble, and finds nothing where all is well. */
 import { describe, expect, test } from 'vitest';
-import type { StatedTrouble } from '../records/health.ts';
+import type { TroubleRecord } from '../records/health.ts';
 import { type Finding, isStuck, sortFindings } from './finding.ts';
 import type { Snapshot } from './snapshot.ts';
 import { report } from './report.ts';
@@ -176,7 +176,7 @@ describe('nodes', () => {
 });
 
 describe('launchers', () => {
-  const trouble: StatedTrouble = {
+  const trouble: TroubleRecord = {
     key: 'provider cloud: start',
     severity: 'critical',
     what: 'provider cloud: the provider is not available',
@@ -185,7 +185,7 @@ describe('launchers', () => {
     since: nowMs / 1000 - 60,
     figures: { nextTryInMs: 500 },
   };
-  const health = (troubles: StatedTrouble[], o: { written?: number; more?: number } = {}) => [
+  const health = (troubles: TroubleRecord[], o: { written?: number; more?: number } = {}) => [
     {
       name: 'host-1',
       writtenMs: nowMs,

@@ -3,7 +3,8 @@
  * pools or timers. A launch or a deletion is a machine: plain serialisable state and a function that does one cloud step
  * and says what to wait for. The framework (runner.ts) drives all machines of a provider.
  */
-import type { PoolLabelConfig, ProviderConfig, Resources } from '../config/model.ts';
+import type { Resources } from '../base/resources.ts';
+import type { PoolLabelConfig, ProviderConfig } from '../config/model.ts';
 import type { Runtime } from '../base/runtime.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Trouble } from '../base/trouble.ts';

@@ -1,5 +1,6 @@
 /** What all drivers do alike when a checked part of the file becomes a ProviderConfig with its pools and labels. */
-import type { DriverLoadContext, PoolConfig, PoolLabelConfig, ProviderConfig, Resources } from '../config/model.ts';
+import type { Resources } from '../base/resources.ts';
+import type { DriverLoadContext, PoolConfig, PoolLabelConfig, ProviderConfig } from '../config/model.ts';
 import { didYouMean } from '../config/suggest.ts';
 
 interface CommonProviderKeys {

@@ -2,7 +2,8 @@
  * What scheduling asks of a running provider, at hand at any moment: limits, needs of labels, images, zones. Answers come
  * from memory and are refreshed behind; whoever depends on them is told of a change. An old answer outlives a failed refresh.
  */
-import type { PoolLabelConfig, ProviderConfig, Resources } from '../config/model.ts';
+import type { Resources } from '../base/resources.ts';
+import type { PoolLabelConfig, ProviderConfig } from '../config/model.ts';
 import type { Runtime, Timer } from '../base/runtime.ts';
 import type { Adapter } from '../driver-kit/contract.ts';
 import { Backoff } from '../base/backoff.ts';

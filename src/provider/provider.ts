@@ -2,7 +2,8 @@
  * One provider while it is configured: starting -> running -> idle -> stopped, or failed and tried again for ever. One that
  * cannot start is as if absent and disturbs no other (docs/decisions/0016-reload-beside-the-old.md).
  */
-import type { PoolLabelConfig, ProviderConfig, Resources } from '../config/model.ts';
+import type { Resources } from '../base/resources.ts';
+import type { PoolLabelConfig, ProviderConfig } from '../config/model.ts';
 import type { Runtime, Timer } from '../base/runtime.ts';
 import type {
   Adapter,

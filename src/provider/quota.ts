@@ -1,5 +1,5 @@
 /** What of an account's limits is left for this provider's nodes: the limits less what is there and not theirs. */
-import type { Resources } from '../config/model.ts';
+import type { Resources } from '../base/resources.ts';
 import type { ListedInstance } from '../driver-kit/contract.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { encodeHealth, type HealthRecord, parseHealth, type StatedTrouble } from './health.ts';
+import { encodeHealth, type HealthRecord, parseHealth, type TroubleRecord } from './health.ts';
 
-const trouble: StatedTrouble = {
+const trouble: TroubleRecord = {
   key: 'k',
   severity: 'warning',
   what: 'a call hangs',

@@ -2,18 +2,15 @@
  * What a launcher says of its own health (`/nodepool/health/…`): a document of this implementation alone, for `doctor`.
  * Written small; whoever reads it trusts nothing.
  */
+import { severities, type Trouble } from '../base/trouble.ts';
 import { isBroken, parseDocument } from './broken.ts';
 import { number, text } from './fields.ts';
 
-export const healthSeverities = ['critical', 'warning', 'info'] as const;
-export type HealthSeverity = (typeof healthSeverities)[number];
-
-export interface StatedTrouble {
-  readonly key: string;
-  readonly severity: HealthSeverity;
-  readonly what: string;
-  readonly why: string;
-  readonly hint: string;
+/**
+ * A trouble as it is stored. It is a type of its own because another process reads it: its time is the wall clock's, where
+ * `Trouble` has the monotonic clock of the process that has the trouble.
+ */
+export interface TroubleRecord extends Pick<Trouble, 'key' | 'severity' | 'what' | 'why' | 'hint'> {
   /** Seconds since the epoch. */
   readonly since: number;
   readonly figures: Readonly<Record<string, number>>;
@@ -25,7 +22,7 @@ export interface HealthRecord {
   readonly version: string;
   /** By the clock of the launcher's machine, in seconds since the epoch. */
   readonly written: number;
-  readonly troubles: readonly StatedTrouble[];
+  readonly troubles: readonly TroubleRecord[];
   /** Further troubles that the document has no room for. */
   readonly more: number;
 }
@@ -74,10 +71,10 @@ export function parseHealth(data: Uint8Array): HealthRecord | null {
   };
 }
 
-function parseTrouble(raw: unknown): StatedTrouble[] {
+function parseTrouble(raw: unknown): TroubleRecord[] {
   if (typeof raw !== 'object' || raw === null) return [];
   const o = raw as Readonly<Record<string, unknown>>;
-  const severity = healthSeverities.find((one) => one === o['severity']);
+  const severity = severities.find((one) => one === o['severity']);
   const word = (key: string) => (typeof o[key] === 'string' ? cut(o[key]) : '');
   if (severity === undefined || word('what') === '') return [];
   const since = typeof o['since'] === 'number' && Number.isFinite(o['since']) ? o['since'] : 0;

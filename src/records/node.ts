@@ -3,7 +3,7 @@ import { type BrokenRecord, isBroken, parseDocument, unknownState } from './brok
 import { number, object, seconds, text, textList } from './fields.ts';
 import { JsonDocument } from './json-document.ts';
 import { copyOf } from './json-shape.ts';
-import type { Resources } from './resources.ts';
+import type { Resources } from '../base/resources.ts';
 
 export const nodeStates = [
   'init',

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { NodepoolConfig } from '../config/model.ts';
 import { labelConfig, poolConfig, providerConfig } from '../driver-kit/testing/configs.ts';
-import type { HealthRecord, StatedTrouble } from '../records/health.ts';
+import type { HealthRecord, TroubleRecord } from '../records/health.ts';
 import { explainProviders } from './explain.ts';
 
 const provider = (name: string, labels: readonly string[]) => {
@@ -12,11 +12,11 @@ const provider = (name: string, labels: readonly string[]) => {
 const providers = [provider('near', ['small', 'large']), provider('far', ['small']), provider('nearer', ['other'])];
 const config = { providers: new Map(providers.map((one) => [one.name, one])) } as unknown as NodepoolConfig;
 
-const trouble = (name: string, why: string): StatedTrouble => ({
+const trouble = (name: string, why: string): TroubleRecord => ({
   ...{ key: `provider ${name}: start`, severity: 'critical', what: `provider ${name}: it is not available`, why },
   ...{ hint: '', since: 0, figures: {} },
 });
-const health = (hostname: string, troubles: readonly StatedTrouble[]): HealthRecord => ({
+const health = (hostname: string, troubles: readonly TroubleRecord[]): HealthRecord => ({
   ...{ hostname, processId: 1, version: '1', written: 0, troubles, more: 0 },
 });
 const said = [

@@ -4,7 +4,7 @@ import type { ComponentRecord } from '../records/component.ts';
 import type { HealthRecord } from '../records/health.ts';
 import type { NodeRecord } from '../records/node.ts';
 import type { RequestRecord } from '../records/request.ts';
-import { plus, type Resources, shortage } from '../records/resources.ts';
+import { plus, type Resources, shortage } from '../base/resources.ts';
 import { describeTenantShortage, tenantOf, tenantShortage } from './tenants.ts';
 
 export interface RequestSurroundings {

@@ -3,7 +3,7 @@
  * reason. Pure; the launcher reserves and carries out what it says.
  */
 import type { Avoided } from './capacity-memory.ts';
-import { plus, type ResourceTotal, type Resources, type Shortage, shortage } from '../records/resources.ts';
+import { plus, type ResourceTotal, type Resources, type Shortage, shortage } from '../base/resources.ts';
 
 export interface StockNode {
   readonly id: string;

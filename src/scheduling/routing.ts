@@ -3,7 +3,7 @@
  * of ours. Rules and their order: the launcher's specification, "Assignment" tests 1 to 8. Every answer carries its reason.
  */
 import type { RequestRecord } from '../records/request.ts';
-import { plus, type Resources, shortage } from '../records/resources.ts';
+import { plus, type Resources, shortage } from '../base/resources.ts';
 
 /** A pool as the component registry shows it, whoever runs it. */
 export interface RegisteredPool {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isBroken } from '../records/broken.ts';
 import { encodeRequest, newRequest, parseRequest, type RequestFields } from '../records/request.ts';
-import { ResourceTotal, type Resources } from '../records/resources.ts';
+import { ResourceTotal, type Resources } from '../base/resources.ts';
 import { plan, type PlanPool, type StockNode } from './plan.ts';
 import { candidates, type RegisteredPool, route, type RoutingPool, stateAfterDecline } from './routing.ts';
 

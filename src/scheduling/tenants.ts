@@ -1,7 +1,7 @@
 /** Limits of tenants: a request over its tenant's limit is left alone until the tenant has room (spec: launcher, quota). */
 import type { NodeRecord } from '../records/node.ts';
 import type { RequestRecord } from '../records/request.ts';
-import { plus, type ResourceTotal, type Resources, type Shortage, shortage } from '../records/resources.ts';
+import { plus, type ResourceTotal, type Resources, type Shortage, shortage } from '../base/resources.ts';
 import type { PlanPool } from './plan.ts';
 
 export interface TenantShortage extends Shortage {

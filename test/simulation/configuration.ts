@@ -1,11 +1,11 @@
 /** Configurations of a simulated world: what a launcher's files would say, in few words, and changes to them. */
+import type { Resources } from '../../src/base/resources.ts';
 import type {
   LabelConfig,
   NodepoolConfig,
   PoolConfig,
   PoolLabelConfig,
   ProviderConfig,
-  Resources,
 } from '../../src/config/model.ts';
 
 export interface PoolPlan {

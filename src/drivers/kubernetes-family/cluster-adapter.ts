@@ -3,7 +3,8 @@
  * ours, finding what leaked.
  */
 import type { CloudResource, DeleteStep, ListedInstance, StepContext, Wait } from '../../driver-kit/contract.ts';
-import type { PoolLabelConfig, Resources } from '../../config/model.ts';
+import type { Resources } from '../../base/resources.ts';
+import type { PoolLabelConfig } from '../../config/model.ts';
 import { Unlimited } from '../../driver-kit/defaults.ts';
 import { ProviderError } from '../../driver-kit/errors.ts';
 import type { Trouble } from '../../base/trouble.ts';

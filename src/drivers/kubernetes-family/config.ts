@@ -9,7 +9,8 @@ import {
 } from '../../driver-kit/common-keys.ts';
 import { commonOfProvider, limitsOfPool, loadPools, plainLabel, type Section } from '../../driver-kit/loading.ts';
 import type { AdapterContext, LaunchSpec } from '../../driver-kit/contract.ts';
-import type { DriverLoadContext, PoolLabelConfig, ProviderConfig, Resources } from '../../config/model.ts';
+import type { Resources } from '../../base/resources.ts';
+import type { DriverLoadContext, PoolLabelConfig, ProviderConfig } from '../../config/model.ts';
 import { ineffective } from '../../config/remarks.ts';
 import { anyList, bool, closed, dict, float, int, list, mapping, str } from '../../config/schema.ts';
 import { dnsLabelProblem, labelValueProblem } from './names.ts';

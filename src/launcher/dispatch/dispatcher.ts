@@ -7,7 +7,7 @@ import type { Trouble } from '../../base/trouble.ts';
 import { isBroken } from '../../records/broken.ts';
 import { compareRequests, type RequestRecord } from '../../records/request.ts';
 import type { Runtime, Timer } from '../../base/runtime.ts';
-import type { Resources } from '../../records/resources.ts';
+import type { Resources } from '../../base/resources.ts';
 import type { Plan } from '../../scheduling/plan.ts';
 import { route, type Routing } from '../../scheduling/routing.ts';
 import { requestNeed, type TenantShortage, tenantShortage } from '../../scheduling/tenants.ts';

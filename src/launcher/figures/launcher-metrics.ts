@@ -4,7 +4,7 @@
  */
 import type { ProviderConfig } from '../../config/model.ts';
 import type { RequestRecord } from '../../records/request.ts';
-import type { Resources } from '../../records/resources.ts';
+import type { Resources } from '../../base/resources.ts';
 import type { Counter, Histogram, Metrics, Sample } from '../../telemetry/metrics.ts';
 import type { RequestOutcome } from '../serving/outcomes.ts';
 import type { ServedPool } from '../pools/served-pool.ts';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isBroken } from '../../records/broken.ts';
 import { newNode, type NodeRecord, type NodeState, parseNode, withNodeId } from '../../records/node.ts';
-import { ResourceTotal } from '../../records/resources.ts';
+import { ResourceTotal } from '../../base/resources.ts';
 import { statOf } from '../../store/testing/stat.ts';
 import { NodeView } from '../../store/mirrors/views.ts';
 import { NodeAccounting } from './node-accounting.ts';

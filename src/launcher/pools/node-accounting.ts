@@ -4,7 +4,7 @@
  */
 import { isBroken } from '../../records/broken.ts';
 import type { NodeRecord } from '../../records/node.ts';
-import { ResourceTotal, type Resources } from '../../records/resources.ts';
+import { ResourceTotal, type Resources } from '../../base/resources.ts';
 import type { StockNode } from '../../scheduling/plan.ts';
 import { tenantOf } from '../../scheduling/tenants.ts';
 import type { NodeEntry, NodeView } from '../../store/mirrors/store.ts';

@@ -1,7 +1,7 @@
 /** What the launcher needs of a provider; provider/provider.ts satisfies it. Tests put simple ones in its place. */
 import type { PoolLabelConfig, ProviderConfig } from '../../config/model.ts';
 import type { ExternalId, Instance, Inventory, Json, LaunchSpec } from '../../driver-kit/contract.ts';
-import type { Resources } from '../../records/resources.ts';
+import type { Resources } from '../../base/resources.ts';
 import type { LabelStatus } from '../../scheduling/routing.ts';
 
 interface LaunchOptions {

@@ -4,7 +4,7 @@
  */
 import type { PoolConfig, PoolLabelConfig } from '../../config/model.ts';
 import type { RequestRecord } from '../../records/request.ts';
-import type { ResourceTotal, Resources } from '../../records/resources.ts';
+import type { ResourceTotal, Resources } from '../../base/resources.ts';
 import type { Avoided, CapacityMemory } from '../../scheduling/capacity-memory.ts';
 import {
   competes,

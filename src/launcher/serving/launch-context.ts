@@ -5,7 +5,7 @@ import type { Logger } from '../../base/logger.ts';
 import { isBroken } from '../../records/broken.ts';
 import { newNode, type NodeFields, type NodeRecord } from '../../records/node.ts';
 import type { RequestRecord } from '../../records/request.ts';
-import type { ResourceTotal } from '../../records/resources.ts';
+import type { ResourceTotal } from '../../base/resources.ts';
 import type { Runtime } from '../../base/runtime.ts';
 import type { CapacityMemory, Place } from '../../scheduling/capacity-memory.ts';
 import { plan, type Plan, type Waiting } from '../../scheduling/plan.ts';

@@ -2,7 +2,7 @@
  * Launchers that share a provider decide without asking one another. What they have decided beyond a limit is taken back
  * before the cloud hears of it: of the nodes made for one pool or provider those made first go first, whoever made them.
  */
-import type { Resources } from '../../records/resources.ts';
+import type { Resources } from '../../base/resources.ts';
 import { type Runtime, sleep } from '../../base/runtime.ts';
 import { type Waiting, waitingForRoom } from '../../scheduling/plan.ts';
 import type { HeldNode } from '../../store/transactions/operations.ts';

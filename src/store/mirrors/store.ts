@@ -1,4 +1,5 @@
 /** Typed mirrors of Nodepool's tree in one place, filled and kept by persistent watches. Writes are in transactions/. */
+import type { Logger } from '../../base/logger.ts';
 import type { BrokenRecord } from '../../records/broken.ts';
 import { parseUpload } from '../../records/image.ts';
 import { parseNode } from '../../records/node.ts';
@@ -11,15 +12,10 @@ import { ComponentView, ImageView, NodeView, RequestLockView, RequestView } from
 
 export type { NodeEntry, NodeView } from './views.ts';
 
-export interface StoreLogger {
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
 export interface StoreOptions {
   readonly client: ZooKeeper;
   readonly runtime: Runtime;
-  readonly log: StoreLogger;
+  readonly log: Pick<Logger, 'warn' | 'error'>;
 }
 
 export class Store {
@@ -30,7 +26,7 @@ export class Store {
   readonly requestLocks: RequestLockView;
   readonly components: ComponentView;
   readonly images: ImageView;
-  private readonly log: StoreLogger;
+  private readonly log: StoreOptions['log'];
   private readonly mirrors: Pick<Mirror<unknown>, 'start' | 'synced' | 'close'>[] = [];
   private readonly syncListeners: Listeners<[boolean]>;
   private wasSynced = false;
