@@ -39,30 +39,30 @@ const program = new Command(name)
 
 async function main(): Promise<number> {
   program.parse();
-  const o = program.opts<Options>();
-  if (o.repl) {
+  const options = program.opts<Options>();
+  if (options.repl) {
     const hint =
       '`kill -USR2` logs the state of the process, `nodepool doctor` and `nodepool explain` say what is wrong';
     throw new UserError(`--repl: there is no console in the process; ${hint}`, usageStatus);
   }
-  if (!o.detached && !o.foreground && !o.debug) return detach(argumentsOf(o), name);
+  if (!options.detached && !options.foreground && !options.debug) return detach(argumentsOf(options), name);
   const { launcher } = await import('../program/daemon/launcher-process.ts');
-  const background = { pidFile: o.pidfile, onRunning: () => tellStarter({ kind: 'runs' }) };
-  await launcher(o.detached ? { ...o, background } : o);
+  const background = { pidFile: options.pidfile, onRunning: () => tellStarter({ kind: 'runs' }) };
+  await launcher(options.detached ? { ...options, background } : options);
   return 0;
 }
 
-/** The working directory will be another one. */
-function argumentsOf(o: Options): string[] {
+/** The options for the detached process, with absolute paths, because its working directory is another one. */
+function argumentsOf(options: Options): string[] {
   const path = (option: string, file: string | undefined) => (file === undefined ? [] : [option, absolute(file)]);
   return [
-    ...path('--config', o.config),
-    ...path('--secure', o.secure),
-    ...path('--logconfig', o.logconfig),
-    ...path('--pidfile', o.pidfile),
-    ...(o.logFormat === undefined ? [] : ['--log-format', o.logFormat]),
-    ...(o.logLevel ?? []).flatMap((level) => ['--log-level', level]),
-    ...(o.webapp === false ? ['--no-webapp'] : []),
+    ...path('--config', options.config),
+    ...path('--secure', options.secure),
+    ...path('--logconfig', options.logconfig),
+    ...path('--pidfile', options.pidfile),
+    ...(options.logFormat === undefined ? [] : ['--log-format', options.logFormat]),
+    ...(options.logLevel ?? []).flatMap((level) => ['--log-level', level]),
+    ...(options.webapp === false ? ['--no-webapp'] : []),
   ];
 }
 

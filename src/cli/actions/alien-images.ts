@@ -34,7 +34,7 @@ export async function alienImageList(
     const providers = [...config.providers.values()].filter(({ name }) => only === undefined || name === only);
     const stop = onStopSignal();
     try {
-      // The clouds first: what is uploaded meanwhile has a record by then, and is no alien.
+      // The clouds are read first, so that an image that is uploaded meanwhile has its record by then and counts as known.
       const inClouds = await Promise.all(providers.map((provider) => imagesIn(provider, log, stop.signal)));
       const known = await readyUploads(new Images(client, systemRuntime));
       const aliens = providers.flatMap(({ name: provider }, index) =>
@@ -49,9 +49,9 @@ export async function alienImageList(
   });
 }
 
-/** None where the driver has no images; one that can't be asked is told, and does not keep the others from it. */
+/** Empty where the driver has no images. A provider that can't be asked is named, and the others are listed all the same. */
 async function imagesIn(provider: ProviderConfig, log: Log, signal: AbortSignal): Promise<readonly CloudImage[]> {
-  // It has no cloud of its own.
+  // A metastatic provider has no cloud of its own.
   if (provider.driver === 'metastatic') return [];
   try {
     const adapter = guarded(await createAdapter(provider, systemRuntime, log), new Calls(systemRuntime));
@@ -68,7 +68,7 @@ async function imagesIn(provider: ProviderConfig, log: Log, signal: AbortSignal)
   }
 }
 
-/** A builder's mark. Providers may share a cloud: what another one of ours has uploaded is told there. */
+/** Whether the image has a builder's mark and is not another provider's: providers may share a cloud. */
 function isOurs({ metadata }: CloudImage, provider: string, config: NodepoolConfig): boolean {
   if (!('nodepool_build_id' in metadata)) return false;
   const owner = metadata['nodepool_provider_name'];

@@ -1,4 +1,4 @@
-/** delete, hold: an operator's word about one node, under its lock. */
+/** delete, hold: changes the state of one node, under its lock, as an operator wishes. */
 import { encodeNode, type NodeState, updateNode } from '../../records/node.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import { paths } from '../../store/paths.ts';

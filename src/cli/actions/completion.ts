@@ -6,7 +6,7 @@ export type Shell = (typeof shells)[number];
 
 export function completionScript(program: Command, shell: Shell): string {
   const script = bashScript(program);
-  // zsh runs what was written for bash.
+  // zsh can run completion scripts of bash.
   return shell === 'bash' ? script : `#compdef nodepool\nautoload -Uz bashcompinit && bashcompinit\n${script}`;
 }
 
@@ -40,7 +40,7 @@ ${program.commands.map((command) => commandCase(command, optionsOf(command))).jo
 complete -F _nodepool nodepool`;
 }
 
-/** What follows an option that takes a value: one of its choices, a file, or what only the user knows. */
+/** The completion of an option's value: one of its choices, a file, or nothing where only the user knows it. */
 function valueCase(command: string, option: Option): string[] {
   if (!option.required && !option.optional) return [];
   const flags = [option.short, option.long].filter((flag) => flag != null).map((flag) => `'${command} ${flag}'`);

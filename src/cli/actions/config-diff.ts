@@ -10,7 +10,7 @@ import { type GlobalOptions, load } from '../../program/context.ts';
 import { type OutputFormat, structured } from '../../listings/format.ts';
 import { UserError } from '../../base/user-error.ts';
 
-/** Exit status as of diff(1): 0 without a difference, 1 with one. */
+/** Returns the status, as diff(1) does: 0 without a difference, 1 with one. */
 export async function configDiff(globals: GlobalOptions, other: string, format: OutputFormat): Promise<number> {
   const difference = configDifference(load(globals), load({ ...globals, config: other }));
   const affected = await affectedNodes(globals, difference);

@@ -17,10 +17,7 @@ interface JudgedConfig {
   readonly strict: boolean;
 }
 
-/**
- * As the Python validator this one judges the form: what only the daemons find is told without failing, unless the judge is
- * to be strict.
- */
+/** Like the Python validator this one judges the form. What only the daemons refuse is told, but fails only with `strict`. */
 export function judgeConfig(options: JudgedConfig): { readonly lines: string[]; readonly status: number } {
   try {
     const { config, warnings, refusals } = validate({

@@ -53,9 +53,9 @@ async function exportTree(
 interface Writing {
   readonly file: string;
   readonly root: string;
-  /** Gets what is. */
+  /** Gets the paths that are left out. */
   readonly leftOut: string[];
-  /** Whoever changed something meanwhile made the file worthless, and it is not kept. */
+  /** The changes that make the file worthless, so that it is not kept; null: changes are allowed. */
   readonly strict: Changes | null;
   readonly signal: AbortSignal;
 }

@@ -28,14 +28,14 @@ export interface ImportOptions {
 }
 
 interface Origin {
-  /** In words. */
+  /** The origin in words. */
   readonly where: string;
   readonly root: string;
-  /** May be read several times. */
+  /** Reads the origin from its beginning; called several times. */
   readonly read: () => TreeSource;
 }
 
-/** Numbers are passed one by one, some fifty thousand in a second. */
+/** Most numbers by which counters are raised: they are passed one by one, some fifty thousand in a second. */
 const mostNumbers = 100_000_000;
 
 /** Returns the status: 1 where `--compare` finds a difference, `--dry-run` an obstacle. */
@@ -56,7 +56,7 @@ export function coordinatorImport(
   });
 }
 
-/** The same options for another configuration; a secure file belongs to one. */
+/** The same options for another configuration. A secure file belongs to one configuration, so it is replaced too. */
 function withConfig(globals: GlobalOptions, config: string, secure: string | undefined): GlobalOptions {
   const other: { -readonly [Key in keyof GlobalOptions]: GlobalOptions[Key] } = { ...globals, config };
   delete other.secure;
@@ -81,7 +81,7 @@ async function intoTree(
   options: ImportOptions,
 ): Promise<number> {
   const reading = new Progress(systemRuntime, 'znodes to copy');
-  // A file that is not whole is found out before the tree to be changed is opened.
+  // The whole file is read before the tree is opened, so that half a file changes nothing.
   const index = await indexTree(read(), () => reading.add(1));
   if (root !== '/' && !index.has(root)) throw new UserError(`there is no ${root} in ${where}`);
   const work = (tree: OpenTree | null) =>
@@ -123,7 +123,7 @@ async function put(
   throw new UserError('the tree differs from what was imported: somebody else is changing it');
 }
 
-/** `scope`: only what is below the first names in it, so that somebody else's tree beside it is not looked at. */
+/** `scope`: only the top-level subtrees that it has are read, and other trees beside them are left alone. */
 async function indexOf(tree: OpenTree | null, root: string, scope: TreeIndex | null): Promise<TreeIndex> {
   if (tree === null) return new Map();
   const progress = new Progress(systemRuntime, 'znodes compared');
@@ -158,7 +158,7 @@ async function obstaclesTo(tree: OpenTree | null, todo: Difference, options: Imp
   return found;
 }
 
-/** No obstacle: nobody can ask a server how much it takes. */
+/** Large documents are no obstacle, only a warning: a server cannot be asked how much it takes. */
 function warnOfLarge({ missing, changed }: Difference, index: TreeIndex): void {
   const large = [...missing, ...changed].filter((path) => isTooLarge(path, index.get(path)!.bytes));
   if (large.length === 0) return;
@@ -174,7 +174,7 @@ function progressOf(todo: Difference) {
 
 const numbersOf = ({ lowCounters }: Difference) => lowCounters.reduce((sum, { have, want }) => sum + want - have, 0);
 
-/** A chroot that nobody has used is not there yet; so may be what is above a subtree. */
+/** Makes the chroot, which is not there before its first use, and the znodes above a subtree. */
 async function makeRoot(client: ZooKeeper, root: string): Promise<void> {
   try {
     if (!(await client.exists('/'))) await client.create('/', new Uint8Array());

@@ -65,7 +65,7 @@ async function removeInstance(config: ProviderConfig, store: Store, held: HeldNo
   const written = await held.write({ state: 'deleting' });
   if (!written.ok) throw new UserError(`node ${held.id} could not be marked as deleting: ${written.reason}`);
   const { externalId } = held.node;
-  // A slot of another node is free as soon as the record of the node in it has gone.
+  // A node of a metastatic provider has no instance: its place on the backing node is free once its record has gone.
   if (externalId === null || config.driver === 'metastatic') return;
   const provider = new Provider({
     config,

@@ -1,4 +1,4 @@
-/** erase: what the tree says about a provider is forgotten; its cloud is not asked. */
+/** erase: removes everything that the tree says about a provider. Its cloud is not asked. */
 import { createInterface } from 'node:readline';
 import { isBroken } from '../../records/broken.ts';
 import { encodeNode, parseNode, updateNode } from '../../records/node.ts';
@@ -31,7 +31,7 @@ async function eraseNode(client: ZooKeeper, id: string, provider: string): Promi
   const found = await readIfThere(client, paths.node(id));
   const node = found && parseNode(id, found.data);
   if (!node || isBroken(node) || node.provider !== provider) return;
-  // Whoever gets the lock while it goes sees that there is nothing left to do with it.
+  // The state `deleted` tells whoever gets the lock meanwhile that there is nothing left to do with the node.
   const deleted = encodeNode(updateNode(node, { state: 'deleted' }, systemRuntime.nowMs()));
   try {
     await client.set(paths.node(id), deleted);

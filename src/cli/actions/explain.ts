@@ -1,4 +1,4 @@
-/** explain: why a request waits or a node is where it is, by the same rules that the launcher decides by. */
+/** explain: says why a request waits or a node is as it is, by the rules by which the launcher decides. */
 import { isBroken } from '../../records/broken.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import { explainNode, explainProviders, explainRequest } from '../../scheduling/explain.ts';

@@ -1,4 +1,4 @@
-/** fake-cloud: a cloud that only pretends, as a process of its own, so that it outlives launchers and serves several. */
+/** fake-cloud: runs a fake cloud in a process of its own, so that it outlives launchers and serves several of them. */
 import { startFakeCloudServer } from '../../drivers/fake/fake-cloud-server.ts';
 import { systemRuntime } from '../../base/runtime.ts';
 import { onStopSignal } from '../../program/process.ts';

@@ -1,4 +1,4 @@
-/** image-build, image-pause, image-unpause, dib-image-delete, image-delete: an operator's word to the builders. */
+/** image-build, image-pause, image-unpause, dib-image-delete, image-delete: tell builders what an operator wants. */
 import { systemRuntime } from '../../base/runtime.ts';
 import { Images, type UploadId } from '../../store/transactions/images.ts';
 import { NoNodeError } from '@nodepool/zookeeper';

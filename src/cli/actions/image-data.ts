@@ -1,4 +1,4 @@
-/** export-image-data, import-image-data: builds, uploads and pause flags in a file. */
+/** export-image-data, import-image-data: write builds, uploads and pause flags to a file and put them back. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { systemRuntime } from '../../base/runtime.ts';
 import { exportImageData, importImageData } from '../../store/transactions/image-data.ts';

@@ -1,4 +1,4 @@
-/** image-list, dib-image-list, image-status: uploads, builds and images, read directly. */
+/** image-list, dib-image-list, image-status: list uploads, builds and images, read directly from ZooKeeper. */
 import { buildColumns, imageStatusColumns, uploadColumns } from '../../listings/image-columns.ts';
 import { listedBuilds, listedStatus, listedUploads } from '../../listings/image-rows.ts';
 import { systemRuntime } from '../../base/runtime.ts';

@@ -1,4 +1,4 @@
-/** list, request-list, launcher-list: what is in the tree, read directly. */
+/** list, request-list, launcher-list: list nodes, requests and pools, read directly from ZooKeeper. */
 import { isBroken } from '../../records/broken.ts';
 import { parseComponent } from '../../records/component.ts';
 import { parseRequest, type RequestRecord } from '../../records/request.ts';

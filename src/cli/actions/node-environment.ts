@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { NodeRecord } from '../../records/node.ts';
 import { signalStatus, type StopRequest } from '../../program/process.ts';
 
-/** For programs: what is needed to reach a node and to know where it is. */
+/** What a program needs to reach a node and to know where it is. */
 export function connectionOf(node: NodeRecord) {
   return {
     id: node.id,
@@ -33,18 +33,18 @@ export function connectionOf(node: NodeRecord) {
 function knownHosts(nodes: readonly NodeRecord[]): string[] {
   return nodes.flatMap((node) => {
     const host = node.connectionPort === 22 ? node.interfaceIp : `[${node.interfaceIp}]:${portOf(node)}`;
-    // One key is one line, whoever wrote the document.
+    // A key of several lines could add hosts of its own, and anybody may have written the document.
     return node.hostKeys.filter((key) => !/[\r\n]/.test(key)).map((key) => `${host} ${key}`);
   });
 }
 
-/** Kubernetes nodes have an object there. */
+/** Empty for nodes of Kubernetes, whose port is an object. */
 function portOf(node: NodeRecord): string {
   const port = node.connectionPort;
   return typeof port === 'number' || typeof port === 'string' ? String(port) : '';
 }
 
-/** The single values are those of the first node; all of them are in NODEPOOL_NODES_JSON. */
+/** Single values are those of the first node; NODEPOOL_NODES_JSON has all nodes. */
 function environmentOf(nodes: readonly NodeRecord[], knownHostsFile: string): Record<string, string> {
   const [first] = nodes;
   return {
@@ -60,7 +60,7 @@ function environmentOf(nodes: readonly NodeRecord[], knownHostsFile: string): Re
   };
 }
 
-/** The command's status. A stop signal is passed on to it, and its end is waited for. */
+/** Returns the command's status. A stop signal is passed on to the command, and its end is waited for. */
 export async function runWith(nodes: readonly NodeRecord[], command: string, stop: StopRequest): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'nodepool-request-'));
   try {

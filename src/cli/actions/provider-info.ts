@@ -23,7 +23,7 @@ const imageColumns: readonly Column<ImageRow>[] = [
 
 const serverColumns: readonly Column<NodeRecord>[] = [
   { key: 'id', header: 'ID', cell: (node) => node.id },
-  // As the Python command, which writes None there.
+  // The Python command writes None for a node without an instance.
   {
     key: 'server_id',
     header: 'Server ID',

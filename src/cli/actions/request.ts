@@ -22,7 +22,7 @@ export interface RequestOptions {
   readonly priority: string;
   readonly provider?: string;
   readonly reuse: boolean;
-  /** Seconds. */
+  /** In seconds. */
   readonly timeout?: number;
   readonly format: OutputFormat;
 }
@@ -33,7 +33,7 @@ const retryMs = 1000;
 export async function request(globals: GlobalOptions, options: RequestOptions): Promise<number> {
   return withZooKeeper(globals, async (client) => {
     if (options.wait !== true && options.exec === undefined) {
-      // Somebody else's to take, so it must outlive this process.
+      // Somebody else takes the nodes, so the request must outlive this process.
       console.log(await submit(client, options, 'persistent-sequential'));
       return 0;
     }
@@ -98,7 +98,7 @@ async function submit(
   );
 }
 
-/** The request once it is fulfilled or failed. */
+/** Resolves with the request once it is fulfilled or failed. */
 function answered(
   client: ZooKeeper,
   id: string,
@@ -171,7 +171,7 @@ function lineOf(node: NodeRecord): string {
   return `${node.id}: ${node.connectionType ?? 'ssh'} ${user}${node.interfaceIp ?? '?'}${port} (${node.labels.join(',')}; ${where})`;
 }
 
-/** Ctrl-D, or whoever holds the other end of the pipe has gone; /dev/null and files have no end to wait for. */
+/** Resolves at the end of the input: Ctrl-D, or a closed pipe. Files and /dev/null are not waited for. */
 function endOfInput(): Promise<void> {
   return new Promise((resolve) => {
     const stats = fstatSync(0);

@@ -62,7 +62,7 @@ export async function deleteRequest(client: ZooKeeper, id: string): Promise<void
   });
 }
 
-/** What was locked under a lost session is not ours any more and is not written. */
+/** Marks the nodes as used and unlocks them. A node whose lock was lost with its session is not ours and is not written. */
 export async function giveBack(client: ZooKeeper, taken: readonly Taken[]): Promise<void> {
   const results = await Promise.allSettled(
     taken.map(async ({ node, lock }) => {

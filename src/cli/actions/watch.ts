@@ -1,4 +1,4 @@
-/** watch: a live table of requests and nodes; where nobody looks at a screen, a line for each change. */
+/** watch: shows a live table of requests and nodes. Where the output is no terminal it prints a line for each change. */
 import { isBroken } from '../../records/broken.ts';
 import { compareRequests, type RequestRecord } from '../../records/request.ts';
 import { systemRuntime, type Timer } from '../../base/runtime.ts';
@@ -70,7 +70,7 @@ function printLines(store: Store): () => void {
   for (const entry of store.requests.all()) print(requestLine(entry.id, entry));
   for (const entry of store.nodes.all()) print(nodeLine(entry.id, entry));
   const lastOf = new Map<string, string>();
-  // A write that changes nothing of what is shown is no news.
+  // A write that changes nothing of the line is not printed.
   const news = (key: string, text: string, gone: boolean) => {
     if (lastOf.get(key) === text) return;
     if (gone) lastOf.delete(key);

@@ -1,23 +1,23 @@
 /**
- * ZooKeeper numbers children by their parent's count of creations, which nobody can set. What is made and deleted in one
- * transaction counts, and is seen by nobody.
+ * Raises the counters by which ZooKeeper numbers children. A counter is the parent's count of creations, which nobody can set;
+ * a child that one transaction makes and deletes counts, and nobody sees it.
  */
 import { type MultiOperation, NoNodeError, type ZooKeeper } from '@nodepool/zookeeper';
 import { nextNumber } from './entry.ts';
 import { despiteLosses } from './despite-losses.ts';
 
-/** Pairs of creation and deletion in one transaction. */
+/** Most pairs of creation and deletion in one transaction. */
 const mostTogether = 400;
 const empty = Buffer.alloc(0);
 
-/** Until the next child gets at least the number `want`. Tells how many numbers were passed by. */
+/** Raises the counter until the next child gets at least the number `want`; `passed` is told of each step. */
 export async function raiseCounter(
   client: ZooKeeper,
   path: string,
   want: number,
   passed: (count: number) => void,
 ): Promise<void> {
-  // A lost answer leaves open how far it has come: that is read again.
+  // After a lost answer the counter is read again: nobody knows how far it has come.
   await despiteLosses(async () => {
     const stat = await client.exists(path);
     if (!stat) throw new NoNodeError('no-node', `${path} has gone`, { path });

@@ -1,9 +1,9 @@
-/** Steps that look first at what is there can be repeated when a connection broke and nobody knows what has happened. */
+/** Repeats a step whose answer was lost with the connection. The step looks first at what is there, so it may be repeated. */
 import { isUnknownOutcome } from '../../store/transactions/unknown-outcome.ts';
 
 const mostTries = 5;
 
-/** The client waits for the connection by itself, up to the deadline of a call. */
+/** There is no pause between attempts: the client itself waits for the connection, up to the deadline of a call. */
 export async function despiteLosses<T>(step: (attempt: number) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -1,10 +1,10 @@
-/** What has to happen to a tree so that it holds what another one held; pure. */
+/** What has to happen to a tree so that it holds what another one holds. Pure: it reads and changes nothing. */
 import { lastName, paths } from '../../store/paths.ts';
 import { isWithin, type TreeIndex } from './entry.ts';
 
 export interface LowCounter {
   readonly path: string;
-  /** The number that the next child would get, once what is missing has been made. */
+  /** The number that the next child would get once all missing children are made. */
   readonly have: number;
   readonly want: number;
 }
@@ -12,15 +12,15 @@ export interface LowCounter {
 export interface Difference {
   readonly same: number;
   readonly missing: readonly string[];
-  /** Their data are others. */
+  /** Paths whose data differ. */
   readonly changed: readonly string[];
-  /** Those of `changed` that hold data: what is empty may be left of an import that broke off. */
+  /** Paths of `changed` that hold data in the tree: empty ones may be left of an import that broke off. */
   readonly changedDocuments: readonly string[];
-  /** Their access lists are others. */
+  /** Paths whose access lists differ. */
   readonly acl: readonly string[];
-  /** Only in the tree that is to be changed. */
+  /** Paths that only the tree to be changed has. */
   readonly extra: readonly string[];
-  /** Those of `extra` that hold data: it is somebody's tree already. */
+  /** Paths of `extra` that hold data: they show that the tree is somebody's already. */
   readonly extraDocuments: readonly string[];
   readonly lowCounters: readonly LowCounter[];
 }
@@ -31,7 +31,7 @@ export function difference(want: TreeIndex, have: TreeIndex): Difference {
   const acl: string[] = [];
   const lowCounters: LowCounter[] = [];
   let same = 0;
-  /** By parent. */
+  /** How many children each parent is missing. */
   const toMake = new Map<string, number>();
   for (const path of want.keys()) {
     if (have.has(path)) continue;
@@ -61,8 +61,8 @@ export function isEqual(d: Difference): boolean {
 const uploads = new RegExp(`^${paths.images}/[^/]+/builds/[^/]+/providers/[^/]+/images$`);
 
 /**
- * Does anything depend on the numbers of its children? Not of a lock nobody is waiting for, nor of what is named by its
- * content; raising a counter costs a write for each number.
+ * Whether anything depends on the numbers of a znode's children. Nothing does for a lock that nobody waits for, nor for
+ * children with names of their own. Raising a counter costs a write for each number, so it is not done in vain.
  */
 function isNumbered(path: string, { children, numbered }: { readonly children: number; readonly numbered: boolean }) {
   if (path === paths.requests || path === paths.nodes || uploads.test(path)) return true;
@@ -71,7 +71,7 @@ function isNumbered(path: string, { children, numbered }: { readonly children: n
   return lastName(path) !== 'lock';
 }
 
-/** Children that are called after requests, hosts or images may end in digits and get no number all the same. */
+/** Whether the children are named after requests or images: such names may end in digits that are no number of ZooKeeper's. */
 function isNamed(path: string): boolean {
   return path === paths.requestLocks || path === paths.images;
 }

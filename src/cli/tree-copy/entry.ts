@@ -1,28 +1,28 @@
-/** One znode as it is copied from a tree to a file or to another tree. */
+/** A znode as it is copied from a tree to a file or to another tree, and the index by which two trees are compared. */
 import { createHash } from 'node:crypto';
 import type { Acl, Stat } from '@nodepool/zookeeper';
 
 export interface TreeEntry {
   readonly path: string;
   readonly data: Buffer;
-  /** The number that the next sequential child gets: creations of children so far. */
+  /** The number that the next sequential child gets: how many children have been created so far. */
   readonly next: number;
-  /** null: open to everybody, as all that Nodepool and Zuul make. */
+  /** null: open to everybody, as everything that Nodepool and Zuul make. */
   readonly acl: readonly Acl[] | null;
 }
 
-/** Parents come before their children. */
+/** Gives entries one by one, parents before their children. */
 export type TreeSource = AsyncIterable<TreeEntry>;
 
-/** What is kept of an entry for comparing it with another: trees are larger than memory should have to be. */
+/** An entry without its data, which would take too much memory for a whole tree; the digest serves for comparing them. */
 export interface IndexedEntry {
   readonly digest: string;
   readonly bytes: number;
   readonly next: number;
   readonly acl: string;
-  /** Children that are copied too. */
+  /** The number of children that are copied too. */
   children: number;
-  /** At least one of them has a number as ZooKeeper gives it. */
+  /** At least one child has a number as ZooKeeper gives it. */
   numbered: boolean;
 }
 
@@ -30,7 +30,7 @@ export type TreeIndex = ReadonlyMap<string, IndexedEntry>;
 
 const openPerms = 31;
 
-/** ZooKeeper tells `2 * creations - children`, in 32 bits. */
+/** The creations so far. As `cversion` ZooKeeper tells `2 * creations - children`, in 32 bits. */
 export const nextNumber = ({ cversion, numChildren }: Pick<Stat, 'cversion' | 'numChildren'>): number =>
   ((cversion + numChildren) >>> 0) / 2;
 
@@ -44,7 +44,7 @@ export function parentOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/')) || '/';
 }
 
-/** Is it the root, or somewhere below it? */
+/** Whether a path is `root` or below it. */
 export function isWithin(path: string, root: string): boolean {
   return root === '/' || path === root || path.startsWith(`${root}/`);
 }

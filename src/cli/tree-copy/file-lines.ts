@@ -1,6 +1,6 @@
 /**
  * A tree as lines of JSON: a head, one line for each znode with parents first, and an end with count and checksum, so that
- * half a file is not taken for a whole one. docs/operation.md describes the format. Whoever wrote a file is not trusted.
+ * half a file is not taken for a whole one. docs/operation.md describes the format. The author of a file is not trusted.
  */
 import { type Acl, pathProblem } from '@nodepool/zookeeper';
 import { isWithin, parentOf, type TreeEntry } from './entry.ts';
@@ -9,23 +9,23 @@ import type { OwnErrorCode } from '../../base/error-codes.ts';
 export const formatVersion = 1;
 
 export interface FileHead {
-  /** The entries are from there: '/' or the top of a subtree. */
+  /** Where the entries come from: '/' or the top of a subtree. */
   readonly root: string;
-  /** ISO 8601. */
+  /** When the tree was read, in ISO 8601. */
   readonly taken: string;
-  /** The program's version. */
+  /** The version of the program that wrote the file. */
   readonly by: string;
 }
 
 export interface FileEnd {
   readonly znodes: number;
-  /** Of all lines before, with their line ends. */
+  /** Checksum of all lines before the end, with their line ends. */
   readonly sha256: string;
 }
 
 export class TreeFileError extends Error {
   readonly code = 'tree-file' satisfies OwnErrorCode;
-  /** From 1. */
+  /** Lines count from 1. */
   readonly line: number;
 
   constructor(line: number, message: string, cause?: unknown) {
@@ -63,7 +63,7 @@ export function parseHead(text: string): FileHead {
   return { root, taken: typeof taken === 'string' ? taken : '', by: typeof by === 'string' ? by : '' };
 }
 
-/** Takes the lines after the head one by one and holds them against each other. */
+/** Parses the lines after the head one by one, and checks that parents come first and no path comes twice. */
 export class EntryParser {
   private readonly root: string;
   private readonly seen = new Set<string>();

@@ -1,4 +1,4 @@
-/** Makes a tree hold what a source gives. Every step looks at what is there, so that what was broken off can be repeated. */
+/** Makes a tree hold what a source gives. Every step looks at what is there, so that a broken import can be repeated. */
 import {
   BadVersionError,
   MultiError,
@@ -23,19 +23,19 @@ export interface FillProgress {
 }
 
 const mostOperations = 500;
-/** A server takes a megabyte at once (`jute.maxbuffer`). */
+/** Most bytes of one transaction, well below the megabyte that a server takes at once (`jute.maxbuffer`). */
 const mostBytes = 512 * 1024;
 const empty = Buffer.alloc(0);
 
-/** Is given its access list, and its data before it, when everything below it is there. */
+/** A znode that gets its access list, and before that its data, once everything below it is there. */
 interface Closing {
   readonly path: string;
-  /** null: they are there. */
+  /** null: the znode has its data already. */
   readonly data: Buffer | null;
   readonly acl: TreeEntry['acl'];
 }
 
-/** `index` is that of the source, `todo` its difference to the tree of the client. */
+/** `index` is the source's index, `todo` its difference to the tree of the client. */
 export async function fillTree(
   client: ZooKeeper,
   source: TreeSource,
@@ -48,8 +48,8 @@ export async function fillTree(
   const raised = new Set(todo.lowCounters.map(({ path }) => path));
   const acls = new Set(todo.acl);
   /**
-   * Whoever may not write there any more could not put anything below it. Until then nobody is to read what is not for
-   * everybody: such a znode is empty, or as it was.
+   * Access lists come last, because they may forbid us to put anything below their znodes. Until then a secret znode is empty,
+   * or as it was, so that nobody reads what is not for everybody.
    */
   const closeLater: Closing[] = [];
   let batch: TreeEntry[] = [];
@@ -71,7 +71,7 @@ export async function fillTree(
     const isWanted = wanted.has(path);
     const isSecret = closed && acl !== null;
     if (closed) closeLater.push({ path, data: isWanted && isSecret ? data : null, acl });
-    // An existing one has its data and its access list replaced together.
+    // A secret znode that exists gets both its data and its access list at the end.
     if (!isWanted || (isSecret && !missing.has(path))) continue;
     const now = isSecret ? { ...entry, data: empty, acl: null } : entry;
     const size = sizeOf(path, now.data.length);
@@ -92,8 +92,8 @@ export async function fillTree(
 }
 
 /**
- * Between the two steps whoever could read the znode before may read the data. Not sent together: where the first is lost
- * with the connection and the second is not, nobody could write the data any more.
+ * Writes the data, then the access list. Between the two steps whoever could read the znode before may read the data. They are
+ * not sent together: if only the first were lost with the connection, nobody could write the data any more.
  */
 async function close(client: ZooKeeper, { path, data, acl }: Closing, attempt: number): Promise<void> {
   const found = data === null ? null : await readUnlessClosed(client, path, attempt);
@@ -107,7 +107,7 @@ async function close(client: ZooKeeper, { path, data, acl }: Closing, attempt: n
   await client.setAcl(path, acl ?? openToAll);
 }
 
-/** 'closed': of an attempt before, whose answer was lost, the list is in force, and so are the data that went before it. */
+/** 'closed': the access list of an earlier attempt is in force, whose answer was lost, and so are the data written before it. */
 async function readUnlessClosed(client: ZooKeeper, path: string, attempt: number) {
   try {
     return await readIfThere(client, path);
@@ -127,7 +127,7 @@ async function writeBatch(
 ): Promise<void> {
   const operations: MultiOperation[] = [];
   for (const { path, data, acl } of entries) {
-    // After a lost answer, and for what is to be replaced, the tree is asked.
+    // The tree is asked after a lost answer, and for a znode that is to be replaced.
     const found = attempt > 1 || !missing.has(path) ? await readIfThere(client, path) : null;
     if (!found) operations.push({ type: 'create', path, data, ...(acl === null ? {} : { acl }) });
     else if (!found.data.equals(data)) operations.push({ type: 'set', path, data, version: found.stat.version });
@@ -149,7 +149,7 @@ function meddled(path: string, cause?: unknown): UserError {
   return new UserError(`somebody else changed ${path} meanwhile; stop whoever it is and repeat the import`, 1, cause);
 }
 
-/** A server breaks the connection on what is too large for it, as often as it comes. */
+/** Names the large document behind a lost connection: a server breaks the connection whenever it gets too much at once. */
 function explained(error: unknown, entries: readonly TreeData[]): unknown {
   const large = entries.find((entry) => sizeHint(entry) !== '');
   if (!isUnknownOutcome(error) || !large) return error;

@@ -1,4 +1,4 @@
-/** The tree of a configuration, also that of an embedded coordinator that does not run: it is then opened here, for nobody else. */
+/** Opens the tree of a configuration. An embedded coordinator that does not run is started here, for nobody else. */
 import { existsSync } from 'node:fs';
 import type { NodepoolConfig } from '../../config/model.ts';
 import { systemRuntime } from '../../base/runtime.ts';
@@ -11,19 +11,23 @@ import { UserError } from '../../base/user-error.ts';
 
 export interface OpenTree {
   readonly client: ZooKeeper;
-  /** In words. */
+  /** The tree in words. */
   readonly where: string;
   /** Nobody else can reach it. */
   readonly alone: boolean;
 }
 
-/** The data directory of an embedded coordinator holds nothing: it has never been started. */
+/** The embedded coordinator has no data, because it has never been started. */
 export class NoTreeYet extends UserError {}
 
-/** `make`: a data directory that is not there yet is made. */
-export async function withTree<T>(o: GlobalOptions, make: boolean, work: (tree: OpenTree) => Promise<T>): Promise<T> {
-  const log = commandLog(o);
-  const config = load(o);
+/** `make`: a missing data directory is made. */
+export async function withTree<T>(
+  globals: GlobalOptions,
+  make: boolean,
+  work: (tree: OpenTree) => Promise<T>,
+): Promise<T> {
+  const log = commandLog(globals);
+  const config = load(globals);
   const { servers, chroot } = config.zookeeper;
   const { dataDir } = config.coordinator;
   if (servers.length === 0 && !readAddress(dataDir)) return withStopped(config, log, make, work);
@@ -31,7 +35,7 @@ export async function withTree<T>(o: GlobalOptions, make: boolean, work: (tree: 
     servers.length > 0
       ? `${servers.map(({ host, port }) => `${host}:${port}`).join(',')}${chroot}`
       : `the coordinator in ${dataDir}`;
-  return withConnection(config, log, o, (client) => work({ client, where, alone: false }));
+  return withConnection(config, log, globals, (client) => work({ client, where, alone: false }));
 }
 
 async function withStopped<T>(

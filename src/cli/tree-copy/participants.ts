@@ -1,16 +1,16 @@
-/** Who is at work on a tree: whatever they do while it is copied would be half there. */
+/** Finds out who is at work on a tree: a copy made meanwhile could hold half of what they do. */
 import { childrenOf, readIfThere } from '../../store/transactions/tree.ts';
 import type { ZooKeeper } from '@nodepool/zookeeper';
 import { UserError } from '../../base/user-error.ts';
 import type { OpenTree } from './open-tree.ts';
 import { printable } from './report.ts';
 
-/** Nodepool's and Zuul's registries are alike. */
+/** Where components are registered; Nodepool's and Zuul's registries are alike. */
 const registries = ['/nodepool/components', '/zuul/components'];
-/** Belong to a launcher that is registered itself. */
+/** Kinds that belong to a component that is registered itself. */
 const parts = ['pool'];
 
-/** Throws UserError when somebody is registered; one that was killed is so until its session is over. */
+/** Throws UserError when somebody is registered. A killed component is registered until its session is over. */
 export async function refuseParticipants({ client, where, alone }: OpenTree): Promise<void> {
   const found = alone ? [] : await participants(client);
   if (found.length === 0) return;
@@ -19,14 +19,14 @@ export async function refuseParticipants({ client, where, alone }: OpenTree): Pr
   );
 }
 
-/** Several of a kind may be at work on one host. */
+/** Counts equal names: several components of a kind may be at work on one host. */
 function counted(names: readonly string[]): string[] {
   const counts = new Map<string, number>();
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
   return [...counts].map(([name, count]) => (count === 1 ? name : `${count} times ${name}`));
 }
 
-/** Such as `launcher on host1`. */
+/** Registered components in words, such as `launcher on host1`. */
 async function participants(client: ZooKeeper): Promise<string[]> {
   const found: string[] = [];
   for (const registry of registries) {

@@ -1,4 +1,4 @@
-/** A word now and then about work that takes long. To standard error: results go to the other one. */
+/** Tells now and then how far long work has come, on standard error, because results go to standard output. */
 import type { Runtime } from '../../base/runtime.ts';
 
 const intervalMs = 3000;

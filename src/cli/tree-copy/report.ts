@@ -1,4 +1,4 @@
-/** What an import would do, or has found, in words or as an object for programs. */
+/** Shows what an import would do or has found, in words or as an object for programs. */
 import { type OutputFormat, structured } from '../../listings/format.ts';
 import type { Difference, LowCounter } from './difference.ts';
 
@@ -53,5 +53,5 @@ export function examples(some: readonly string[]): string[] {
 
 const counterText = ({ path, have, want }: LowCounter) => `${path}: next is ${have}, was to be ${want}`;
 
-/** What others have written into a tree must not steer the terminal. */
+/** A text without characters that steer a terminal: anybody may have written it into the tree. */
 export const printable = (text: string) => text.replace(/\p{C}/gu, (character) => encodeURIComponent(character));

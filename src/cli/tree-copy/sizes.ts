@@ -1,11 +1,11 @@
-/** What a server takes at once. */
+/** How large a write is, and how large a server takes it. */
 
-/** Unless `jute.maxbuffer` is raised: Apache's default. The embedded coordinator takes about as much. */
+/** Apache's default of `jute.maxbuffer`. The embedded coordinator takes about as much. */
 const usualBufferBytes = 0xf_ffff;
-/** Of an operation, besides path and data. */
+/** Bytes of an operation besides its path and data. */
 const overheadBytes = 96;
 
-/** Of the request that writes it. */
+/** The size of the request that writes a znode. */
 export const sizeOf = (path: string, bytes: number): number => Buffer.byteLength(path) + bytes + overheadBytes;
 
 export const isTooLarge = (path: string, bytes: number): boolean => sizeOf(path, bytes) > usualBufferBytes;

@@ -1,4 +1,4 @@
-/** Writes and reads the file of a tree. It may hold credentials: its owner alone may read it. */
+/** Writes and reads the file of a tree. Only its owner may read the file, because it may hold credentials. */
 import { createHash } from 'node:crypto';
 import { createReadStream, rmSync } from 'node:fs';
 import { lstat, open, rename, rm, stat } from 'node:fs/promises';
@@ -8,18 +8,18 @@ import type { TreeEntry, TreeSource } from './entry.ts';
 import { endLine, entryLine, EntryParser, type FileHead, headLine, parseHead, TreeFileError } from './file-lines.ts';
 
 const chunkBytes = 1024 * 1024;
-/** The largest content, each of its bytes written as \u00xx. */
+/** Room for the largest content with each byte written as \u00xx. */
 const mostLineBytes = 16 * 1024 * 1024;
 const lineEnd = 0x0a;
 
 export interface WriteOptions {
-  /** Makes the name of the unfinished file one of its own. */
+  /** A part of the unfinished file's name that no other export uses. */
   readonly unique: string;
-  /** Whoever fires it need not wait until the file is gone. */
+  /** When it aborts, the unfinished file is gone at once. */
   readonly signal: AbortSignal;
 }
 
-/** Returns how many znodes there were. The file is there as a whole or not at all; one that was there is replaced. */
+/** Returns the number of znodes. The file is there as a whole or not at all, and replaces an older one. */
 export async function writeTreeFile(
   file: string,
   head: FileHead,
@@ -30,7 +30,7 @@ export async function writeTreeFile(
   signal.throwIfAborted();
   const unfinished = `${file}.${unique}.unfinished`;
   const handle = await open(unfinished, 'wx', 0o600);
-  // At once: the next entry may be long in coming, and a second signal ends the process.
+  // The file is removed at once, because the next entry may take long and a second signal ends the process.
   const remove = () => rmSync(unfinished, { force: true });
   signal.addEventListener('abort', remove, { once: true });
   try {
@@ -75,7 +75,7 @@ export async function writeTreeFile(
   }
 }
 
-/** What is renamed to a device, a pipe or a link takes its place: for a superuser that ends the machine's /dev/null. */
+/** A file renamed to a device, a pipe or a link takes its place: run by root, that would end the machine's /dev/null. */
 async function refuseOtherThanFile(file: string): Promise<void> {
   const found = await lstat(file).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
@@ -87,13 +87,13 @@ async function refuseOtherThanFile(file: string): Promise<void> {
 }
 
 export async function readHead(file: string): Promise<FileHead> {
-  // A pipe gives what it holds once, and a file is read three times.
+  // The file is read three times, and a pipe can be read once.
   if (!(await stat(file)).isFile()) throw new UserError(`${file} is no regular file; an import needs one`);
   for await (const line of linesOf(file)) return parseHead(textOf(line, 1));
   throw new TreeFileError(1, 'the file is empty');
 }
 
-/** Throws TreeFileError, at the latest at the end: what was given before is not to be used then. */
+/** Throws TreeFileError, perhaps only at the end. Entries given before that are not to be used. */
 export async function* readTreeFile(file: string): AsyncGenerator<TreeEntry> {
   const hash = createHash('sha256');
   let parser: EntryParser | null = null;

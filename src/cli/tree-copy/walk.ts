@@ -1,4 +1,4 @@
-/** Reads a live tree as entries, parents first. What ends with a session is left out and told. */
+/** Reads a live tree as entries, parents first. Ephemeral znodes are left out and told. */
 import { BatchedReads, type NodeData, NoNodeError, type ZooKeeper } from '@nodepool/zookeeper';
 import { nextNumber, restricted, type TreeEntry, type TreeSource } from './entry.ts';
 
@@ -8,14 +8,14 @@ export interface WalkOptions {
   readonly onLeftOut?: (path: string) => void;
 }
 
-/** ZooKeeper's own, of that server alone. */
+/** ZooKeeper's own subtree, which belongs to that server alone. */
 const reserved = '/zookeeper';
 const mostTogether = 64;
 
-export async function* walkTree(client: ZooKeeper, o: WalkOptions): AsyncGenerator<TreeEntry> {
+export async function* walkTree(client: ZooKeeper, { root, onLeftOut }: WalkOptions): AsyncGenerator<TreeEntry> {
   const reads = new BatchedReads(client);
-  // The end is read first, so that what is waiting stays small.
-  const waiting = o.root === '/' ? await childPaths(reads, '/') : [o.root];
+  // Paths are taken from the end, so that the list of waiting ones stays small.
+  const waiting = root === '/' ? await childPaths(reads, '/') : [root];
   while (waiting.length > 0) {
     const paths = waiting.splice(-mostTogether).reverse();
     const found = await Promise.all(paths.map((path) => readEntry(client, reads, path)));
@@ -24,7 +24,7 @@ export async function* walkTree(client: ZooKeeper, o: WalkOptions): AsyncGenerat
       if (one === null) continue;
       if (one === 'own') continue;
       if (one.ephemeral) {
-        o.onLeftOut?.(one.entry.path);
+        onLeftOut?.(one.entry.path);
         continue;
       }
       yield one.entry;
@@ -45,7 +45,7 @@ async function readEntry(client: ZooKeeper, reads: BatchedReads, path: string) {
   return { entry, ephemeral, children };
 }
 
-/** Sorted backwards: they are taken from the end. */
+/** The children's paths in reverse order, because they are taken from the end. */
 async function childPaths(reads: BatchedReads, path: string): Promise<string[]> {
   const names = [...((await ifThere(reads.children(path))) ?? [])].sort().reverse();
   return names.map((name) => (path === '/' ? `/${name}` : `${path}/${name}`));
