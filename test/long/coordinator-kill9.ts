@@ -38,6 +38,8 @@ const operation = (path: string, flags: number, data = ''): Extract<WireOperatio
   withStat: false,
 });
 
+const roots = ['/plain', '/pairs', '/seq', '/ephemerals', '/counter'];
+
 /** null when the connection ended before the answer: it has happened or not. */
 async function create(client: RawClient, path: string, flags: number = createFlags.persistent): Promise<string | null> {
   const answer = await client.request(opCode.create, (w) => writeCreate(w, operation(path, flags))).catch(() => null);
@@ -175,6 +177,14 @@ class Round {
   }
 }
 
+/** Without them no round can follow. They were acknowledged before the first kill like all else. */
+async function rootsAreLost(client: RawClient, index: number, violations: string[]): Promise<boolean> {
+  const there = await children(client, '/');
+  const lost = roots.filter((path) => !there.has(path.slice(1)));
+  for (const path of lost) violations.push(`after round ${index}: ${path} was acknowledged and is lost`);
+  return lost.length > 0;
+}
+
 async function check(client: RawClient, index: number, told: Told, violations: string[]): Promise<void> {
   const fail = (text: string) => violations.push(`after round ${index}: ${text}`);
   const plain = await children(client, '/plain');
@@ -254,10 +264,10 @@ export async function killRounds(o: KillOptions): Promise<KillResult> {
       server = await spawnCoordinator({ dataDir, limits }, undefined, o.plant);
       const port = server.address.port!;
       const client = await RawClient.open(port, { timeoutMs: 30_000 });
-      if (index === 0)
-        for (const path of ['/plain', '/pairs', '/seq', '/ephemerals', '/counter']) await create(client, path);
+      if (index === 0) for (const path of roots) await create(client, path);
       if (index === 0)
         await client.request(opCode.setData, (w) => w.string('/counter').buffer(Buffer.from('0')).int(-1));
+      if (await rootsAreLost(client, index, violations)) break;
       await check(client, index, told, violations);
       await checkSessions(port, client, kept, keptName, index, violations);
       if (index === o.rounds) break;
