@@ -28,7 +28,7 @@ const rooms = {
   },
   'zookeeper/server': {
     knows: 'the embedded server',
-    may: ['zookeeper/runtime', 'zookeeper/protocol', 'zookeeper/client'],
+    may: ['zookeeper/runtime', 'zookeeper/protocol', 'zookeeper/contract', 'zookeeper/client'],
   },
   'zookeeper/server/tree': { knows: "the server's tree and sessions in memory", may: [] },
   'zookeeper/server/storage': { knows: 'journal and data file on the disk', may: ['zookeeper/server/tree'] },

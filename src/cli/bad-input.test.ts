@@ -90,7 +90,7 @@ describe('the coordinator', () => {
 
   it('finds its data directory in use', async () => {
     const directory = temporaryDirectory();
-    const running = await startCoordinator({ dataDir: directory, runtime: systemRuntime, log: () => undefined });
+    const running = await startCoordinator({ dataDir: directory, runtime: systemRuntime });
     onTestFinished(() => running.close());
     const file = configFile(directory, `coordinator: {data-dir: ${directory}}\n`);
     expectMistake(await run('-c', file, 'up'), directory, `in use by process ${process.pid}`);
@@ -138,7 +138,7 @@ describe('zookeeper-servers', () => {
       await makeCertificates(theirs);
       const tls = { cert: join(ours, 'server.pem'), key: join(ours, 'server.key'), ca: join(ours, 'ca.pem') };
       const dataDir = join(directory, 'data');
-      const coordinator = await startCoordinator({ dataDir, tlsPort: 0, tls, runtime: systemRuntime, log: () => {} });
+      const coordinator = await startCoordinator({ dataDir, tlsPort: 0, tls, runtime: systemRuntime });
       onTestFinished(() => coordinator.close());
       return { coordinator, directory, ours, theirs };
     }

@@ -37,7 +37,6 @@ beforeEach(async () => {
     tlsPort: 0,
     tls: { cert: file('server.pem'), key: file('server.key'), ca: file('ca.pem') },
     runtime: systemRuntime,
-    log: () => undefined,
   });
   client = createZooKeeper({ servers: [{ host: '127.0.0.1', port: coordinator.address.port! }] });
   store = await Store.open({ client, runtime: systemRuntime, log });

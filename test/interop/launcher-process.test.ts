@@ -24,7 +24,6 @@ async function place() {
   const coordinator = await startCoordinator({
     dataDir: join(directory, 'data'),
     runtime: systemRuntime,
-    log: () => undefined,
   });
   onTestFinished(() => coordinator.close());
   const config = configFile(directory, `coordinator: {data-dir: ${directory}/data}\nwebapp: {port: 0}\n`);

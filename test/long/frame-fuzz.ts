@@ -17,6 +17,7 @@ import { encodeConnectRequest } from '@nodepool/zookeeper/internal/protocol/mess
 import { openAcl, writeAcl } from '@nodepool/zookeeper/internal/protocol/records';
 import { type Coordinator, startCoordinator } from '@nodepool/zookeeper/server';
 import { RawClient } from '@nodepool/zookeeper/internal/server/testing/raw-client';
+import { loggerTo } from '@nodepool/zookeeper/internal/testing/logger-to';
 
 export interface FuzzResult {
   readonly frames: number;
@@ -210,11 +211,11 @@ export async function fuzz(frames: number, seed: number, report: (text: string) 
     const coordinator = await startCoordinator({
       dataDir,
       runtime: systemRuntime,
-      log: (message, fields, level) => {
+      log: loggerTo((message, fields, level) => {
         const { problem } = fields as { problem?: string };
         if (level === 'error' || problem === 'an error of the server')
           faults.push(`${message} ${String((fields as { err?: Error }).err?.stack)}`);
-      },
+      }),
       limits: { minSessionTimeoutMs: 1000, maxSessionTimeoutMs: 2000 },
     });
     const witness = await RawClient.open(coordinator.address.port!, { timeoutMs: 2000 });

@@ -1,8 +1,10 @@
 /** The public surface of the ZooKeeper library (see README.md): client and recipes. The embedded server is `./server`. */
-export { createZooKeeper, type ZooKeeperOptions } from './client/client.ts';
+export { createZooKeeper } from './client/client.ts';
 export { parseConnectString } from './client/connect-string.ts';
 export { type Diagnosis, diagnose, type ServerTarget } from './client/diagnose.ts';
+export type { ZooKeeperOptions } from './client/options.ts';
 export * from './contract/errors.ts';
+export type { Logger } from './contract/logger.ts';
 export {
   readTlsFiles,
   TlsFileError,

@@ -28,7 +28,6 @@ async function start(name: string): Promise<{ zk: ZooKeeper; stop: () => Promise
   const coordinator = await startCoordinator({
     dataDir: configure(name),
     runtime: systemRuntime,
-    log: () => undefined,
   });
   const client = createZooKeeper({ servers: [], connector: coordinator.connector });
   let stopped: Promise<void> | null = null;

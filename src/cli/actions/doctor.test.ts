@@ -49,7 +49,6 @@ async function coordinator(directory: string) {
   const running = await startCoordinator({
     dataDir: `${directory}/data`,
     runtime: systemRuntime,
-    log: () => undefined,
   });
   const zk = createZooKeeper({ servers: [], connector: running.connector, runtime: systemRuntime });
   onTestFinished(async () => {

@@ -10,7 +10,7 @@ import { giveBack, take } from './taking.ts';
 
 it('writes nothing to a node whose lock was lost', async () => {
   const dataDir = temporaryDirectory();
-  const coordinator = await startCoordinator({ dataDir, runtime: systemRuntime, log: () => undefined });
+  const coordinator = await startCoordinator({ dataDir, runtime: systemRuntime });
   const client = () => createZooKeeper({ servers: [], connector: coordinator.connector });
   const [ours, other] = [client(), client()];
   onTestFinished(async () => {

@@ -35,7 +35,7 @@ export { configFile, temporaryDirectory };
 
 /** An embedded coordinator that a command finds by this data directory, and a client of it; gone after the test. */
 export async function coordinatorIn(dataDir: string): Promise<ZooKeeper> {
-  const coordinator = await startCoordinator({ dataDir, runtime: systemRuntime, log: () => undefined });
+  const coordinator = await startCoordinator({ dataDir, runtime: systemRuntime });
   const client = createZooKeeper({ servers: [], connector: coordinator.connector });
   onTestFinished(async () => {
     await client.close();

@@ -49,11 +49,13 @@ async function withStopped<T>(
     throw new NoTreeYet(`there is no coordinator in ${dataDir}, neither a running one nor its data`);
   }
   const { startCoordinator } = await import('@nodepool/zookeeper/server');
+  const said = (fields: object, message: string) => log.error(fields, message);
   const coordinator = await startCoordinator({
     dataDir,
     port: null,
+    lmdb: await import('lmdb'),
     runtime: systemRuntime,
-    log: (message, fields) => log.error(fields, message),
+    log: { debug: said, info: said, warn: said, error: said },
   });
   try {
     const client = connect(config, log, { inProcess: coordinator.connector });

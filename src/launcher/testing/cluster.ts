@@ -120,7 +120,6 @@ export class Cluster {
       dataDir: directory,
       port: null,
       runtime: systemRuntime,
-      log: () => undefined,
     });
     const cluster = new Cluster(coordinator, directory, runtime);
     cluster.seen = (await cluster.open()).store;

@@ -23,8 +23,9 @@ export async function openCoordinator({ source, logs }: DaemonFrame): Promise<Co
   const running = await startCoordinator({
     ...config.coordinator,
     port: config.coordinator.port ?? 0,
+    lmdb: await import('lmdb'),
     runtime: systemRuntime,
-    log: (message, fields, level) => log[level](fields, message),
+    log,
   });
   const { host, port, tlsPort } = running.address;
   log.info({ dataDir: config.coordinator.dataDir, host, port, tlsPort }, 'The embedded coordinator listens');

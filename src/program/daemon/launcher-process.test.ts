@@ -162,7 +162,6 @@ it('two launchers share one coordinator', async () => {
   const coordinator = await startCoordinator({
     dataDir: `${directory}/data`,
     runtime: systemRuntime,
-    log: () => undefined,
   });
   onTestFinished(() => coordinator.close());
   const both = [0, 1].map(() => nodepool(['-c', file, ...silence(directory), 'launcher']));

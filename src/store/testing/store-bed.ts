@@ -87,7 +87,7 @@ export class StoreBed {
 
   static async open(): Promise<StoreBed> {
     const directory = mkdtempSync(join(tmpdir(), 'store-'));
-    const coordinator = await startCoordinator({ dataDir: directory, runtime: systemRuntime, log: () => undefined });
+    const coordinator = await startCoordinator({ dataDir: directory, runtime: systemRuntime });
     const bed = new StoreBed(coordinator, directory);
     for (const name of ['requests', 'requests-lock', 'nodes']) await bed.zk.ensurePath(`/nodepool/${name}`);
     return bed;

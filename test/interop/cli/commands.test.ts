@@ -54,7 +54,6 @@ const servers = {
       tlsPort: 0,
       tls: { cert: file('server.pem'), key: file('server.key'), ca: file('ca.pem') },
       runtime: systemRuntime,
-      log: () => undefined,
     });
     const { port, tlsPort } = coordinator.address;
     return { plain: { host: '127.0.0.1', port: port! }, securePort: tlsPort!, close: () => coordinator.close() };

@@ -18,7 +18,7 @@ let coordinator: Coordinator;
 
 // Each comparison starts with an empty Apache.
 beforeAll(async () => {
-  coordinator = await startCoordinator({ dataDir, runtime: systemRuntime, log: () => undefined, limits });
+  coordinator = await startCoordinator({ dataDir, runtime: systemRuntime, limits });
 });
 afterAll(async () => {
   await coordinator?.close();

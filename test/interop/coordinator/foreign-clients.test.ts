@@ -25,7 +25,6 @@ beforeAll(async () => {
       ca: join(certificates, 'ca.pem'),
     },
     runtime: systemRuntime,
-    log: () => undefined,
   });
   client = createZooKeeper({ servers: [{ host: '127.0.0.1', port: coordinator.address.port! }] });
 });

@@ -10,7 +10,6 @@ conformance('embedded server', async () => {
   const coordinator = await startCoordinator({
     dataDir,
     runtime: systemRuntime,
-    log: () => undefined,
     limits: { containerCheckMs: 500 },
   });
   return {

@@ -22,6 +22,7 @@ import type {
   WatchListener,
   ZooKeeper,
 } from '../contract/types.ts';
+import { type Logger, silent } from '../contract/logger.ts';
 import { addWatchMode, errorCode, watcherType } from '../protocol/constants.ts';
 import { getAclMessage, setAclMessage } from '../protocol/messages/acl.ts';
 import { createMessageFor } from '../protocol/messages/create.ts';
@@ -40,30 +41,12 @@ import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import { AuthData } from './auth-data.ts';
 import { Calls } from './calls.ts';
 import { Chroot } from './chroot.ts';
+import type { ZooKeeperOptions } from './options.ts';
 import { Session } from './session/session.ts';
-import { type Connector, tcpConnector, tlsConnector, type TlsOptions } from './session/transport.ts';
+import { tcpConnector, tlsConnector } from './session/transport.ts';
 import { waitConnected } from './wait-connected.ts';
 import { type OneShotKind, type PersistentKind, Watches } from './watches.ts';
 import { multiResults, wireCreate, wireOperation } from './wire-operations.ts';
-
-export interface ZooKeeperOptions {
-  readonly servers: readonly ServerAddress[];
-  /** '' or '/path'; every path given and returned is below it. */
-  readonly chroot?: string;
-  readonly sessionTimeoutMs?: number;
-  /** Deadline of a call that names none. */
-  readonly callTimeoutMs?: number;
-  readonly connectTimeoutMs?: number;
-  /** Read at each connection. Without it the connection is plain TCP. */
-  readonly tls?: () => TlsOptions | Promise<TlsOptions>;
-  /** Another way to reach the server, e.g. within the process. */
-  readonly connector?: Connector;
-  readonly runtime?: Runtime;
-  readonly maxInFlight?: number;
-  readonly maxWaiting?: number;
-  /** Told of exceptions in listeners, which are the user's, and of refused credentials. */
-  readonly onError?: (error: unknown) => void;
-}
 
 const noData = Buffer.alloc(0);
 const maxFrameBytes = 64 * 1024 * 1024;
@@ -81,6 +64,7 @@ class ZooKeeperClient implements ZooKeeper {
   private readonly watches = new Watches();
   private readonly stateListeners = new Set<(state: SessionState, reason: string) => void>();
   private readonly authData: AuthData;
+  private readonly log: Logger;
   private readonly onError: (error: unknown) => void;
 
   constructor(options: ZooKeeperOptions) {
@@ -89,7 +73,8 @@ class ZooKeeperClient implements ZooKeeper {
     if (servers.length === 0 && !options.connector) throw new BadArgumentsError('bad-arguments', 'no servers given');
     this.runtime = options.runtime ?? systemRuntime;
     this.callTimeoutMs = options.callTimeoutMs ?? 30_000;
-    this.onError = options.onError ?? (() => undefined);
+    this.log = options.log ?? silent;
+    this.onError = options.onError ?? ((error) => this.log.error({ err: error }, 'Error outside any call'));
     this.session = new Session(
       {
         connector: options.connector ?? (tls ? tlsConnector(tls) : tcpConnector()),
@@ -98,7 +83,7 @@ class ZooKeeperClient implements ZooKeeper {
         onEvent: (event) => this.eventArrived(event),
         onConnect: (fresh, lastZxid) => this.firstFrames(fresh, lastZxid),
         onAuth: (error) => this.authData.answered(error),
-        onProblem: () => undefined,
+        onProblem: (problem) => this.log.debug({ problem }, 'No connection to the server'),
       },
       {
         servers: servers.length > 0 ? servers : [{ host: 'in-process', port: 0 }],
@@ -334,6 +319,8 @@ class ZooKeeperClient implements ZooKeeper {
   }
 
   private stateChanged(state: SessionState, reason: string): void {
+    const level = state === 'suspended' || state === 'expired' ? 'warn' : 'info';
+    this.log[level]({ state, reason }, 'ZooKeeper session');
     for (const listener of [...this.stateListeners]) {
       try {
         listener(state, reason);

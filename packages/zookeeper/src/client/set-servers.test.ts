@@ -9,7 +9,7 @@ import { createZooKeeper } from './client.ts';
 
 test('other members of the ensemble are taken into use with session, watches and ephemerals', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'set-servers-'));
-  const coordinator = await startCoordinator({ dataDir, port: 0, runtime: systemRuntime, log: () => undefined });
+  const coordinator = await startCoordinator({ dataDir, port: 0, runtime: systemRuntime });
   const server = { host: '127.0.0.1', port: coordinator.address.port! };
   const [first, second, third] = await Promise.all([1, 2, 3].map(() => FaultProxy.open(server)));
   const zk = createZooKeeper({ servers: [first!.address], runtime: systemRuntime });
@@ -44,7 +44,7 @@ test('other members of the ensemble are taken into use with session, watches and
 
 test('a connection that was being made to a server that has left meanwhile is not used', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'set-servers-'));
-  const coordinator = await startCoordinator({ dataDir, port: null, runtime: systemRuntime, log: () => undefined });
+  const coordinator = await startCoordinator({ dataDir, port: null, runtime: systemRuntime });
   const asked: string[] = [];
   let go: () => void = () => undefined;
   const gate = new Promise<void>((resolve) => (go = resolve));

@@ -19,6 +19,7 @@ import { createZooKeeper } from './client.ts';
 import { makeCertificates } from '../server/certificates.ts';
 import { startCoordinator } from '../server/coordinator.ts';
 import { readTlsFiles, TlsFileWatch } from './tls-files.ts';
+import { loggerTo } from '../testing/logger-to.ts';
 
 function place(): string {
   const directory = mkdtempSync(join(tmpdir(), 'nodepool-tls-'));
@@ -191,7 +192,7 @@ it('the embedded server shows renewed certificates to new connections, and keeps
     tlsPort: 0,
     tls: { cert: join(live, 'server.pem'), key: join(live, 'server.key'), ca: join(live, 'ca.pem') },
     runtime: hastened,
-    log: (message) => said.push(message),
+    log: loggerTo((message) => said.push(message)),
   });
   onTestFinished(() => server.close());
   const port = server.address.tlsPort!;

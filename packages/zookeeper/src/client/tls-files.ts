@@ -74,7 +74,7 @@ export interface TlsProblem {
 const lookMs = 5000;
 
 export class TlsFileWatch {
-  private readonly o: TlsFileWatchOptions;
+  private readonly options: TlsFileWatchOptions;
   private inForce: TlsMaterial;
   private stamp: string;
   private refused: TlsProblem | null = null;
@@ -83,7 +83,7 @@ export class TlsFileWatch {
 
   /** Reads for the first time; throws TlsFileError. */
   constructor(options: TlsFileWatchOptions) {
-    this.o = options;
+    this.options = options;
     this.stamp = stampOf(options.files());
     this.inForce = readTlsFiles(options.files(), options.readFile);
     this.arm();
@@ -110,7 +110,7 @@ export class TlsFileWatch {
   }
 
   private arm(): void {
-    this.timer = this.o.runtime.setBackgroundTimer(lookMs, () => {
+    this.timer = this.options.runtime.setBackgroundTimer(lookMs, () => {
       if (this.closed) return;
       this.look();
       this.arm();
@@ -118,22 +118,22 @@ export class TlsFileWatch {
   }
 
   private look(): void {
-    const files = this.o.files();
+    const files = this.options.files();
     const stamp = stampOf(files);
     // What is refused may be good the next time with the same stamp: a read that failed for lack of descriptors.
     if (stamp === this.stamp && this.refused === null) return;
     this.stamp = stamp;
     try {
-      this.inForce = readTlsFiles(files, this.o.readFile);
+      this.inForce = readTlsFiles(files, this.options.readFile);
     } catch (error) {
       const problem = (error as Error).message;
       const before = this.refused;
-      this.refused = { problem, sinceMs: before?.sinceMs ?? this.o.runtime.monotonicMs() };
-      if (before?.problem !== problem) this.o.onProblem(problem);
+      this.refused = { problem, sinceMs: before?.sinceMs ?? this.options.runtime.monotonicMs() };
+      if (before?.problem !== problem) this.options.onProblem(problem);
       return;
     }
     this.refused = null;
-    this.o.onRenewed(this.inForce);
+    this.options.onRenewed(this.inForce);
   }
 }
 

@@ -18,18 +18,18 @@ export function wireCreate(
 }
 
 /** Throws BadArgumentsError. */
-export function wireOperation(o: MultiOperation, chroot: Chroot): WireOperation {
-  chroot.check(o.path, o.type === 'create' && (o.mode ?? '').includes('sequential'));
-  const path = chroot.full(o.path);
-  switch (o.type) {
+export function wireOperation(operation: MultiOperation, chroot: Chroot): WireOperation {
+  chroot.check(operation.path, operation.type === 'create' && (operation.mode ?? '').includes('sequential'));
+  const path = chroot.full(operation.path);
+  switch (operation.type) {
     case 'create':
-      return wireCreate(path, o.data, o.mode ?? 'persistent', o.acl, o.ttlMs);
+      return wireCreate(path, operation.data, operation.mode ?? 'persistent', operation.acl, operation.ttlMs);
     case 'set':
-      return { type: 'set', path, data: o.data, version: o.version ?? -1 };
+      return { type: 'set', path, data: operation.data, version: operation.version ?? -1 };
     case 'delete':
-      return { type: 'delete', path, version: o.version ?? -1 };
+      return { type: 'delete', path, version: operation.version ?? -1 };
     case 'check':
-      return { type: 'check', path, version: o.version };
+      return { type: 'check', path, version: operation.version };
   }
 }
 

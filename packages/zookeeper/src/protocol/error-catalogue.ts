@@ -123,6 +123,11 @@ export const coordinatorErrors = {
     retriable: false,
     remedy: 'Make room, or mend the disk; then start again.',
   },
+  'no-lmdb': {
+    meaning: 'The package lmdb, which the embedded server stores with, is not installed or does not load.',
+    retriable: false,
+    remedy: 'Install it beside the library: npm install lmdb.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 /** Of classes with one code. */

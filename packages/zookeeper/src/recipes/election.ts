@@ -7,17 +7,17 @@ import { lock, type LockOptions } from './lock.ts';
  * `lead` has ended, leadership is given up. Rejects with the signal's reason when it fires while waiting.
  */
 export async function runElection(
-  o: LockOptions,
+  options: LockOptions,
   lead: (signal: AbortSignal) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const outcome = await lock(o, { signal });
+  const outcome = await lock(options, { signal });
   if (outcome.result !== 'acquired') return;
   const lost = new AbortController();
-  const off = o.client.onState((state) => {
-    if (state === 'expired' || state === 'closed') lost.abort(new SessionExpiredError(o.path));
+  const off = options.client.onState((state) => {
+    if (state === 'expired' || state === 'closed') lost.abort(new SessionExpiredError(options.path));
   });
-  if (!outcome.lock.held) lost.abort(new SessionExpiredError(o.path));
+  if (!outcome.lock.held) lost.abort(new SessionExpiredError(options.path));
   try {
     await lead(AbortSignal.any([signal, lost.signal]));
   } finally {

@@ -21,7 +21,6 @@ beforeEach(async () => {
     dataDir: directory,
     port: null,
     runtime: systemRuntime,
-    log: () => undefined,
   });
   const connect = () => createZooKeeper({ servers: [], connector: coordinator.connector });
   [one, two] = [connect(), connect()];

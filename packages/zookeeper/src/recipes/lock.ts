@@ -2,7 +2,7 @@
  * The exclusive lock of kazoo, to the bit: a contender `<32 hex>__lock__<sequence>` in the lock's directory; the one with
  * the smallest sequence (compared as text) holds the lock, everybody else watches the next smaller one.
  */
-import type { Runtime } from '../runtime/runtime.ts';
+import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import {
   ConnectionLossError,
   DeadlineExceededError,
@@ -15,15 +15,16 @@ import type { CallOptions, MultiOperation, ZooKeeper } from '../contract/types.t
 
 export interface LockOptions {
   readonly client: ZooKeeper;
-  readonly runtime: Runtime;
   /** The lock's directory. */
   readonly path: string;
-  /** Stored in the contender, for people. */
+  /** Stored in the contender, for people. Default: ''. */
   readonly identifier?: string;
-  /** Make missing ancestors of the directory too; otherwise their absence means that the object is gone. */
-  readonly createParents: boolean;
-  /** The contender outlives the session; given back by `forceUnlock`. */
+  /** Make missing ancestors of the directory too. Default: false, their absence means that what is to be locked is gone. */
+  readonly createParents?: boolean;
+  /** The contender outlives the session; given back by `forceUnlock`. Default: false. */
   readonly persistent?: boolean;
+  /** Clock, timers and randomness. Default: the machine's. */
+  readonly runtime?: Runtime;
 }
 
 export type LockResult =
@@ -117,24 +118,24 @@ export async function removeContender(client: ZooKeeper, path: string, sessionId
 }
 
 /** Non-blocking: 'locked' when somebody stands in front. */
-export async function tryLock(o: LockOptions): Promise<LockResult> {
-  return lock(o, { timeoutMs: 0 });
+export async function tryLock(options: LockOptions): Promise<LockResult> {
+  return lock(options, { timeoutMs: 0 });
 }
 
 /** Waits until the lock is free, the time is up ('locked'), or the signal fires (rejects with its reason). */
 export async function lock(
-  o: LockOptions,
+  options: LockOptions,
   wait: { timeoutMs?: number; signal?: AbortSignal } = {},
 ): Promise<LockResult> {
-  const deadline = wait.timeoutMs === undefined ? null : o.runtime.monotonicMs() + wait.timeoutMs;
+  const deadline = wait.timeoutMs === undefined ? null : runtimeOf(options).monotonicMs() + wait.timeoutMs;
   for (;;) {
-    const place = await enter(o, deadline === null, wait.signal);
-    if (place === null) return { result: 'gone' };
-    const path = `${o.path}/${place.contender}`;
-    const leave = () => removeContender(o.client, path, o.persistent ? null : place.sessionId);
+    const contender = await enter(options, deadline === null, wait.signal);
+    if (contender === null) return { result: 'gone' };
+    const path = `${options.path}/${contender.name}`;
+    const leave = () => removeContender(options.client, path, options.persistent ? null : contender.sessionId);
     try {
-      const outcome = await waitForTurn(o, place, deadline, wait.signal);
-      if (outcome === 'mine') return acquired(o, place);
+      const outcome = await waitForTurn(options, contender, deadline, wait.signal);
+      if (outcome === 'mine') return acquired(options, contender);
       if (outcome === 'vanished') continue;
       await leave();
       return { result: 'locked' };
@@ -157,15 +158,20 @@ export async function forceUnlock(client: ZooKeeper, directory: string): Promise
   }
 }
 
-/** A contender and the session that it lives and dies with. */
-interface Place {
-  readonly contender: string;
+/** A znode in the lock's directory, and the session that it lives and dies with. */
+interface Contender {
+  readonly name: string;
   readonly sessionId: bigint;
 }
 
-function acquired(o: LockOptions, place: Place): LockResult {
-  return { result: 'acquired', lock: new HeldLock(o.client, o.path, place.contender, o.persistent, place.sessionId) };
+function acquired(options: LockOptions, contender: Contender): LockResult {
+  return {
+    result: 'acquired',
+    lock: new HeldLock(options.client, options.path, contender.name, options.persistent, contender.sessionId),
+  };
 }
+
+const runtimeOf = (options: LockOptions): Runtime => options.runtime ?? systemRuntime;
 
 function isUncertain(error: unknown): boolean {
   return error instanceof ConnectionLossError || error instanceof DeadlineExceededError;
@@ -175,37 +181,44 @@ function isUncertain(error: unknown): boolean {
  * Creates a contender; null when the directory's parent does not exist (and must not be made). An answer that was lost is
  * looked for by the contender's random prefix. `patient`: outlasts any time without a server.
  */
-async function enter(o: LockOptions, patient: boolean, signal: AbortSignal | undefined): Promise<Place | null> {
-  const data = Buffer.from(o.identifier ?? '');
-  const mode = o.persistent ? 'persistent-sequential' : 'ephemeral-sequential';
-  let prefix = newContenderPrefix(o.runtime);
+async function enter(
+  options: LockOptions,
+  patient: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Contender | null> {
+  const data = Buffer.from(options.identifier ?? '');
+  const mode = options.persistent ? 'persistent-sequential' : 'ephemeral-sequential';
+  let prefix = newContenderPrefix(runtimeOf(options));
   let isUnsure = false;
   for (;;) {
     try {
       signal?.throwIfAborted();
       if (isUnsure) {
-        const found = await findMine(o, prefix, signal ? { signal } : {});
+        const found = await findMine(options, prefix, signal ? { signal } : {});
         if (found) return found;
         // What an ended session may have left goes with it; it must not be taken for ours later.
-        if (!o.persistent) prefix = newContenderPrefix(o.runtime);
+        if (!options.persistent) prefix = newContenderPrefix(runtimeOf(options));
         isUnsure = false;
       }
-      const made = await o.client.create(`${o.path}/${prefix}`, data, { mode, ...(signal ? { signal } : {}) });
-      return { contender: made.path.slice(o.path.length + 1), sessionId: o.client.sessionId };
+      const made = await options.client.create(`${options.path}/${prefix}`, data, {
+        mode,
+        ...(signal ? { signal } : {}),
+      });
+      return { name: made.path.slice(options.path.length + 1), sessionId: options.client.sessionId };
     } catch (error) {
       if (signal?.aborted) {
-        void sweep(o, prefix, o.client.sessionId);
+        void sweep(options, prefix, options.client.sessionId);
         throw error;
       }
       if (isUncertain(error)) {
         isUnsure = true;
         if (patient || error instanceof ConnectionLossError) continue;
-        void sweep(o, prefix, o.client.sessionId);
+        void sweep(options, prefix, options.client.sessionId);
         throw error;
       }
       if (error instanceof SessionExpiredError && (patient || isUnsure)) continue;
       if (!(error instanceof NoNodeError)) throw error;
-      if (!(await makeDirectory(o))) return null;
+      if (!(await makeDirectory(options))) return null;
     }
   }
 }
@@ -214,26 +227,27 @@ async function enter(o: LockOptions, patient: boolean, signal: AbortSignal | und
  * The contender that an unanswered creation has made. It may have been sent under another session than the one that it was
  * asked for in, so that only the owner of the znode tells whether it lives as long as we do.
  */
-async function findMine(o: LockOptions, prefix: string, options: CallOptions): Promise<Place | null> {
+async function findMine(options: LockOptions, prefix: string, call: CallOptions): Promise<Contender | null> {
   // A server that was joined just now may not have it yet.
-  await o.client.sync(o.path, options);
-  const { children } = await o.client.children(o.path, options);
-  for (const contender of children.filter((name) => name.startsWith(prefix))) {
-    const stat = o.persistent ? null : await o.client.exists(`${o.path}/${contender}`, options);
-    const { sessionId } = o.client;
-    if (o.persistent || stat?.ephemeralOwner === sessionId) return { contender, sessionId };
+  await options.client.sync(options.path, call);
+  const { children } = await options.client.children(options.path, call);
+  for (const name of children.filter((child) => child.startsWith(prefix))) {
+    const stat = options.persistent ? null : await options.client.exists(`${options.path}/${name}`, call);
+    const { sessionId } = options.client;
+    if (options.persistent || stat?.ephemeralOwner === sessionId) return { name, sessionId };
   }
   return null;
 }
 
 /** Removes the contender of a caller who has given up without knowing whether it was made. */
-async function sweep(o: LockOptions, prefix: string, sessionId: bigint): Promise<void> {
-  while (o.client.state !== 'closed' && (o.persistent || o.client.sessionId === sessionId)) {
+async function sweep(options: LockOptions, prefix: string, sessionId: bigint): Promise<void> {
+  while (options.client.state !== 'closed' && (options.persistent || options.client.sessionId === sessionId)) {
     try {
-      await o.client.sync(o.path);
-      const { children } = await o.client.children(o.path);
+      await options.client.sync(options.path);
+      const { children } = await options.client.children(options.path);
       const mine = children.find((name) => name.startsWith(prefix));
-      if (mine !== undefined) await removeContender(o.client, `${o.path}/${mine}`, o.persistent ? null : sessionId);
+      if (mine !== undefined)
+        await removeContender(options.client, `${options.path}/${mine}`, options.persistent ? null : sessionId);
       return;
     } catch (error) {
       if (!isUncertain(error)) return;
@@ -241,13 +255,13 @@ async function sweep(o: LockOptions, prefix: string, sessionId: bigint): Promise
   }
 }
 
-async function makeDirectory(o: LockOptions): Promise<boolean> {
-  if (o.createParents) {
-    await o.client.ensurePath(o.path);
+async function makeDirectory(options: LockOptions): Promise<boolean> {
+  if (options.createParents) {
+    await options.client.ensurePath(options.path);
     return true;
   }
   try {
-    await o.client.create(o.path, new Uint8Array());
+    await options.client.create(options.path, new Uint8Array());
     return true;
   } catch (error) {
     if (error instanceof NoNodeError) return false;
@@ -257,37 +271,37 @@ async function makeDirectory(o: LockOptions): Promise<boolean> {
 }
 
 async function waitForTurn(
-  o: LockOptions,
-  place: Place,
+  options: LockOptions,
+  contender: Contender,
   deadline: number | null,
   signal: AbortSignal | undefined,
 ): Promise<'mine' | 'vanished' | 'late'> {
-  const options = signal ? { signal } : {};
+  const call = signal ? { signal } : {};
   for (;;) {
     let children: readonly string[];
     try {
-      ({ children } = await o.client.children(o.path, options));
+      ({ children } = await options.client.children(options.path, call));
     } catch (error) {
-      if (error instanceof SessionExpiredError && !o.persistent) return 'vanished';
+      if (error instanceof SessionExpiredError && !options.persistent) return 'vanished';
       if (error instanceof NoNodeError) return 'vanished';
       if (deadline === null && error instanceof ZooKeeperError && error.retriable) continue;
       throw error;
     }
     // A contender of an ended session may still be listed; it is not ours any more.
-    if (!o.persistent && o.client.sessionId !== place.sessionId) return 'vanished';
+    if (!options.persistent && options.client.sessionId !== contender.sessionId) return 'vanished';
     const order = sortContenders(children);
-    const at = order.indexOf(place.contender);
+    const at = order.indexOf(contender.name);
     if (at < 0) return 'vanished';
     if (at === 0) return 'mine';
-    const left = deadline === null ? null : deadline - o.runtime.monotonicMs();
+    const left = deadline === null ? null : deadline - runtimeOf(options).monotonicMs();
     if (left !== null && left <= 0) return 'late';
-    await changeOf(o, `${o.path}/${order[at - 1]!}`, left, signal);
+    await changeOf(options, `${options.path}/${order[at - 1]!}`, left, signal);
   }
 }
 
 /** Resolves at any event on the predecessor, any change of the session, or the end of the time. */
 function changeOf(
-  o: LockOptions,
+  options: LockOptions,
   path: string,
   timeoutMs: number | null,
   signal: AbortSignal | undefined,
@@ -300,11 +314,11 @@ function changeOf(
       settle();
     };
     const onAbort = () => done(() => reject(signal!.reason as Error));
-    const timer = timeoutMs === null ? null : o.runtime.setTimer(timeoutMs, () => done(resolve));
-    const off = o.client.onState(() => done(resolve));
+    const timer = timeoutMs === null ? null : runtimeOf(options).setTimer(timeoutMs, () => done(resolve));
+    const off = options.client.onState(() => done(resolve));
     if (signal?.aborted) return onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
-    o.client.get(path, { watch: () => done(resolve) }).catch((error: unknown) => {
+    options.client.get(path, { watch: () => done(resolve) }).catch((error: unknown) => {
       // Whatever it is, looking again tells more.
       if (error instanceof ZooKeeperError) done(resolve);
       else done(() => reject(error));

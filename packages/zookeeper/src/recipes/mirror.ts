@@ -53,7 +53,7 @@ const retryMs = 1000;
 
 export class Mirror<T> {
   synced = false;
-  private readonly o: MirrorOptions<T>;
+  private readonly options: MirrorOptions<T>;
   private readonly reads: BatchedReads;
   /** Not the data: a document would keep the whole block alive in which it came. */
   private readonly stats = new Map<string, Stat>();
@@ -72,7 +72,7 @@ export class Mirror<T> {
   private retryTimer: Timer | null = null;
 
   constructor(options: MirrorOptions<T>) {
-    this.o = options;
+    this.options = options;
     this.reads = new BatchedReads(options.client);
   }
 
@@ -83,8 +83,10 @@ export class Mirror<T> {
     });
     // Handled even when the watch below fails first.
     filled.catch(() => undefined);
-    this.watch = await this.o.client.addWatch(this.o.root, 'persistent-recursive', (event) => this.onEvent(event));
-    this.offState = this.o.client.onState((state) => this.onState(state));
+    this.watch = await this.options.client.addWatch(this.options.root, 'persistent-recursive', (event) =>
+      this.onEvent(event),
+    );
+    this.offState = this.options.client.onState((state) => this.onState(state));
     this.resync();
     await filled;
   }
@@ -109,7 +111,7 @@ export class Mirror<T> {
   async catchUp(): Promise<boolean> {
     const { walk } = this;
     // Events come in the order of the transactions, those before the sync come before its answer.
-    await this.o.client.sync(this.o.root);
+    await this.options.client.sync(this.options.root);
     await Promise.all([...new Set([...this.toFetch, ...this.fetching.keys()])].map((path) => this.fetch(path)));
     return this.synced && this.walk === walk;
   }
@@ -117,7 +119,7 @@ export class Mirror<T> {
   async close(): Promise<void> {
     this.closed = true;
     this.retryTimer?.cancel();
-    this.firstFill?.reject(new ClosedError(this.o.root));
+    this.firstFill?.reject(new ClosedError(this.options.root));
     this.offState?.();
     await this.watch?.close();
   }
@@ -159,7 +161,7 @@ export class Mirror<T> {
   private onEvent(event: WatchEvent): void {
     const path = this.relative(event.path);
     if (path === null || path === '') return;
-    const kind = this.o.classify(path);
+    const kind = this.options.classify(path);
     if (kind === 'ignore') return;
     if (event.type === 'deleted') {
       if (kind === 'name') this.setName(path, false, true);
@@ -205,23 +207,23 @@ export class Mirror<T> {
     if ('entry' in answer) this.applyRead(path, answer.entry);
     else if (isAbsent(answer.error)) this.remove(path);
     // Whatever else it is: the connection has gone, and the walk after the reconnect reads it again.
-    else if (this.o.client.state === 'connected') this.fail(answer.error);
+    else if (this.options.client.state === 'connected') this.fail(answer.error);
   }
 
   private fail(error: unknown): void {
     if (this.closed) return;
-    this.o.onError(error);
+    this.options.onError(error);
     this.setSynced(false);
-    this.retryTimer ??= (this.o.runtime ?? systemRuntime).setTimer(retryMs, () => {
+    this.retryTimer ??= (this.options.runtime ?? systemRuntime).setTimer(retryMs, () => {
       this.retryTimer = null;
-      if (!this.closed && this.o.client.state === 'connected') this.resync();
+      if (!this.closed && this.options.client.state === 'connected') this.resync();
     });
   }
 
   // --- state
 
   private applyRead(path: string, { data, stat }: NodeData): void {
-    if (this.isNews(path, stat)) this.apply(path, this.o.parse(path, data), stat);
+    if (this.isNews(path, stat)) this.apply(path, this.options.parse(path, data), stat);
   }
 
   private apply(path: string, value: T, stat: Stat): void {
@@ -249,9 +251,9 @@ export class Mirror<T> {
 
   private notify(path: string, entry: MirrorEntry<T> | null | undefined): void {
     try {
-      this.o.onChange(path, entry);
+      this.options.onChange(path, entry);
     } catch (error) {
-      this.o.onError(error);
+      this.options.onError(error);
     }
   }
 
@@ -260,13 +262,13 @@ export class Mirror<T> {
   private onState(state: SessionState): void {
     if (state === 'connected') this.resync();
     else this.setSynced(false);
-    if (state === 'closed') this.firstFill?.reject(new ClosedError(this.o.root));
+    if (state === 'closed') this.firstFill?.reject(new ClosedError(this.options.root));
   }
 
   private setSynced(synced: boolean): void {
     if (this.synced === synced) return;
     this.synced = synced;
-    this.o.onSync(synced);
+    this.options.onSync(synced);
   }
 
   private resync(): void {
@@ -288,7 +290,7 @@ export class Mirror<T> {
       },
       (error: unknown) => {
         // Lost again: the next connection starts a new walk.
-        if (walk === this.walk && this.o.client.state === 'connected') this.fail(error);
+        if (walk === this.walk && this.options.client.state === 'connected') this.fail(error);
       },
     );
   }
@@ -296,7 +298,7 @@ export class Mirror<T> {
   private async visitChildren(path: string, seen: Set<string>, depth: number): Promise<void> {
     if (depth > ephemeralDepthLimit) return;
     try {
-      const children = this.o.childrenOf?.(path) ?? (await this.reads.children(this.full(path)));
+      const children = this.options.childrenOf?.(path) ?? (await this.reads.children(this.full(path)));
       await Promise.all(children.map((name) => this.visit(path === '' ? name : `${path}/${name}`, seen, depth + 1)));
     } catch (error) {
       if (!isAbsent(error)) throw error;
@@ -304,7 +306,7 @@ export class Mirror<T> {
   }
 
   private async visit(path: string, seen: Set<string>, depth: number): Promise<void> {
-    const kind = this.o.classify(path);
+    const kind = this.options.classify(path);
     seen.add(path);
     if (kind === 'name') {
       if (!this.touchedNames.has(path)) this.setName(path, true, false);
@@ -321,7 +323,7 @@ export class Mirror<T> {
   private async readIfChanged(path: string): Promise<Stat | null> {
     const known = this.stats.get(path);
     if (known) {
-      const stat = await this.o.client.exists(this.full(path));
+      const stat = await this.options.client.exists(this.full(path));
       if (stat && stat.mzxid === known.mzxid) return stat;
     }
     try {
@@ -336,11 +338,11 @@ export class Mirror<T> {
   }
 
   private full(path: string): string {
-    return path === '' ? this.o.root : `${this.o.root}/${path}`;
+    return path === '' ? this.options.root : `${this.options.root}/${path}`;
   }
 
   private relative(path: string): string | null {
-    const { root } = this.o;
+    const { root } = this.options;
     if (path === root) return '';
     return path.startsWith(root) && path[root.length] === '/' ? path.slice(root.length + 1) : null;
   }

@@ -23,19 +23,18 @@ export interface ConnectionLimits {
   readonly handshakeTimeoutMs: number;
 }
 
-export interface ConnectionOptions {
+export interface ClientConnectionDeps {
   readonly stream: Duplex;
   /** For people. */
   readonly remote: string;
   /** Of the client, where it has one. */
   readonly address: string | null;
   readonly engine: Engine;
-  readonly limits: ConnectionLimits;
   readonly runtime: Runtime;
   readonly traffic: Traffic;
   /** The answer to a four-letter word; null where it is none. */
   readonly word: (name: string) => string | null;
-  readonly onClose: (connection: Connection) => void;
+  readonly onClose: (connection: ClientConnection) => void;
   /** The connection was ended by the server. */
   readonly onProblem: (problem: string, error: unknown) => void;
 }
@@ -49,13 +48,14 @@ interface Held {
 /** A connect request has 45 bytes; nobody may make the server keep more before it has introduced itself. */
 const longestHandshakeBytes = 1024;
 
-export class Connection implements Peer {
+export class ClientConnection implements Peer {
   readonly identities: Identity[];
   session: ServerSession | null = null;
   received = 0;
   sent = 0;
   readonly remote: string;
-  private readonly o: ConnectionOptions;
+  private readonly deps: ClientConnectionDeps;
+  private readonly limits: ConnectionLimits;
   private readonly stream: Duplex;
   private readonly splitter: FrameSplitter;
   private readonly handshakeTimer: Timer;
@@ -70,13 +70,14 @@ export class Connection implements Peer {
   private flushing = false;
   private ending = false;
 
-  constructor(options: ConnectionOptions) {
-    this.o = options;
-    this.stream = options.stream;
-    this.remote = options.remote;
-    this.identities = options.address === null ? [] : [{ scheme: 'ip', id: options.address }];
-    this.splitter = new FrameSplitter(options.limits.maxFrameBytes);
-    this.handshakeTimer = options.runtime.setBackgroundTimer(options.limits.handshakeTimeoutMs, () => this.destroy());
+  constructor(deps: ClientConnectionDeps, limits: ConnectionLimits) {
+    this.deps = deps;
+    this.limits = limits;
+    this.stream = deps.stream;
+    this.remote = deps.remote;
+    this.identities = deps.address === null ? [] : [{ scheme: 'ip', id: deps.address }];
+    this.splitter = new FrameSplitter(limits.maxFrameBytes);
+    this.handshakeTimer = deps.runtime.setBackgroundTimer(limits.handshakeTimeoutMs, () => this.destroy());
     this.stream.on('data', (chunk: Buffer) => this.onData(chunk));
     this.stream.on('error', () => this.destroy());
     this.stream.on('drain', () => this.pump());
@@ -91,26 +92,26 @@ export class Connection implements Peer {
   send(frame: Buffer, zxid: bigint): void {
     if (this.stream.destroyed) return;
     this.keptBytes += frame.length;
-    const durable = zxid <= this.o.engine.durableZxid;
+    const durable = zxid <= this.deps.engine.durableZxid;
     if (this.held.length > 0 || !durable) {
-      this.held.push({ frame, zxid, sinceMs: this.o.runtime.monotonicMs() });
-      if (!durable) this.o.engine.awaitDurable(this);
+      this.held.push({ frame, zxid, sinceMs: this.deps.runtime.monotonicMs() });
+      if (!durable) this.deps.engine.awaitDurable(this);
     } else {
-      this.o.traffic.answered(0);
+      this.deps.traffic.answered(0);
       this.write(frame);
     }
-    if (this.queuedBytes > this.o.limits.maxQueuedBytes) {
-      this.o.onProblem(`it does not read what it is sent (${this.queuedBytes} bytes)`, null);
+    if (this.queuedBytes > this.limits.maxQueuedBytes) {
+      this.deps.onProblem(`it does not read what it is sent (${this.queuedBytes} bytes)`, null);
       this.destroy();
     }
   }
 
   release(durable: bigint): boolean {
     const { held } = this;
-    const now = this.o.runtime.monotonicMs();
+    const now = this.deps.runtime.monotonicMs();
     let count = 0;
     for (; count < held.length && held[count]!.zxid <= durable; count++) {
-      this.o.traffic.answered(now - held[count]!.sinceMs);
+      this.deps.traffic.answered(now - held[count]!.sinceMs);
       this.write(held[count]!.frame);
     }
     this.held = count === held.length ? [] : held.slice(count);
@@ -132,7 +133,7 @@ export class Connection implements Peer {
   }
 
   private get overloaded(): boolean {
-    return this.held.length >= this.o.limits.maxOutstanding || this.queuedBytes >= this.o.limits.maxOutstandingBytes;
+    return this.held.length >= this.limits.maxOutstanding || this.queuedBytes >= this.limits.maxOutstandingBytes;
   }
 
   private closed(): void {
@@ -142,8 +143,8 @@ export class Connection implements Peer {
     this.inbox = [];
     this.held = [];
     this.out = [];
-    this.o.engine.disconnected(this);
-    this.o.onClose(this);
+    this.deps.engine.disconnected(this);
+    this.deps.onClose(this);
   }
 
   // --- in
@@ -164,7 +165,7 @@ export class Connection implements Peer {
   private greet(bytes: Buffer): Buffer | null {
     this.greeting = bytes;
     if (bytes.length < 4) return null;
-    const word = this.o.word(bytes.toString('latin1', 0, 4));
+    const word = this.deps.word(bytes.toString('latin1', 0, 4));
     if (word !== null) {
       this.ending = true;
       this.stream.end(word);
@@ -176,7 +177,7 @@ export class Connection implements Peer {
     this.greeting = null;
     this.handshakeTimer.cancel();
     this.count();
-    this.o.engine.connect(this, decodeConnectRequest(bytes.subarray(4, end)));
+    this.deps.engine.connect(this, decodeConnectRequest(bytes.subarray(4, end)));
     return bytes.subarray(end);
   }
 
@@ -186,7 +187,7 @@ export class Connection implements Peer {
       let taken = 0;
       while (taken < this.inbox.length && !this.ending && !this.overloaded) {
         this.count();
-        this.o.engine.request(this, this.inbox[taken++]!);
+        this.deps.engine.request(this, this.inbox[taken++]!);
       }
       if (taken > 0) this.inbox = this.inbox.slice(taken);
     });
@@ -197,7 +198,7 @@ export class Connection implements Peer {
 
   private count(): void {
     this.received++;
-    this.o.traffic.received++;
+    this.deps.traffic.received++;
   }
 
   /** Whatever the bytes do, they do it to this connection only. */
@@ -205,7 +206,7 @@ export class Connection implements Peer {
     try {
       work();
     } catch (error) {
-      this.o.onProblem(error instanceof ProtocolError ? error.message : 'an error of the server', error);
+      this.deps.onProblem(error instanceof ProtocolError ? error.message : 'an error of the server', error);
       // What was asked before is still answered.
       this.end();
     }
@@ -215,7 +216,7 @@ export class Connection implements Peer {
 
   private write(frame: Buffer): void {
     this.sent++;
-    this.o.traffic.sent++;
+    this.deps.traffic.sent++;
     this.out.push(frame);
     this.scheduleFlush();
   }
@@ -233,7 +234,7 @@ export class Connection implements Peer {
   private finish(): void {
     this.stream.end();
     this.stream.resume();
-    this.lingerTimer ??= this.o.runtime.setBackgroundTimer(this.o.limits.handshakeTimeoutMs, () => this.destroy());
+    this.lingerTimer ??= this.deps.runtime.setBackgroundTimer(this.limits.handshakeTimeoutMs, () => this.destroy());
   }
 
   private flush(): void {

@@ -14,7 +14,7 @@ let dataDir: string;
 let coordinator: Coordinator;
 const clients: ZooKeeper[] = [];
 
-const start = () => startCoordinator({ dataDir, runtime: systemRuntime, log: () => undefined });
+const start = () => startCoordinator({ dataDir, runtime: systemRuntime });
 const connect = (chroot = '') => {
   const client = createZooKeeper({
     servers: [{ host: '127.0.0.1', port: coordinator.address.port! }],
@@ -128,7 +128,7 @@ describe('sessions and watches', () => {
     const { sessionId } = zk;
     const { port } = coordinator.address;
     await coordinator.close();
-    coordinator = await startCoordinator({ dataDir, port, runtime: systemRuntime, log: () => undefined });
+    coordinator = await startCoordinator({ dataDir, port, runtime: systemRuntime });
     await zk.waitConnected({ timeoutMs: 10_000 });
     expect(zk.sessionId).toBe(sessionId);
     expect(await zk.exists('/keep')).not.toBeNull();
@@ -177,7 +177,7 @@ describe('recipes', () => {
     await until(() => seen.get('a') === '3' && seen.get('b') === '2' && seen.has('b/lock'));
     const { port } = coordinator.address;
     await coordinator.close();
-    coordinator = await startCoordinator({ dataDir, port, runtime: systemRuntime, log: () => undefined });
+    coordinator = await startCoordinator({ dataDir, port, runtime: systemRuntime });
     const three = connect();
     await three.delete('/t/a');
     await three.set('/t/b', bytes('4'));

@@ -1,14 +1,16 @@
 /** The embedded server as a whole: data directory, engine, ports. README.md says what it is and what it is not. */
 import type { Duplex } from 'node:stream';
-import type { Runtime } from '../runtime/runtime.ts';
+import { type Logger, silent } from '../contract/logger.ts';
+import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import { type Connector, streamPair } from '../client/session/transport.ts';
-import { Connection, type ConnectionLimits } from './connection.ts';
+import { ClientConnection, type ConnectionLimits } from './connection.ts';
 import { CoordinatorError } from './storage/coordinator-error.ts';
 import { type Address, dataFile, prepareDataDirectory, removeAddress, writeAddress } from './storage/data-directory.ts';
 import { lockDataDirectory } from './storage/directory-lock.ts';
 import { Engine, type EngineLimits } from './tree/engine.ts';
 import { answerWord, type WordContext } from './four-letter-words.ts';
 import { isLoopback, type Listener, type ListenerOptions, listenPlain, listenTls } from './listener.ts';
+import { type Lmdb, type LmdbPackage, loadLmdb } from './storage/lmdb.ts';
 import { Storage } from './storage/storage.ts';
 import { Traffic } from './traffic.ts';
 import type { TlsFiles } from '../client/tls-files.ts';
@@ -21,6 +23,7 @@ export type CoordinatorLimits = EngineLimits &
   };
 
 export interface CoordinatorOptions {
+  /** Made where it is missing, for its owner alone. One server at a time. */
   readonly dataDir: string;
   /** Address of the TLS port; the plain port is on loopback, whatever this says. Default: 127.0.0.1. */
   readonly listen?: string;
@@ -30,9 +33,13 @@ export interface CoordinatorOptions {
   readonly tlsPort?: number | null;
   /** Paths of PEM files. */
   readonly tls?: TlsFiles | null;
-  readonly runtime: Runtime;
-  readonly log: (message: string, fields: object, level: 'info' | 'warn' | 'error') => void;
   readonly limits?: Partial<CoordinatorLimits>;
+  /** The package lmdb. Default: the one that is installed beside this library. */
+  readonly lmdb?: LmdbPackage;
+  /** Told of clients that are turned away, of renewed certificates, and of a disk that fails. Default: silent. */
+  readonly log?: Logger;
+  /** Clock, timers and randomness. Default: the machine's. */
+  readonly runtime?: Runtime;
 }
 
 export interface Coordinator {
@@ -60,10 +67,11 @@ const defaults: CoordinatorLimits = {
   journalBytes: 16 * 1024 * 1024,
 };
 
-export async function startCoordinator(o: CoordinatorOptions): Promise<Coordinator> {
-  const listenOn = o.listen ?? '127.0.0.1';
-  const tlsPort = o.tlsPort ?? null;
-  if (tlsPort !== null && !o.tls)
+export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  const { dataDir, runtime = systemRuntime, log = silent } = options;
+  const listenOn = options.listen ?? '127.0.0.1';
+  const tlsPort = options.tlsPort ?? null;
+  if (tlsPort !== null && !options.tls)
     throw new CoordinatorError('tls', 'a TLS port needs a certificate, a key and a CA (coordinator.tls)');
   if (tlsPort === null && !isLoopback(listenOn)) {
     throw new CoordinatorError(
@@ -71,10 +79,11 @@ export async function startCoordinator(o: CoordinatorOptions): Promise<Coordinat
       `without TLS the coordinator listens on loopback only, not on ${listenOn} (coordinator.listen)`,
     );
   }
-  prepareDataDirectory(o.dataDir);
-  const lock = await lockDataDirectory(o.dataDir, o.runtime);
+  prepareDataDirectory(dataDir);
+  const lock = await lockDataDirectory(dataDir, runtime);
   try {
-    const running = new RunningCoordinator(o, () => lock.release());
+    const lmdb = await loadLmdb(options.lmdb);
+    const running = new RunningCoordinator({ runtime, log, lmdb, unlock: () => lock.release() }, options);
     await running.open(isLoopback(listenOn) ? listenOn : '127.0.0.1', listenOn);
     return running;
   } catch (error) {
@@ -83,36 +92,48 @@ export async function startCoordinator(o: CoordinatorOptions): Promise<Coordinat
   }
 }
 
+interface CoordinatorDeps {
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  readonly lmdb: Lmdb;
+  /** Gives the data directory back. */
+  readonly unlock: () => Promise<void>;
+}
+
 class RunningCoordinator implements Coordinator {
   readonly connector: Connector = () => {
     const [near, far] = streamPair();
     this.accept(far, 'in-process:0', null);
     return Promise.resolve(near);
   };
-  private readonly o: CoordinatorOptions;
+  private readonly deps: CoordinatorDeps;
+  private readonly options: CoordinatorOptions;
   private readonly limits: CoordinatorLimits;
   private readonly engine: Engine;
   private readonly traffic = new Traffic();
-  private readonly connections = new Set<Connection>();
+  private readonly connections = new Set<ClientConnection>();
   private readonly ports = { plain: null as number | null, tls: null as number | null };
-  private readonly unlock: () => Promise<void>;
   private listeners: Listener[] = [];
   private where: Address | null = null;
   private closing: Promise<void> | null = null;
   private onEmpty: (() => void) | null = null;
 
-  constructor(o: CoordinatorOptions, unlock: () => Promise<void>) {
-    this.o = o;
-    this.unlock = unlock;
-    this.limits = { ...defaults, ...o.limits };
-    this.engine = new Engine({
-      openStorage: (hooks) =>
-        new Storage({ ...hooks, file: dataFile(o.dataDir), journalBytes: this.limits.journalBytes }),
-      runtime: o.runtime,
-      limits: this.limits,
-      onFailure: (reason) => this.failed(reason),
-      onRecovery: () => o.log('The coordinator can write again and serves again', { dataDir: o.dataDir }, 'info'),
-    });
+  constructor(deps: CoordinatorDeps, options: CoordinatorOptions) {
+    const { runtime, log, lmdb } = deps;
+    const { dataDir } = options;
+    this.deps = deps;
+    this.options = options;
+    this.limits = { ...defaults, ...options.limits };
+    this.engine = new Engine(
+      {
+        openStorage: (hooks) =>
+          new Storage({ ...hooks, lmdb }, { file: dataFile(dataDir), journalBytes: this.limits.journalBytes }),
+        runtime,
+        onFailure: (reason) => this.failed(reason),
+        onRecovery: () => log.info({ dataDir }, 'The coordinator can write again and serves again'),
+      },
+      this.limits,
+    );
   }
 
   get address(): Address {
@@ -121,17 +142,22 @@ class RunningCoordinator implements Coordinator {
 
   async open(plainHost: string, tlsHost: string): Promise<void> {
     try {
-      const port = this.o.port === undefined ? 0 : this.o.port;
-      const tlsPort = this.o.tlsPort ?? null;
+      const port = this.options.port === undefined ? 0 : this.options.port;
+      const tlsPort = this.options.tlsPort ?? null;
       if (port !== null)
         this.ports.plain = await this.keep(listenPlain(this.listenerOptions(plainHost, port, 'coordinator.port')));
       if (tlsPort !== null) {
         this.ports.tls = await this.keep(
-          listenTls(this.listenerOptions(tlsHost, tlsPort, 'coordinator.tls-port'), this.o.tls!, this.o.runtime, {
-            onRenewed: () => this.o.log('Renewed certificates are in force for new connections', {}, 'info'),
-            onCertificateProblem: (problem) =>
-              this.o.log('The new certificates are refused, the old ones stay in force', { problem }, 'error'),
-          }),
+          listenTls(
+            this.listenerOptions(tlsHost, tlsPort, 'coordinator.tls-port'),
+            this.options.tls!,
+            this.deps.runtime,
+            {
+              onRenewed: () => this.deps.log.info({}, 'Renewed certificates are in force for new connections'),
+              onCertificateProblem: (problem) =>
+                this.deps.log.error({ problem }, 'The new certificates are refused, the old ones stay in force'),
+            },
+          ),
         );
       }
       this.where = {
@@ -141,7 +167,7 @@ class RunningCoordinator implements Coordinator {
         tlsHost: reachable(tlsHost),
         tlsPort: this.ports.tls,
       };
-      writeAddress(this.o.dataDir, this.where);
+      writeAddress(this.options.dataDir, this.where);
     } catch (error) {
       for (const listener of this.listeners) listener.close();
       await this.engine.close();
@@ -155,7 +181,7 @@ class RunningCoordinator implements Coordinator {
   }
 
   private async shutDown(): Promise<void> {
-    removeAddress(this.o.dataDir);
+    removeAddress(this.options.dataDir);
     for (const listener of this.listeners) listener.close();
     // Answers to what has been written still go out; then nobody is heard any more.
     const ended = this.engine.close();
@@ -163,13 +189,13 @@ class RunningCoordinator implements Coordinator {
     await ended;
     await this.emptied(closePatienceMs);
     for (const connection of this.connections) connection.destroy();
-    await this.unlock();
+    await this.deps.unlock();
   }
 
   /** Resolves when all clients are gone, or after that time. */
   private emptied(patienceMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = this.o.runtime.setTimer(patienceMs, resolve);
+      const timer = this.deps.runtime.setTimer(patienceMs, resolve);
       this.onEmpty = () => {
         timer.cancel();
         resolve();
@@ -195,7 +221,7 @@ class RunningCoordinator implements Coordinator {
         socket.setNoDelay(true);
         this.accept(socket, `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`, socket.remoteAddress ?? null);
       },
-      onProblem: (problem, remote) => this.o.log('A client was turned away', { setting, remote, problem }, 'warn'),
+      onProblem: (problem, remote) => this.deps.log.warn({ setting, remote, problem }, 'A client was turned away'),
     };
   }
 
@@ -205,43 +231,44 @@ class RunningCoordinator implements Coordinator {
       stream.on('error', () => undefined);
       stream.destroy();
       if (full)
-        this.o.log(
-          'A client was turned away',
+        this.deps.log.warn(
           { remote, problem: `${this.connections.size} connections are open already` },
-          'warn',
+          'A client was turned away',
         );
       return;
     }
-    const connection = new Connection({
-      stream,
-      remote,
-      address,
-      engine: this.engine,
-      limits: this.limits,
-      runtime: this.o.runtime,
-      traffic: this.traffic,
-      word: (name) => answerWord(name, this.words),
-      onClose: (closed) => {
-        this.connections.delete(closed);
-        if (this.connections.size === 0) this.onEmpty?.();
+    const connection = new ClientConnection(
+      {
+        stream,
+        remote,
+        address,
+        engine: this.engine,
+        runtime: this.deps.runtime,
+        traffic: this.traffic,
+        word: (name) => answerWord(name, this.words),
+        onClose: (closed) => {
+          this.connections.delete(closed);
+          if (this.connections.size === 0) this.onEmpty?.();
+        },
+        onProblem: (problem, error) =>
+          this.deps.log.warn({ remote, problem, ...errorField(error) }, 'A connection was ended'),
       },
-      onProblem: (problem, error) =>
-        this.o.log('A connection was ended', { remote, problem, ...errorField(error) }, 'warn'),
-    });
+      this.limits,
+    );
     this.connections.add(connection);
   }
 
   private get words(): WordContext {
     const { engine, traffic, connections, limits, ports } = this;
-    return { engine, traffic, connections, limits, ports, dataDir: this.o.dataDir };
+    return { engine, traffic, connections, limits, ports, dataDir: this.options.dataDir };
   }
 
   /** What was not acknowledged never will be: the clients learn that by losing their connections. */
   private failed(reason: string): void {
-    this.o.log(
-      `The coordinator can't write to ${this.o.dataDir}: ${reason}. Nothing is acknowledged until it can; it goes on trying`,
-      { dataDir: this.o.dataDir, reason },
-      'error',
+    const { dataDir } = this.options;
+    this.deps.log.error(
+      { dataDir, reason },
+      `The coordinator can't write to ${dataDir}: ${reason}. Nothing is acknowledged until it can; it goes on trying`,
     );
     for (const connection of this.connections) connection.destroy();
   }

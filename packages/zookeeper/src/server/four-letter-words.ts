@@ -1,14 +1,14 @@
 /** The commands of ZooKeeper's operators, answered in plain text in Apache's format. None of them changes anything. */
 import { arch, hostname, platform, release } from 'node:os';
 import { resolve } from 'node:path';
-import type { Connection, ConnectionLimits } from './connection.ts';
+import type { ClientConnection, ConnectionLimits } from './connection.ts';
 import type { Engine, EngineLimits } from './tree/engine.ts';
 import type { Traffic } from './traffic.ts';
 
 export interface WordContext {
   readonly engine: Engine;
   readonly traffic: Traffic;
-  readonly connections: ReadonlySet<Connection>;
+  readonly connections: ReadonlySet<ClientConnection>;
   readonly limits: EngineLimits & ConnectionLimits & { readonly maxConnections: number };
   readonly dataDir: string;
   /** Of the listeners that are open. */

@@ -27,14 +27,14 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-export function listenPlain(o: ListenerOptions): Promise<Listener> {
-  if (!isLoopback(o.host)) {
+export function listenPlain(options: ListenerOptions): Promise<Listener> {
+  if (!isLoopback(options.host)) {
     throw new CoordinatorError(
       'not-loopback',
-      `without TLS the coordinator listens on loopback only, not on ${o.host} (${o.setting})`,
+      `without TLS the coordinator listens on loopback only, not on ${options.host} (${options.setting})`,
     );
   }
-  return listen(createServer(o.onSocket), o);
+  return listen(createServer(options.onSocket), options);
 }
 
 /** Something about the certificates of the port itself. */
@@ -45,7 +45,7 @@ export interface TlsPortEvents {
 
 /** Renewed certificates are shown to clients that connect from then on; those that are connected stay. */
 export async function listenTls(
-  o: ListenerOptions,
+  options: ListenerOptions,
   files: TlsFiles,
   runtime: Runtime,
   events: TlsPortEvents,
@@ -59,11 +59,14 @@ export async function listenTls(
     onProblem: events.onCertificateProblem,
   });
   try {
-    server = createTlsServer({ ...contextOf(watch.current), handshakeTimeout: o.handshakeTimeoutMs }, o.onSocket);
-    server.on('tlsClientError', (error: Error, socket: Socket) =>
-      o.onProblem(error.message, socket.remoteAddress ?? '?'),
+    server = createTlsServer(
+      { ...contextOf(watch.current), handshakeTimeout: options.handshakeTimeoutMs },
+      options.onSocket,
     );
-    const listener = await listen(server, o);
+    server.on('tlsClientError', (error: Error, socket: Socket) =>
+      options.onProblem(error.message, socket.remoteAddress ?? '?'),
+    );
+    const listener = await listen(server, options);
     return {
       port: listener.port,
       close: () => {
@@ -96,15 +99,15 @@ function contextOf({ cert, key, ca }: TlsMaterial): TlsOptions {
   return { cert, key, ca, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.2' };
 }
 
-function listen(server: Server, o: ListenerOptions): Promise<Listener> {
+function listen(server: Server, options: ListenerOptions): Promise<Listener> {
   // Some more than are served, so that operators' words get through when all places are taken.
-  server.maxConnections = o.maxConnections + 16;
+  server.maxConnections = options.maxConnections + 16;
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, o)));
-    server.listen({ host: o.host, port: o.port }, () => {
-      server.on('error', (error) => o.onProblem(error.message, o.host));
+    server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, options)));
+    server.listen({ host: options.host, port: options.port }, () => {
+      server.on('error', (error) => options.onProblem(error.message, options.host));
       const bound = server.address();
-      resolve({ port: typeof bound === 'object' && bound ? bound.port : o.port, close: () => server.close() });
+      resolve({ port: typeof bound === 'object' && bound ? bound.port : options.port, close: () => server.close() });
     });
   });
 }

@@ -12,6 +12,7 @@ import { writeCreate } from '../protocol/messages/create.ts';
 import { openAcl, readAcl, readStat, writeAcl } from '../protocol/records.ts';
 import { type Coordinator, type CoordinatorLimits, startCoordinator } from './coordinator.ts';
 import { RawClient } from './testing/raw-client.ts';
+import { loggerTo } from '../testing/logger-to.ts';
 
 let dataDir: string;
 let coordinator: Coordinator;
@@ -19,7 +20,7 @@ let logged: string[];
 const clients: RawClient[] = [];
 
 async function start(limits: Partial<CoordinatorLimits> = {}): Promise<void> {
-  const log = (message: string, fields: object) => void logged.push(`${message} ${JSON.stringify(fields)}`);
+  const log = loggerTo((message, fields) => logged.push(`${message} ${JSON.stringify(fields)}`));
   coordinator = await startCoordinator({
     dataDir,
     runtime: systemRuntime,

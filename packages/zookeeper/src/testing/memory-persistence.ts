@@ -15,12 +15,12 @@ export class MemoryPersistence implements Persistence {
   failure: string | null = null;
   commits = 0;
   readonly slowestCommitMs = 0;
-  private readonly o: MemoryPersistenceOptions;
+  private readonly options: MemoryPersistenceOptions;
   private pendingZxid = 0n;
   private commit: Timer | null = null;
 
   constructor(options: MemoryPersistenceOptions) {
-    this.o = options;
+    this.options = options;
   }
 
   load(): StoredSession[] {
@@ -29,7 +29,7 @@ export class MemoryPersistence implements Persistence {
 
   record(transaction: Transaction): void {
     if (transaction.changed.size === 0) return;
-    this.o.onTransaction(transaction);
+    this.options.onTransaction(transaction);
     this.due(transaction.zxid);
   }
 
@@ -41,13 +41,13 @@ export class MemoryPersistence implements Persistence {
   fail(reason: string): void {
     if (this.failure !== null) return;
     this.failure = reason;
-    this.o.onFailure(reason);
+    this.options.onFailure(reason);
   }
 
   recover(): void {
     if (this.failure === null) return;
     this.failure = null;
-    this.o.onRecovery();
+    this.options.onRecovery();
   }
 
   close(): Promise<void> {
@@ -59,11 +59,11 @@ export class MemoryPersistence implements Persistence {
   private due(zxid: bigint): void {
     this.pendingZxid = zxid;
     if (this.commit) return;
-    this.commit = this.o.runtime.setTimer(this.o.commitMs(), () => {
+    this.commit = this.options.runtime.setTimer(this.options.commitMs(), () => {
       this.commit = null;
       this.commits++;
       this.durableZxid = zxid;
-      this.o.onDurable(zxid);
+      this.options.onDurable(zxid);
       if (this.pendingZxid > zxid) this.due(this.pendingZxid);
     });
   }

@@ -39,7 +39,7 @@ export class SimulatedConnection implements Peer {
   readonly name: string;
   /** The client's end. */
   readonly stream: Duplex;
-  private readonly o: SimulatedConnectionOptions;
+  private readonly options: SimulatedConnectionOptions;
   private readonly splitter = new FrameSplitter(2 * 1024 * 1024);
   private readonly toServer: DelayedPipe<ToServer>;
   private readonly toClient: DelayedPipe<ToClient>;
@@ -52,7 +52,7 @@ export class SimulatedConnection implements Peer {
   private resetWhileFrozen = false;
 
   constructor(options: SimulatedConnectionOptions) {
-    this.o = options;
+    this.options = options;
     this.name = options.name;
     this.toServer = new DelayedPipe(options.runtime, options.latencyMs, (item) => this.atServer(item));
     this.toClient = new DelayedPipe(options.runtime, options.latencyMs, (item) => this.atClient(item));
@@ -95,13 +95,13 @@ export class SimulatedConnection implements Peer {
     if (this.gone) return;
     const { slowMs } = this;
     this.slowMs = 0;
-    const durable = zxid <= this.o.engine.durableZxid;
+    const durable = zxid <= this.options.engine.durableZxid;
     if (durable && this.held.length === 0) {
       this.toClient.push(frame, slowMs);
       return;
     }
     this.held.push({ frame, zxid, slowMs });
-    if (!durable) this.o.engine.awaitDurable(this);
+    if (!durable) this.options.engine.awaitDurable(this);
   }
 
   release(durable: bigint): boolean {
@@ -124,7 +124,7 @@ export class SimulatedConnection implements Peer {
     if (!this.leave()) return;
     this.toServer.break();
     this.toClient.break();
-    this.o.runtime.setTimer(this.o.latencyMs(), () => this.reset());
+    this.options.runtime.setTimer(this.options.latencyMs(), () => this.reset());
   }
 
   private reset(): void {
@@ -141,8 +141,8 @@ export class SimulatedConnection implements Peer {
     if (this.gone) return false;
     this.gone = true;
     this.held = [];
-    this.o.engine.disconnected(this);
-    this.o.onClose(this);
+    this.options.engine.disconnected(this);
+    this.options.onClose(this);
     return true;
   }
 
@@ -161,32 +161,32 @@ export class SimulatedConnection implements Peer {
       if (this.greeted) this.perform(frame);
       else {
         this.greeted = true;
-        this.o.engine.connect(this, decodeConnectRequest(frame));
+        this.options.engine.connect(this, decodeConnectRequest(frame));
       }
     }
   }
 
   private perform(frame: Buffer): void {
     const request = describeRequest(this.name, new JuteReader(frame));
-    const fault = this.o.faultOf(request);
-    this.o.onRequest(request, fault);
+    const fault = this.options.faultOf(request);
+    this.options.onRequest(request, fault);
     switch (fault?.kind) {
       case 'lost-before-commit':
         this.destroy();
         return;
       case 'lost-after-commit':
-        this.o.perform(this, frame);
+        this.options.perform(this, frame);
         this.destroy();
         return;
       case 'session-expired':
-        if (this.session) this.o.engine.expire(this.session.id);
+        if (this.session) this.options.engine.expire(this.session.id);
         return;
       case 'slow':
         this.slowMs = fault.delayMs;
         break;
       default:
     }
-    this.o.perform(this, frame);
+    this.options.perform(this, frame);
   }
 
   // --- the client's side

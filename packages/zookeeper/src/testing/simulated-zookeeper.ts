@@ -12,7 +12,7 @@
  *   zk.snapshot();                                                 // every znode below /, at this moment
  */
 import type { Runtime } from '../runtime/runtime.ts';
-import type { ZooKeeperOptions } from '../client/client.ts';
+import type { ZooKeeperOptions } from '../client/options.ts';
 import type { Connector } from '../client/session/transport.ts';
 import type { Transaction } from '../server/tree/database.ts';
 import { Engine, type EngineLimits } from '../server/tree/engine.ts';
@@ -56,7 +56,7 @@ const defaultLimits: EngineLimits = {
 
 export class SimulatedZooKeeper {
   readonly faults: SimulatedFaults;
-  private readonly o: SimulatedZooKeeperOptions;
+  private readonly options: SimulatedZooKeeperOptions;
   private readonly runtime: Runtime;
   private readonly random: () => number;
   private readonly engine: Engine;
@@ -69,27 +69,29 @@ export class SimulatedZooKeeper {
   private writer: string | null = null;
 
   constructor(options: SimulatedZooKeeperOptions) {
-    this.o = options;
+    this.options = options;
     this.runtime = options.runtime;
     this.random = options.random ?? (() => options.runtime.random());
     this.faults = new SimulatedFaults(this.random);
     const commitMs = options.commitMs ?? { least: 1, most: 5 };
-    this.engine = new Engine({
-      runtime: options.runtime,
-      limits: { ...defaultLimits, ...options.limits },
-      openStorage: (hooks) => {
-        this.storage = new MemoryPersistence({
-          ...hooks,
-          commitMs: () => this.between(commitMs),
-          onTransaction: (transaction) => this.changed(transaction),
-        });
-        return this.storage;
+    this.engine = new Engine(
+      {
+        runtime: options.runtime,
+        openStorage: (hooks) => {
+          this.storage = new MemoryPersistence({
+            ...hooks,
+            commitMs: () => this.between(commitMs),
+            onTransaction: (transaction) => this.changed(transaction),
+          });
+          return this.storage;
+        },
+        onFailure: () => {
+          for (const connection of this.connections) connection.destroy();
+        },
+        onRecovery: () => undefined,
       },
-      onFailure: () => {
-        for (const connection of this.connections) connection.destroy();
-      },
-      onRecovery: () => undefined,
-    });
+      { ...defaultLimits, ...options.limits },
+    );
   }
 
   /** For createZooKeeper. `name` is what faults and traces call this client. */
@@ -257,19 +259,19 @@ export class SimulatedZooKeeper {
   }
 
   private changed(transaction: Transaction): void {
-    if (this.o.onTrace) {
+    if (this.options.onTrace) {
       const events = transaction.events.map((e) => `${e.type} ${e.path}`).join(', ');
       this.trace(`zxid ${transaction.zxid}: ${events || 'no events'}`);
     }
-    this.o.onTransaction?.(transaction, this.writer);
+    this.options.onTransaction?.(transaction, this.writer);
   }
 
   private trace(text: string): void {
-    this.o.onTrace?.(`${this.runtime.monotonicMs().toFixed(3)} ${text}`);
+    this.options.onTrace?.(`${this.runtime.monotonicMs().toFixed(3)} ${text}`);
   }
 
   private latencyMs(): number {
-    return this.between(this.o.latencyMs ?? { least: 0.2, most: 2 });
+    return this.between(this.options.latencyMs ?? { least: 0.2, most: 2 });
   }
 
   private between({ least, most }: { readonly least: number; readonly most: number }): number {

@@ -26,6 +26,7 @@ import { type Coordinator, type CoordinatorOptions, startCoordinator } from '../
 import { readAddress } from './data-directory.ts';
 import { RawClient } from '../testing/raw-client.ts';
 import { type Spawned, spawnCoordinator } from '../testing/spawn.ts';
+import { loggerTo } from '../../testing/logger-to.ts';
 
 const haveOpenssl = spawnSync('openssl', ['version']).status === 0;
 
@@ -37,7 +38,7 @@ const spawned: Spawned[] = [];
 const servers: Server[] = [];
 
 async function start(more: Partial<CoordinatorOptions> = {}): Promise<Coordinator> {
-  const log = (message: string, fields: object) => void logged.push(`${message} ${JSON.stringify(fields)}`);
+  const log = loggerTo((message, fields) => logged.push(`${message} ${JSON.stringify(fields)}`));
   const coordinator = await startCoordinator({ dataDir, runtime: systemRuntime, log, ...more });
   running.push(coordinator);
   return coordinator;

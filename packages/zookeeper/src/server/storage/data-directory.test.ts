@@ -19,7 +19,7 @@ it.each([0o000, 0o027, 0o777])('is for its owner alone, and each file in it, wit
   const dataDir = place();
   const before = process.umask(umask);
   onTestFinished(() => void process.umask(before));
-  const running = await startCoordinator({ dataDir, runtime: systemRuntime, log: () => undefined });
+  const running = await startCoordinator({ dataDir, runtime: systemRuntime });
   const client = createZooKeeper({ servers: [], connector: running.connector });
   await client.create('/x', Buffer.from('secret'), { mode: 'persistent' });
   process.umask(before);

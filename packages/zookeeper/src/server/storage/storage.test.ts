@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { open } from 'lmdb';
+import * as lmdb from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemRuntime } from '../../runtime/runtime.ts';
 import { createFlags } from '../../protocol/constants.ts';
@@ -26,15 +26,17 @@ class Open {
   readonly durable: bigint[] = [];
   readonly storage: Storage;
   constructor(journalBytes = 1 << 24) {
-    this.storage = new Storage({
-      file,
-      journalBytes,
-      database: this.database,
-      runtime: systemRuntime,
-      onDurable: (zxid) => this.durable.push(zxid),
-      onFailure: (reason) => expect.unreachable(reason),
-      onRecovery: () => undefined,
-    });
+    this.storage = new Storage(
+      {
+        lmdb,
+        database: this.database,
+        runtime: systemRuntime,
+        onDurable: (zxid) => this.durable.push(zxid),
+        onFailure: (reason) => expect.unreachable(reason),
+        onRecovery: () => undefined,
+      },
+      { file, journalBytes },
+    );
   }
 
   apply(...operations: WireOperation[]): void {
@@ -181,7 +183,7 @@ test('the files are for their owner alone', async () => {
 
 describe('files that are not ours are refused', () => {
   const plant = async (key: string | number, value: Buffer) => {
-    const db = open<Buffer, string | number>({ path: file, encoding: 'binary', overlappingSync: false });
+    const db = lmdb.open<Buffer, string | number>({ path: file, encoding: 'binary', overlappingSync: false });
     await db.put(key, value);
     await db.close();
   };

@@ -6,11 +6,12 @@
  */
 import { chmodSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
+import type { RootDatabase } from 'lmdb';
 import type { Timer } from '../../runtime/runtime.ts';
 import { CoordinatorError, reasonOf } from './coordinator-error.ts';
 import { builtIn, type Transaction } from '../tree/database.ts';
 import type { Persistence, PersistenceHooks } from '../tree/persistence.ts';
+import type { Lmdb } from './lmdb.ts';
 import { type Journal, JournalFiles, readJournal, removeJournals } from './journal.ts';
 import {
   type Change,
@@ -30,7 +31,11 @@ import {
 } from '../tree/stored-records.ts';
 import type { Znode } from '../tree/znode.ts';
 
-export interface StorageOptions extends PersistenceHooks {
+export interface StorageDeps extends PersistenceHooks {
+  readonly lmdb: Pick<Lmdb, 'open'>;
+}
+
+export interface StorageOptions {
   readonly file: string;
   /** The data file takes over when the journal has grown so far. A start reads no more than twice that. */
   readonly journalBytes: number;
@@ -45,7 +50,8 @@ export class Storage implements Persistence {
   failure: string | null = null;
   commits = 0;
   slowestCommitMs = 0;
-  private readonly o: StorageOptions;
+  private readonly deps: StorageDeps;
+  private readonly options: StorageOptions;
   private readonly db: RootDatabase<Buffer, StoredKey>;
   private dirty = new Map<number, Znode | null>();
   private dirtySessions = new Map<bigint, StoredSession | null>();
@@ -61,13 +67,14 @@ export class Storage implements Persistence {
   private unsettled = new Map<StoredKey, Buffer | null>();
   private settling: Promise<void> | null = null;
 
-  constructor(options: StorageOptions) {
-    this.o = options;
+  constructor(deps: StorageDeps, options: StorageOptions) {
+    this.deps = deps;
+    this.options = options;
     this.journalFiles = new JournalFiles(options.file);
     try {
       // Without overlapping sync a commit is reported after both the pages and the root are flushed. Batches are made
       // here; LMDB's own batching by event turn reports failures to nobody.
-      this.db = open<Buffer, StoredKey>({
+      this.db = deps.lmdb.open<Buffer, StoredKey>({
         path: options.file,
         encoding: 'binary',
         overlappingSync: false,
@@ -87,7 +94,11 @@ export class Storage implements Persistence {
       return this.readAll();
     } catch (error) {
       if (error instanceof CoordinatorError) throw error;
-      throw new CoordinatorError('data-dir', `the data file ${this.o.file} is damaged: ${reasonOf(error)}`, error);
+      throw new CoordinatorError(
+        'data-dir',
+        `the data file ${this.options.file} is damaged: ${reasonOf(error)}`,
+        error,
+      );
     }
   }
 
@@ -105,13 +116,14 @@ export class Storage implements Persistence {
       });
     } catch (error) {
       const why = this.isFull() ? 'the disk is full' : reasonOf(error);
-      throw new CoordinatorError('disk', `${this.o.file} can't take over its journals: ${why}`, error);
+      throw new CoordinatorError('disk', `${this.options.file} can't take over its journals: ${why}`, error);
     }
     removeJournals(files);
   }
 
   private readAll(): StoredSession[] {
-    const { database, file } = this.o;
+    const { database } = this.deps;
+    const { file } = this.options;
     const sessions: StoredSession[] = [];
     const byId = new Map<number, Znode>(builtIn.map((path, index) => [index + 1, database.nodes.get(path)!]));
     let format: number | null = null;
@@ -175,7 +187,7 @@ export class Storage implements Persistence {
   private async commitAll(): Promise<void> {
     while (this.dirty.size > 0 || this.dirtySessions.size > 0) {
       if (await this.commitBatch()) continue;
-      if (!this.closed) this.retryTimer = this.o.runtime.setBackgroundTimer(retryMs, () => this.retry());
+      if (!this.closed) this.retryTimer = this.deps.runtime.setBackgroundTimer(retryMs, () => this.retry());
       break;
     }
     this.running = null;
@@ -190,9 +202,9 @@ export class Storage implements Persistence {
     const { dirty, dirtySessions, pendingZxid } = this;
     this.dirty = new Map();
     this.dirtySessions = new Map();
-    const startMs = this.o.runtime.monotonicMs();
+    const startMs = this.deps.runtime.monotonicMs();
     try {
-      this.journal ??= this.journalFiles.create(this.o.runtime);
+      this.journal ??= this.journalFiles.create(this.deps.runtime);
       const changes = changesOf(dirty, dirtySessions, pendingZxid);
       await this.journal.append(encodeChanges(changes));
       for (const [key, value] of changes) this.unsettled.set(key, value);
@@ -204,15 +216,15 @@ export class Storage implements Persistence {
       return false;
     }
     this.commits++;
-    this.slowestCommitMs = Math.max(this.slowestCommitMs, this.o.runtime.monotonicMs() - startMs);
+    this.slowestCommitMs = Math.max(this.slowestCommitMs, this.deps.runtime.monotonicMs() - startMs);
     this.durableZxid = pendingZxid;
-    this.o.onDurable(pendingZxid);
-    if (this.journal.position > this.o.journalBytes && !this.settling) {
+    this.deps.onDurable(pendingZxid);
+    if (this.journal.position > this.options.journalBytes && !this.settling) {
       this.settling = this.settle().finally(() => (this.settling = null));
     }
     if (this.failure !== null && this.dirty.size === 0 && this.dirtySessions.size === 0) {
       this.failure = null;
-      this.o.onRecovery();
+      this.deps.onRecovery();
     }
     return true;
   }
@@ -254,12 +266,12 @@ export class Storage implements Persistence {
   private failed(problem: string): void {
     const before = this.failure;
     this.failure = this.isFull() ? `the disk is full (${problem})` : problem;
-    if (before === null) this.o.onFailure(this.failure);
+    if (before === null) this.deps.onFailure(this.failure);
   }
 
   private isFull(): boolean {
     try {
-      const { bavail, bsize } = statfsSync(dirname(this.o.file));
+      const { bavail, bsize } = statfsSync(dirname(this.options.file));
       return bavail * bsize < 1024 * 1024;
     } catch {
       return false;

@@ -5,6 +5,7 @@
 import { systemRuntime } from '../../runtime/runtime.ts';
 import { type CoordinatorOptions, startCoordinator } from '../coordinator.ts';
 import { Engine } from '../tree/engine.ts';
+import { loggerTo } from '../../testing/logger-to.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as Omit<CoordinatorOptions, 'runtime' | 'log'>;
 if (process.argv[3] === 'early-answers') {
@@ -19,7 +20,7 @@ try {
   const coordinator = await startCoordinator({
     ...options,
     runtime: systemRuntime,
-    log: (message, fields, level) => process.stderr.write(`${level} ${message} ${JSON.stringify(fields)}\n`),
+    log: loggerTo((message, fields, level) => process.stderr.write(`${level} ${message} ${JSON.stringify(fields)}\n`)),
   });
   process.stdout.write(`${JSON.stringify(coordinator.address)}\n`);
   process.once('SIGTERM', () => void coordinator.close().then(() => process.exit(0)));

@@ -165,17 +165,17 @@ export class Database {
     return { zxid: this.zxid, results, events: c.events, changed: c.changed };
   }
 
-  private one(o: WireOperation, c: Context): WireResult {
-    switch (o.type) {
+  private one(operation: WireOperation, c: Context): WireResult {
+    switch (operation.type) {
       case 'create':
-        return this.create(o, c);
+        return this.create(operation, c);
       case 'delete':
-        this.delete(o.path, o.version, c);
+        this.delete(operation.path, operation.version, c);
         return { type: 'delete' };
       case 'set':
-        return this.set(o.path, o.data, o.version, c);
+        return this.set(operation.path, operation.data, operation.version, c);
       case 'check':
-        this.versioned(o.path, o.version, permission.read, c);
+        this.versioned(operation.path, operation.version, permission.read, c);
         return { type: 'check' };
       default:
         throw new Refusal(errorCode.unimplemented);
@@ -208,21 +208,21 @@ export class Database {
   }
 
   /** The order of the checks is Apache's (PrepRequestProcessor), since it decides which error a client sees. */
-  private create(o: CreateOperation, c: Context): WireResult {
-    const owner = this.ownerOf(o, c.sessionId);
-    if (tooLong(o.data, this.maxDataBytes) || !o.path.includes('/') || o.path.includes('\0'))
+  private create(operation: CreateOperation, c: Context): WireResult {
+    const owner = this.ownerOf(operation, c.sessionId);
+    if (tooLong(operation.data, this.maxDataBytes) || !operation.path.includes('/') || operation.path.includes('\0'))
       throw new Refusal(errorCode.badArguments);
-    const acl = fixAcl(o.acl, c.identities);
-    const parent = this.nodes.get(parentPathOf(o.path));
+    const acl = fixAcl(operation.acl, c.identities);
+    const parent = this.nodes.get(parentPathOf(operation.path));
     if (!parent) throw new Refusal(errorCode.noNode);
     authorize(parent.acl, permission.create, c.identities);
-    const path = isSequential(o.flags) ? o.path + sequenceSuffix(parent.created) : o.path;
+    const path = isSequential(operation.flags) ? operation.path + sequenceSuffix(parent.created) : operation.path;
     if (pathProblem(path) !== null) throw new Refusal(errorCode.badArguments);
     if (this.nodes.has(path)) throw new Refusal(errorCode.nodeExists);
     if (kindOf(parent) === 'ephemeral') throw new Refusal(errorCode.noChildrenForEphemerals);
 
     const node = newZnode(this.nextId++, path, parent, c.zxid, c.now);
-    node.data = ownCopy(o.data);
+    node.data = ownCopy(operation.data);
     node.acl = acl;
     node.ephemeralOwner = owner;
     const { created, pzxid } = parent;
@@ -235,11 +235,11 @@ export class Database {
     this.link(node);
     c.changed.set(parent.id, parent).set(node.id, node);
     c.events.push({ type: 'created', path, acl, parentAcl: parent.acl });
-    return { type: 'create', path, stat: o.withStat ? statOf(node) : null };
+    return { type: 'create', path, stat: operation.withStat ? statOf(node) : null };
   }
 
-  private ownerOf(o: CreateOperation, sessionId: bigint): bigint {
-    switch (o.flags) {
+  private ownerOf(operation: CreateOperation, sessionId: bigint): bigint {
+    switch (operation.flags) {
       case createFlags.persistent:
       case createFlags['persistent-sequential']:
         return 0n;
@@ -250,7 +250,7 @@ export class Database {
         return containerMark;
       case createFlags['persistent-ttl']:
       case createFlags['persistent-sequential-ttl']: {
-        const ttlMs = o.ttlMs ?? 0n;
+        const ttlMs = operation.ttlMs ?? 0n;
         if (ttlMs <= 0n || ttlMs > longestTtlMs) throw new Refusal(errorCode.badArguments);
         return ttlOwner(ttlMs);
       }

@@ -26,10 +26,9 @@ export interface EngineLimits extends SessionLimits {
   readonly containerCheckMs: number;
 }
 
-export interface EngineOptions {
+export interface EngineDeps {
   readonly openStorage: (hooks: PersistenceHooks) => Persistence;
   readonly runtime: Runtime;
-  readonly limits: EngineLimits;
   /** Nothing can be written any more: called once, until `onRecovery`. */
   readonly onFailure: (reason: string) => void;
   readonly onRecovery: () => void;
@@ -51,20 +50,20 @@ export class Engine {
   private containerTimer: Timer | null = null;
   private closed = false;
 
-  constructor(o: EngineOptions) {
-    const { runtime, limits } = o;
+  constructor(deps: EngineDeps, limits: EngineLimits) {
+    const { runtime } = deps;
     this.runtime = runtime;
     this.limits = limits;
     this.database = new Database(limits.maxDataBytes);
     this.sessions = new Sessions(runtime, limits);
-    this.storage = o.openStorage({
+    this.storage = deps.openStorage({
       database: this.database,
       runtime,
       onDurable: (zxid) => this.release(zxid),
-      onFailure: o.onFailure,
+      onFailure: deps.onFailure,
       onRecovery: () => {
         this.sessions.restartClocks();
-        o.onRecovery();
+        deps.onRecovery();
       },
     });
     try {
