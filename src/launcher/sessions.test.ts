@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { type FakeCloudServer, startFakeCloudServer } from '../drivers/fake/fake-cloud-server.ts';
 import { parseRequest } from '../records/request.ts';
 import { Operations } from '../store/transactions/operations.ts';
+import { Evictions } from './pools/evictions.ts';
 import { DeletionReconciler } from './upkeep/deletion.ts';
 import { CloudClock, Cluster, fakeProvider, hastened } from './testing/cluster.ts';
 import { systemRuntime } from '../base/runtime.ts';
@@ -196,6 +197,7 @@ test('a ready node that is promised to another request by the time it is locked 
     log: quiet,
     provider: () => undefined,
     isOurs: () => true,
+    evictions: new Evictions(),
     traces: new Traces(noTracing, systemRuntime),
   });
   await cluster.consumer.deleteRequest(gone);

@@ -7,6 +7,7 @@ import { DeletionReconciler } from '../../src/launcher/upkeep/deletion.ts';
 import { Dispatcher } from '../../src/launcher/dispatch/dispatcher.ts';
 import { Launcher } from '../../src/launcher/launcher.ts';
 import { LostRequestReconciler } from '../../src/launcher/serving/lost-requests.ts';
+import type { Evictions } from '../../src/launcher/pools/evictions.ts';
 import { NodeAccounting } from '../../src/launcher/pools/node-accounting.ts';
 import { Overcommit } from '../../src/launcher/serving/overcommit.ts';
 import { RequestHandler } from '../../src/launcher/serving/request-handler.ts';
@@ -76,9 +77,9 @@ export const plants: readonly Plant[] = [
     plant: () =>
       replace(DeletionReconciler, 'remove', (original) => {
         const remove = original as (this: unknown, seen: NodeRecord) => Promise<number | undefined>;
-        return async function (this: { o: { operations: Operations } }, seen: NodeRecord) {
+        return async function (this: Deleting, seen: NodeRecord) {
           if (seen.state !== 'used' || !seen.id.endsWith('3')) return remove.call(this, seen);
-          const locked = await this.o.operations.lockNode(seen.id);
+          const locked = await this.deps.operations.lockNode(seen.id);
           if (!locked.ok) return undefined;
           await locked.node.write({ state: 'ready', allocatedTo: null });
           await locked.node.release();
@@ -126,7 +127,8 @@ export const plants: readonly Plant[] = [
       replace(Launcher, 'reload', (original) => {
         const reload = original as (this: unknown, config: NodepoolConfig) => void;
         return function (this: Reloading, config: NodepoolConfig) {
-          for (const { id } of this.o.store.nodes.all()) this.deletion.evict(id);
+          const { evictions } = this.parts.deletion.deps;
+          for (const { id } of this.options.store.nodes.all()) evictions.evict(id);
           reload.call(this, config);
         };
       }),
@@ -140,8 +142,8 @@ export const plants: readonly Plant[] = [
         DeletionReconciler,
         'deallocate',
         () =>
-          async function (this: Deallocating, node: NodeRecord) {
-            const locked = await this.o.operations.lockNode(node.id);
+          async function (this: Deleting, node: NodeRecord) {
+            const locked = await this.deps.operations.lockNode(node.id);
             if (!locked.ok) return undefined;
             await locked.node.write({ allocatedTo: null });
             await locked.node.release();
@@ -249,13 +251,13 @@ function withoutVersions(client: ZooKeeper): ZooKeeper {
   });
 }
 
-interface Deallocating {
-  readonly o: { readonly operations: Operations };
+interface Deleting {
+  readonly deps: { readonly operations: Operations };
 }
 
 interface Reloading {
-  readonly o: { readonly store: Store };
-  readonly deletion: DeletionReconciler;
+  readonly options: { readonly store: Store };
+  readonly parts: { readonly deletion: { readonly deps: { readonly evictions: Evictions } } };
 }
 
 export function plantNamed(name: string): Plant {

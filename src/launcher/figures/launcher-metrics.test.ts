@@ -5,16 +5,7 @@ import { LauncherMetrics } from './launcher-metrics.ts';
 
 it('labels that nobody has make no series of their own', () => {
   const metrics = new Metrics();
-  const launcher = new LauncherMetrics(metrics, {
-    pools: () => [],
-    providers: () => [],
-    isRunning: () => true,
-    queued: () => 0,
-    deletions: () => 0,
-    tenants: () => [],
-    troubles: () => [],
-    hasLabel: (label) => label === 'small',
-  });
+  const launcher = new LauncherMetrics(metrics, (label) => label === 'small');
   for (let i = 0; i < 100; i++) {
     launcher.ended(newRequest({ nodeTypes: ['small', `invented-${i}`, `more-${i}`] }, 0), 'failed', 0);
   }

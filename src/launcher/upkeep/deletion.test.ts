@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { encodeNode, newNode } from '../../records/node.ts';
 import { systemRuntime } from '../../base/runtime.ts';
+import { Evictions } from '../pools/evictions.ts';
 import { DeletionReconciler } from './deletion.ts';
 import { Cluster } from '../testing/cluster.ts';
 import { noTracing } from '../../telemetry/tracing.ts';
@@ -20,6 +21,7 @@ test('a node that was taken before it could make room is left alone, also when i
   const taken = await cluster.consumer.lockNode(id);
   if (!taken.ok) throw new Error(taken.reason);
   await expect.poll(() => cluster.seen.nodes.get(id)?.locked, patience).toBe(true);
+  const evictions = new Evictions();
   const deletion = new DeletionReconciler({
     store: cluster.seen,
     operations: cluster.consumer,
@@ -27,13 +29,14 @@ test('a node that was taken before it could make room is left alone, also when i
     log: quiet,
     provider: () => ({ remove: () => Promise.resolve() }) as never,
     isOurs: () => true,
+    evictions,
     traces: new Traces(noTracing, systemRuntime),
   });
   onTestFinished(() => deletion.stop());
-  deletion.evict(id);
+  evictions.evict(id);
   await taken.node.write({ state: 'in-use' });
   await taken.node.write({ state: 'hold' });
   await taken.node.release();
-  await expect.poll(() => deletion.isEvicting(id), patience).toBe(false);
+  await expect.poll(() => evictions.isEvicting(id), patience).toBe(false);
   expect(cluster.nodes()).toMatchObject([{ id, state: 'hold' }]);
 });

@@ -14,6 +14,7 @@ import type { Operations } from '../../store/transactions/operations.ts';
 import type { NodeEntry, Store } from '../../store/mirrors/store.ts';
 import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
 import { killPoint } from '../../base/kill-points.ts';
+import type { Evictions } from '../pools/evictions.ts';
 import type { ProviderPort } from '../pools/provider-port.ts';
 import { awaitsTakeOver } from '../serving/stored-launch.ts';
 import type { Traces } from '../serving/traces.ts';
@@ -42,7 +43,7 @@ const deletedGraceMs = 5_000;
 const behindMs = 10;
 const lockedPauseMs = 2000;
 
-export interface DeletionOptions {
+export interface DeletionDeps {
   readonly store: Store;
   readonly operations: Operations;
   readonly runtime: Runtime;
@@ -51,38 +52,40 @@ export interface DeletionOptions {
   readonly provider: (name: string) => ProviderPort | undefined;
   /** Is the provider in our configuration at all? */
   readonly isOurs: (name: string) => boolean;
+  /** Nodes that are to go although nothing is wrong with them. */
+  readonly evictions: Evictions;
   readonly traces: Traces;
 }
 
 export class DeletionReconciler {
-  private readonly o: DeletionOptions;
+  private readonly deps: DeletionDeps;
   private readonly queue: KeyedQueue;
   private readonly abort = new AbortController();
   /** Before another try at a node that somebody has locked. It does not grow: such locks are short. */
   private readonly lockedPause: Backoff;
-  private readonly evicting = new Set<string>();
   private readonly unfollow: (() => void)[];
   /** When a node without lock was first seen in a state that may be a passing one. */
   private readonly firstSeenMs = new Map<string, number>();
 
-  constructor(options: DeletionOptions) {
-    this.o = options;
-    this.lockedPause = new Backoff({ runtime: options.runtime, firstMs: lockedPauseMs, mostMs: lockedPauseMs });
+  constructor(deps: DeletionDeps) {
+    this.deps = deps;
+    this.lockedPause = new Backoff({ runtime: deps.runtime, firstMs: lockedPauseMs, mostMs: lockedPauseMs });
     this.queue = new KeyedQueue({
       name: 'deletion',
-      runtime: options.runtime,
-      log: options.log,
+      runtime: deps.runtime,
+      log: deps.log,
       concurrency: 1000,
       // A cloud that does not answer holds up no other one.
       lane: (id) => this.providerOf(id),
       longWorkMs: removalTimeoutMs + 60_000,
       work: (id) => this.reconcile(id),
     });
-    const { store } = options;
+    const { store, evictions } = deps;
     this.unfollow = [
+      evictions.onEvict((id) => this.queue.add(id)),
       store.nodes.onChange((id, _before, after) => {
         if (!after || after.locked) this.firstSeenMs.delete(id);
-        if (!after || !mayBeEvicted(after)) this.evicting.delete(id);
+        if (!after || !mayBeEvicted(after)) this.deps.evictions.end(id);
         if (after && this.concerns(after)) this.queue.add(id);
       }),
       store.requests.onChange((id, _before, after) => {
@@ -94,17 +97,7 @@ export class DeletionReconciler {
 
   /** Looks at every node again: after start, after a lost session, when a provider comes up. */
   resync(): void {
-    for (const entry of this.o.store.nodes.all()) if (this.concerns(entry)) this.queue.add(entry.id);
-  }
-
-  /** Has a free stock node or a held one removed, to make room or because its time is up. */
-  evict(id: string): void {
-    this.evicting.add(id);
-    this.queue.add(id);
-  }
-
-  isEvicting(id: string): boolean {
-    return this.evicting.has(id);
+    for (const entry of this.deps.store.nodes.all()) if (this.concerns(entry)) this.queue.add(entry.id);
   }
 
   get length(): number {
@@ -122,7 +115,7 @@ export class DeletionReconciler {
   }
 
   private providerOf(id: string): string {
-    const node = this.o.store.nodes.get(id)?.node;
+    const node = this.deps.store.nodes.get(id)?.node;
     return node && !isBroken(node) ? (node.provider ?? '') : '';
   }
 
@@ -130,27 +123,27 @@ export class DeletionReconciler {
     if (entry.locked || entry.node === null) return false;
     if (isBroken(entry.node)) return entry.node.reason === 'empty';
     const { node } = entry;
-    if (node.provider === null || !this.o.isOurs(node.provider)) return false;
+    if (node.provider === null || !this.deps.isOurs(node.provider)) return false;
     if (removableStates.includes(node.state) || node.state === 'init') return true;
-    if (node.state === 'hold') return this.evicting.has(node.id);
-    return node.state === 'ready' && (this.evicting.has(node.id) || this.isOrphaned(node));
+    if (node.state === 'hold') return this.deps.evictions.isEvicting(node.id);
+    return node.state === 'ready' && (this.deps.evictions.isEvicting(node.id) || this.isOrphaned(node));
   }
 
   private isOrphaned(node: NodeRecord): boolean {
-    return node.allocatedTo !== null && this.o.store.requests.get(node.allocatedTo) === undefined;
+    return node.allocatedTo !== null && this.deps.store.requests.get(node.allocatedTo) === undefined;
   }
 
   private async reconcile(id: string): Promise<number | undefined> {
-    const entry = this.o.store.nodes.get(id);
-    if (!entry || !this.o.store.synced || !this.concerns(entry) || entry.node === null) {
-      if (!entry) this.evicting.delete(id);
+    const entry = this.deps.store.nodes.get(id);
+    if (!entry || !this.deps.store.synced || !this.concerns(entry) || entry.node === null) {
+      if (!entry) this.deps.evictions.end(id);
       return undefined;
     }
     if (isBroken(entry.node)) return this.removeEmpty(id);
     // A write would only fail on its version.
-    if (this.o.store.nodes.mirror.isBehind(id)) return behindMs;
+    if (this.deps.store.nodes.mirror.isBehind(id)) return behindMs;
     const { node } = entry;
-    if (node.state === 'ready' && !this.evicting.has(id)) return this.deallocate(node);
+    if (node.state === 'ready' && !this.deps.evictions.isEvicting(id)) return this.deallocate(node);
     if (node.state === 'init') {
       const leftMs = this.initGraceLeftMs(node);
       if (leftMs > 0) return leftMs;
@@ -159,14 +152,14 @@ export class DeletionReconciler {
       const leftMs = deletedGraceMs - this.seenForMs(id);
       if (leftMs > 0) return leftMs;
     }
-    if (awaitsTakeOver(this.o.store, entry) && this.seenForMs(id) < takeOverGraceMs) return takeOverGraceMs;
+    if (awaitsTakeOver(this.deps.store, entry) && this.seenForMs(id) < takeOverGraceMs) return takeOverGraceMs;
     return this.remove(node);
   }
 
   /** `init` nodes are unlocked for a moment in every launch; only with their request out of the way are they orphans. */
   private initGraceLeftMs(node: NodeRecord): number {
-    const request = node.allocatedTo === null ? undefined : this.o.store.requests.get(node.allocatedTo);
-    if (request && node.allocatedTo !== null && this.o.store.requestLocks.isLocked(node.allocatedTo)) {
+    const request = node.allocatedTo === null ? undefined : this.deps.store.requests.get(node.allocatedTo);
+    if (request && node.allocatedTo !== null && this.deps.store.requestLocks.isLocked(node.allocatedTo)) {
       this.firstSeenMs.delete(node.id);
       return unlockedInitGraceMs;
     }
@@ -175,7 +168,7 @@ export class DeletionReconciler {
   }
 
   private seenForMs(id: string): number {
-    const now = this.o.runtime.monotonicMs();
+    const now = this.deps.runtime.monotonicMs();
     const first = this.firstSeenMs.get(id) ?? now;
     this.firstSeenMs.set(id, first);
     return now - first;
@@ -185,13 +178,13 @@ export class DeletionReconciler {
     const seenMs = this.seenForMs(id);
     if (seenMs < emptyNodeGraceMs) return emptyNodeGraceMs - seenMs + 1;
     this.firstSeenMs.delete(id);
-    this.o.log.info({ nodeId: id }, 'Removing a node without a document');
-    await this.o.operations.removeBrokenNode(id);
+    this.deps.log.info({ nodeId: id }, 'Removing a node without a document');
+    await this.deps.operations.removeBrokenNode(id);
     return undefined;
   }
 
   private async deallocate(node: NodeRecord): Promise<number | undefined> {
-    const { operations, log } = this.o;
+    const { operations, log } = this.deps;
     const locked = await operations.lockNode(node.id, {
       expect: (n) => n.state === 'ready' && n.allocatedTo === node.allocatedTo,
     });
@@ -208,20 +201,20 @@ export class DeletionReconciler {
   }
 
   private async remove(seen: NodeRecord): Promise<number | undefined> {
-    const { operations, log } = this.o;
-    const provider = seen.provider === null ? undefined : this.o.provider(seen.provider);
+    const { operations, log } = this.deps;
+    const provider = seen.provider === null ? undefined : this.deps.provider(seen.provider);
     // Without its provider the instance could not be removed; the provider's start brings the node back here.
     if (!provider) return undefined;
     killPoint('before-start-deleting');
     const started = await operations.startDeleting(seen.id, (n) => this.mayDelete(n));
     if (!started.ok) {
-      if (started.reason !== 'locked') this.evicting.delete(seen.id);
+      if (started.reason !== 'locked') this.deps.evictions.end(seen.id);
       return started.reason === 'gone' ? undefined : this.lockedPause.nextMs();
     }
     killPoint('after-deleting-written');
     const held = started.node;
     const { node } = held;
-    const span = this.o.traces.deletion(seen);
+    const span = this.deps.traces.deletion(seen);
     try {
       if (node.externalId !== null) {
         await provider.remove(node.externalId as ExternalId, {
@@ -242,7 +235,7 @@ export class DeletionReconciler {
     if (!held.held) return undefined;
     killPoint('before-node-removed');
     await operations.finishDeleting(held);
-    this.evicting.delete(seen.id);
+    this.deps.evictions.end(seen.id);
     killPoint('after-node-removed');
     log.debug({ nodeId: node.id, provider: node.provider, state: seen.state }, 'Removed node');
     return undefined;
@@ -251,7 +244,7 @@ export class DeletionReconciler {
   private mayDelete(node: NodeRecord): boolean {
     if (removableStates.includes(node.state)) return true;
     if (node.state === 'init') return true;
-    if (!this.evicting.has(node.id)) return false;
+    if (!this.deps.evictions.isEvicting(node.id)) return false;
     return isFreeOrHeld(node);
   }
 }

@@ -1,12 +1,11 @@
 /** Makes room for waiting requests: of the free stock of a full pool as many nodes go, oldest first, as are needed. */
-import type { DeletionReconciler } from './deletion.ts';
+import type { Evictions } from '../pools/evictions.ts';
 import type { NodeAccounting } from '../pools/node-accounting.ts';
 import type { ServedPool, ServedRequest } from '../pools/served-pool.ts';
 
 type Room = Pick<ServedPool, 'providerName' | 'poolName'>;
 type Waits = Pick<ServedRequest, 'waiting' | 'openLabels' | 'standsBack'>;
 type FullPool = Room & Pick<ServedPool, 'id' | 'launches'> & { readonly waiting: Iterable<Waits> };
-type Deletion = Pick<DeletionReconciler, 'isEvicting' | 'evict'>;
 
 interface Demand {
   readonly missing: number;
@@ -18,15 +17,15 @@ interface Demand {
 
 export class Eviction {
   private readonly accounting: NodeAccounting;
-  private readonly deletion: Deletion;
+  private readonly evictions: Pick<Evictions, 'isEvicting' | 'evict'>;
   /** Nodes that were told to go, by pool: locked for it, they are no stock any more, and not yet seen to be leaving. */
   private readonly chosen = new Map<string, Set<string>>();
   /** How many have gone for a request that the cloud has refused: it may have refused it for something else. */
   private readonly tried = new WeakMap<Waits, number>();
 
-  constructor(accounting: NodeAccounting, deletion: Deletion) {
+  constructor(accounting: NodeAccounting, evictions: Pick<Evictions, 'isEvicting' | 'evict'>) {
     this.accounting = accounting;
-    this.deletion = deletion;
+    this.evictions = evictions;
   }
 
   /** `siblings`: the provider's other pools; their stock goes too where it is the provider's quota that is used up. */
@@ -41,14 +40,14 @@ export class Eviction {
     const staying: string[] = [];
     for (const room of rooms) {
       for (const { id } of this.accounting.stockOfPool(room.providerName, room.poolName)) {
-        if (this.deletion.isEvicting(id)) going.add(id);
+        if (this.evictions.isEvicting(id)) going.add(id);
         else if (staying.length < missing) staying.push(id);
       }
     }
     for (const id of staying.slice(0, Math.max(0, missing - going.size))) {
       going.add(id);
       if (refused) this.tried.set(refused, (this.tried.get(refused) ?? 0) + 1);
-      this.deletion.evict(id);
+      this.evictions.evict(id);
     }
   }
 
@@ -75,7 +74,7 @@ export class Eviction {
     this.chosen.set(pool.id, going);
     const isStaying = (id: string) =>
       rooms.some((room) => this.accounting.isStaying(room.providerName, room.poolName, id));
-    for (const id of going) if (!this.deletion.isEvicting(id) || !isStaying(id)) going.delete(id);
+    for (const id of going) if (!this.evictions.isEvicting(id) || !isStaying(id)) going.delete(id);
     return going;
   }
 }
