@@ -5,7 +5,7 @@
 import { type Runtime, sleep } from '../base/runtime.ts';
 import type { Adapter, ExternalId, Instance, Json, LaunchSpec, StepContext, Wait } from '../driver-kit/contract.ts';
 import { Backoff } from '../base/backoff.ts';
-import { Complaint, type Said } from './complaint.ts';
+import { RecentFailure, type FailureReport } from './recent-failure.ts';
 import { asProviderError, ProviderError } from '../driver-kit/errors.ts';
 import { idText } from '../driver-kit/contract.ts';
 import { type SharedListing } from './listing.ts';
@@ -52,13 +52,13 @@ export class MachineRunner {
   private readonly o: RunnerOptions;
   private readonly active = new Set<Machine>();
   private idleListeners: (() => void)[] = [];
-  private readonly failing: Complaint;
-  private readonly throttled: Complaint;
+  private readonly failing: RecentFailure;
+  private readonly throttled: RecentFailure;
 
   constructor(options: RunnerOptions) {
     this.o = options;
-    this.failing = new Complaint(options.runtime, failureMemoryMs);
-    this.throttled = new Complaint(options.runtime, throttleMemoryMs);
+    this.failing = new RecentFailure(options.runtime, failureMemoryMs);
+    this.throttled = new RecentFailure(options.runtime, throttleMemoryMs);
   }
 
   get launching(): number {
@@ -70,12 +70,12 @@ export class MachineRunner {
   }
 
   /** Says the cloud that it gets too many calls? Since when, and in which words. */
-  get throttle(): Said | null {
+  get throttle(): FailureReport | null {
     return this.o.limiter.pausedForMs > 0 ? this.throttled.last : this.throttled.recent;
   }
 
   /** Steps are repeated since the network or the cloud fails? Since when, and in which words. */
-  get unanswered(): Said | null {
+  get unanswered(): FailureReport | null {
     return this.failing.recent;
   }
 

@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemRuntime } from '../../base/runtime.ts';
 import { HostKeyScanner } from './scanner.ts';
-import { connectToAny } from './reach.ts';
+import { connectToAny } from './connectivity.ts';
 import { freePort, haveSshd, startSshd, type HostKeyKind, type TestSshd } from '../testing/sshd.ts';
 
 const closers: (() => Promise<unknown>)[] = [];

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import type { ServerHostKeyAlgorithm } from 'ssh2';
 import { type Runtime, sleep } from '../../base/runtime.ts';
 import { asProviderError } from '../errors.ts';
-import { connectToAny, ReachError, resolveName } from './reach.ts';
+import { connectToAny, ConnectivityError, resolveName } from './connectivity.ts';
 import { onAbort } from '../../base/signals.ts';
 import { Slots } from '../../base/turns.ts';
 
@@ -54,7 +54,7 @@ export class HostKeyScanner {
     this.slots = new Slots(mostAtOnce);
   }
 
-  /** Lines `<type> <base64>`, none for connection types without keys. Rejects with a ReachError, or the signal's reason. */
+  /** Lines `<type> <base64>`, none for connection types without keys. Rejects with a ConnectivityError, or the signal's reason. */
   async scan(target: ScanTarget, o: ScanOptions): Promise<readonly string[]> {
     const withKeys = gathersKeys(target.connectionType);
     if (isFake(target.address)) return withKeys ? [fakeKey] : [];
@@ -63,7 +63,7 @@ export class HostKeyScanner {
     );
   }
 
-  /** Does anybody listen there? One try only. Rejects with a ReachError, or the signal's reason. */
+  /** Does anybody listen there? One try only. Rejects with a ConnectivityError, or the signal's reason. */
   async reach(target: ScanTarget, o: ScanOptions): Promise<void> {
     if (isFake(target.address)) return;
     await this.limited(target, o, (signal) => this.touch(target, signal));
@@ -74,7 +74,7 @@ export class HostKeyScanner {
     const abort = new AbortController();
     // All exchanges of one scan listen to it, a few each.
     setMaxListeners(0, abort.signal);
-    const silent = new ReachError('silent', `${where} does not answer within ${o.timeoutMs / 1000} s`);
+    const silent = new ConnectivityError('silent', `${where} does not answer within ${o.timeoutMs / 1000} s`);
     const timer = this.runtime.setTimer(o.timeoutMs, () => abort.abort(silent));
     const unfollow = onAbort(o.signal, () => abort.abort(o.signal.reason));
     if (o.signal.aborted) abort.abort(o.signal.reason);
@@ -87,20 +87,20 @@ export class HostKeyScanner {
   }
 
   private async untilItAnswers<T>(target: ScanTarget, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    let last: ReachError | null = null;
+    let last: ConnectivityError | null = null;
     for (let pauseMs = shortestPauseMs; ; pauseMs = Math.min(longestPauseMs, pauseMs * 2)) {
       try {
         return await work();
       } catch (error) {
-        if (!signal.aborted && error instanceof ReachError) last = error;
+        if (!signal.aborted && error instanceof ConnectivityError) last = error;
         else if (!signal.aborted) throw asProviderError(error);
       }
       try {
         await sleep(this.runtime, pauseMs, signal);
       } catch (reason) {
         // The last thing that the host did says more than that the time is up.
-        if (!(reason instanceof ReachError) || last === null) throw reason;
-        throw new ReachError(
+        if (!(reason instanceof ConnectivityError) || last === null) throw reason;
+        throw new ConnectivityError(
           last.problem,
           `${target.address} port ${target.port}: ${last.message}; ${reason.message}`,
           { cause: last },
@@ -148,7 +148,7 @@ export class HostKeyScanner {
       try {
         return (await exchange()).key;
       } catch (error) {
-        if (signal.aborted || !(error instanceof ReachError)) throw error;
+        if (signal.aborted || !(error instanceof ConnectivityError)) throw error;
         if (error.problem === 'negotiation' || tried >= triesPerType) return null;
         await sleep(this.runtime, shortestPauseMs * tried, signal);
       }

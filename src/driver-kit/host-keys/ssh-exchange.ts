@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { Client, type ServerHostKeyAlgorithm } from 'ssh2';
 import type { Runtime } from '../../base/runtime.ts';
-import { ReachError } from './reach.ts';
+import { ConnectivityError } from './connectivity.ts';
 
 export interface ExchangeOptions {
   readonly timeoutMs: number;
@@ -11,7 +11,7 @@ export interface ExchangeOptions {
 }
 
 /**
- * Resolves with `<type> <base64>` of the key with which the host proved itself; rejects with a ReachError, or the signal's
+ * Resolves with `<type> <base64>` of the key with which the host proved itself; rejects with a ConnectivityError, or the signal's
  * reason. The socket is closed in any case.
  */
 export function exchangeKeys(
@@ -39,7 +39,7 @@ export function exchangeKeys(
     const fail = (cause?: Error) => end(explain(speaksSsh, cause));
     const timer = o.runtime.setTimer(o.timeoutMs, () =>
       end(
-        new ReachError(
+        new ConnectivityError(
           'silent',
           `the host accepts connections, but SSH does not answer within ${o.timeoutMs / 1000} s`,
         ),
@@ -69,17 +69,17 @@ export function exchangeKeys(
   });
 }
 
-function explain(speaksSsh: boolean | undefined, cause?: Error): ReachError {
+function explain(speaksSsh: boolean | undefined, cause?: Error): ConnectivityError {
   const options = cause ? { cause } : {};
   if (speaksSsh === undefined) {
-    return new ReachError('closed', 'the host accepts connections, but closes them at once', options);
+    return new ConnectivityError('closed', 'the host accepts connections, but closes them at once', options);
   }
-  if (!speaksSsh) return new ReachError('not-ssh', 'what answers there is no SSH server', options);
+  if (!speaksSsh) return new ConnectivityError('not-ssh', 'what answers there is no SSH server', options);
   const level = (cause as { level?: string } | undefined)?.level;
   if (level === 'handshake') {
-    return new ReachError('negotiation', `the SSH key exchange fails: ${cause?.message ?? ''}`, options);
+    return new ConnectivityError('negotiation', `the SSH key exchange fails: ${cause?.message ?? ''}`, options);
   }
-  return new ReachError('closed', 'the host closed the connection during the SSH key exchange', options);
+  return new ConnectivityError('closed', 'the host closed the connection during the SSH key exchange', options);
 }
 
 /** A public key blob begins with its type; anything else is not a key. */

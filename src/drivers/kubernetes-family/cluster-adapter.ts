@@ -5,7 +5,7 @@
 import type { CloudResource, DeleteStep, ListedInstance, StepContext, Wait } from '../../driver-kit/contract.ts';
 import type { Resources } from '../../base/resources.ts';
 import type { PoolLabelConfig } from '../../config/model.ts';
-import { Unlimited } from '../../driver-kit/defaults.ts';
+import { AdapterDefaults } from '../../driver-kit/adapter-defaults.ts';
 import { ProviderError } from '../../driver-kit/errors.ts';
 import type { Trouble } from '../../base/trouble.ts';
 import { ClusterAccess } from './access.ts';
@@ -26,7 +26,7 @@ export type DeleteState = {
 };
 
 /** One object and where news of it come from. */
-export interface Place {
+export interface ObjectPlace {
   readonly path: string;
   readonly name: string;
   readonly namespace: string | null;
@@ -38,7 +38,7 @@ const podLimitMs = 300_000;
 const safetyLookMs = 15_000;
 const longestLookMs = 5000;
 
-export abstract class ClusterAdapter extends Unlimited {
+export abstract class ClusterAdapter extends AdapterDefaults {
   /** Its name tells a repeated creation from another one. */
   readonly createIsIdempotent = true;
   readonly attemptsHaveOwnNames = true;
@@ -136,7 +136,7 @@ export abstract class ClusterAdapter extends Unlimited {
 
   /** Passes once the pod's containers run; how it is otherwise says `wait`. `sinceMs`: when the waiting began. */
   protected async awaitPod(
-    place: Place,
+    place: ObjectPlace,
     sinceMs: number,
     signal: AbortSignal,
   ): Promise<{ readonly machine: string | null } | { readonly wait: Wait }> {
@@ -153,7 +153,13 @@ export abstract class ClusterAdapter extends Unlimited {
   }
 
   /** Waits for the next thing to happen to it: told by the watch, or by looking again, more rarely as time goes by. */
-  protected podNews(place: Place, seen: KubeObject, waitedMs: number, signal: AbortSignal, why = 'created'): Wait {
+  protected podNews(
+    place: ObjectPlace,
+    seen: KubeObject,
+    waitedMs: number,
+    signal: AbortSignal,
+    why = 'created',
+  ): Wait {
     const what = `pod ${place.name} to run (${why})`;
     const limitMs = Math.min(safetyLookMs, podLimitMs - waitedMs);
     if (place.watch?.live) return { kind: 'event', promise: place.watch.changed(seen, limitMs, signal), what };
@@ -165,7 +171,7 @@ export abstract class ClusterAdapter extends Unlimited {
    * may have had it first. Ends when the object has gone, however long it takes. `seen`: it was just looked at.
    */
   protected async advanceDeleteOf(
-    place: Place,
+    place: ObjectPlace,
     state: DeleteState,
     { signal, log }: StepContext,
     seen: KubeObject | null = null,
@@ -196,13 +202,13 @@ export abstract class ClusterAdapter extends Unlimited {
   }
 
   /** As the watch knows it, or as the server answers. */
-  protected look(place: Place, signal: AbortSignal): Promise<KubeObject> {
+  protected look(place: ObjectPlace, signal: AbortSignal): Promise<KubeObject> {
     const known = place.watch?.live ? place.watch.get(place.name, place.namespace) : undefined;
     return known ? Promise.resolve(known) : this.api.get(place.path, signal);
   }
 
   /** null: it is not there. */
-  private async find(place: Place, signal: AbortSignal): Promise<KubeObject | null> {
+  private async find(place: ObjectPlace, signal: AbortSignal): Promise<KubeObject | null> {
     try {
       return await this.look(place, signal);
     } catch (error) {
@@ -212,7 +218,7 @@ export abstract class ClusterAdapter extends Unlimited {
   }
 
   /** Does this answer to a look at it mean that it is there no more? */
-  protected abstract isGone(error: unknown, place: Place, signal: AbortSignal): Promise<boolean>;
+  protected abstract isGone(error: unknown, place: ObjectPlace, signal: AbortSignal): Promise<boolean>;
 
   /** What says whose it is. */
   protected marksOf(object: KubeObject): Readonly<Record<string, string>> {
@@ -225,7 +231,7 @@ export abstract class ClusterAdapter extends Unlimited {
 
   /** Makes the object at the place; one that is there already is taken only if an earlier try of this launch made it. */
   protected async makeOnce(
-    place: Place,
+    place: ObjectPlace,
     launch: string,
     signal: AbortSignal,
     create: () => Promise<KubeObject>,
@@ -241,7 +247,7 @@ export abstract class ClusterAdapter extends Unlimited {
   }
 
   /** Of a leak that was found by its marks; it may have gone, or be another one by now. */
-  protected async deleteLeaked(place: Place, signal: AbortSignal): Promise<void> {
+  protected async deleteLeaked(place: ObjectPlace, signal: AbortSignal): Promise<void> {
     const object = await this.find(place, signal);
     if (!object || object.terminating || !this.isOurs(object)) return;
     try {

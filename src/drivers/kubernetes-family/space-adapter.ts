@@ -11,7 +11,7 @@ import type {
 import { ProviderError } from '../../driver-kit/errors.ts';
 import { idText } from '../../driver-kit/contract.ts';
 import { ApiError, hasStatus } from './api-error.ts';
-import { ClusterAdapter, type DeleteState, type Place } from './cluster-adapter.ts';
+import { ClusterAdapter, type DeleteState, type ObjectPlace } from './cluster-adapter.ts';
 import { podManifest, workerName } from './manifests.ts';
 import { type NodeMark, nodeMark } from './metadata.ts';
 import { attemptName } from './attempt-names.ts';
@@ -113,13 +113,13 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
     return this.deleteLeaked(this.spacePlace(id), signal);
   }
 
-  protected abstract spacePlace(name: string): Place;
+  protected abstract spacePlace(name: string): ObjectPlace;
   protected abstract createSpace(name: string, mark: NodeMark, signal: AbortSignal): Promise<KubeObject>;
   /** Everything that the job's account needs, besides the pod; may be called again. */
   protected abstract createAccount(name: string, kind: LabelKind, signal: AbortSignal): Promise<void>;
   /** null: not yet. */
   protected abstract workerToken(name: string, signal: AbortSignal): Promise<WorkerToken | null>;
-  protected abstract podPlace(space: string, label: string, signal: AbortSignal): Place;
+  protected abstract podPlace(space: string, label: string, signal: AbortSignal): ObjectPlace;
   /** Nothing is awaited in this space any more. */
   protected abstract podRuns(space: string): void;
   /** Members of the connection document that are not alike for all. */
@@ -150,7 +150,7 @@ export abstract class SpaceAdapter extends ClusterAdapter implements Adapter<Sta
     return { done: false, state: { ...state, step, sinceMs }, externalId: state.name, wait: { kind: 'turn' } };
   }
 
-  private async createPod(place: Place, { launch }: CreateState, spec: FamilySpec, { signal, log }: StepContext) {
+  private async createPod(place: ObjectPlace, { launch }: CreateState, spec: FamilySpec, { signal, log }: StepContext) {
     const settings = spec.label.settings;
     const mark = nodeMark(spec, settings, launch, log);
     const manifest = podManifest(place.name, spec.label.name, mark, settings);

@@ -1,7 +1,7 @@
 /** The kubernetes driver: each node is a namespace, empty or with a pod in it. */
 import { hasStatus } from '../kubernetes-family/api-error.ts';
 import type { KubeApi } from '../kubernetes-family/api.ts';
-import type { Place } from '../kubernetes-family/cluster-adapter.ts';
+import type { ObjectPlace } from '../kubernetes-family/cluster-adapter.ts';
 import {
   accountManifest,
   namespaceManifest,
@@ -33,11 +33,11 @@ export class KubernetesAdapter extends SpaceAdapter {
     return items.filter(({ terminating }) => !terminating).map((object) => ({ id: object.name, object }));
   }
 
-  protected spacePlace(name: string): Place {
+  protected spacePlace(name: string): ObjectPlace {
     return { path: `${namespaces}/${name}`, name, namespace: null, watch: this.namespaceWatch };
   }
 
-  protected podPlace(space: string, label: string): Place {
+  protected podPlace(space: string, label: string): ObjectPlace {
     return { path: `${namespaces}/${space}/pods/${label}`, name: label, namespace: space, watch: this.podWatch };
   }
 

@@ -17,7 +17,7 @@ import type {
   LaunchSpec,
   StepContext,
 } from '../../driver-kit/contract.ts';
-import { Cloudless } from '../../driver-kit/defaults.ts';
+import { CloudlessAdapterDefaults } from '../../driver-kit/adapter-defaults.ts';
 import { ProviderError } from '../../driver-kit/errors.ts';
 import { idText } from '../../driver-kit/contract.ts';
 import { onAbort } from '../../base/signals.ts';
@@ -36,7 +36,7 @@ type Allocation =
   | { readonly kind: 'slot'; readonly instance: Instance }
   | { readonly kind: 'wait'; readonly request: BackingRequest };
 
-export class MetastaticAdapter extends Cloudless implements Adapter<State, MetastaticLabelSettings> {
+export class MetastaticAdapter extends CloudlessAdapterDefaults implements Adapter<State, MetastaticLabelSettings> {
   private readonly context: MetastaticContext;
   private readonly backing: BackingNodes;
   /** One allocation at a time: the next one shares what this one has asked for. */

@@ -3,7 +3,7 @@ import { ProviderError } from '../../driver-kit/errors.ts';
 import { onAbort } from '../../base/signals.ts';
 import { hasStatus } from '../kubernetes-family/api-error.ts';
 import type { KubeApi } from '../kubernetes-family/api.ts';
-import type { Place } from '../kubernetes-family/cluster-adapter.ts';
+import type { ObjectPlace } from '../kubernetes-family/cluster-adapter.ts';
 import { accountManifest, tokenSecretManifest, workerName } from '../kubernetes-family/manifests.ts';
 import { descriptionOf, type NodeMark, ownMetadata } from '../kubernetes-family/metadata.ts';
 import type { ObjectWatch } from '../kubernetes-family/object-watch.ts';
@@ -57,11 +57,11 @@ export class OpenShiftAdapter extends SpaceAdapter {
     return { nodepool_provider_name: name, nodepool_pool_name: pool, nodepool_node_id: nodeId };
   }
 
-  protected spacePlace(name: string): Place {
+  protected spacePlace(name: string): ObjectPlace {
     return { path: `${projects}/${name}`, name, namespace: null, watch: null };
   }
 
-  protected podPlace(space: string, label: string, signal: AbortSignal): Place {
+  protected podPlace(space: string, label: string, signal: AbortSignal): ObjectPlace {
     let watch = this.podWatches.get(space);
     if (!watch) {
       watch = this.addWatch(this.api, `/api/v1/namespaces/${space}/pods`, `pods of ${space}`);
@@ -119,7 +119,7 @@ export class OpenShiftAdapter extends SpaceAdapter {
   }
 
   /** While a project ends, those who had rights in it are told 403, and it is in no list of theirs. */
-  protected async isGone(error: unknown, { name }: Place, signal: AbortSignal): Promise<boolean> {
+  protected async isGone(error: unknown, { name }: ObjectPlace, signal: AbortSignal): Promise<boolean> {
     if (!hasStatus(error, 403)) return hasStatus(error, 404);
     const { items: all } = await this.api.list(projects, '', signal);
     return all.every((object) => object.name !== name);

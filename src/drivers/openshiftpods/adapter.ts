@@ -12,7 +12,7 @@ import { ProviderError } from '../../driver-kit/errors.ts';
 import { idText } from '../../driver-kit/contract.ts';
 import { hasStatus } from '../kubernetes-family/api-error.ts';
 import type { KubeApi } from '../kubernetes-family/api.ts';
-import { ClusterAdapter, type DeleteState, type Place } from '../kubernetes-family/cluster-adapter.ts';
+import { ClusterAdapter, type DeleteState, type ObjectPlace } from '../kubernetes-family/cluster-adapter.ts';
 import { podManifest, workerName } from '../kubernetes-family/manifests.ts';
 import { nodeMark } from '../kubernetes-family/metadata.ts';
 import { attemptName, podPlaces } from '../kubernetes-family/attempt-names.ts';
@@ -132,7 +132,7 @@ export class OpenShiftPodsAdapter extends ClusterAdapter implements Adapter<Stat
     return [...this.context.provider.pools.keys()];
   }
 
-  private place(project: string, pod: string): Place {
+  private place(project: string, pod: string): ObjectPlace {
     return {
       path: `${podsOf(project)}/${pod}`,
       name: pod,

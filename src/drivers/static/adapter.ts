@@ -11,10 +11,10 @@ import type {
   InventoryHost,
   Json,
 } from '../../driver-kit/contract.ts';
-import { Cloudless } from '../../driver-kit/defaults.ts';
+import { CloudlessAdapterDefaults } from '../../driver-kit/adapter-defaults.ts';
 import { ProviderError } from '../../driver-kit/errors.ts';
 import { gathersKeys, HostKeyScanner, type ScanTarget } from '../../driver-kit/host-keys/scanner.ts';
-import { ReachError, resolveName } from '../../driver-kit/host-keys/reach.ts';
+import { ConnectivityError, resolveName } from '../../driver-kit/host-keys/connectivity.ts';
 import type { StaticHost, StaticPoolSettings } from './config.ts';
 
 type StaticContext = AdapterContext<null, StaticPoolSettings, null>;
@@ -22,7 +22,7 @@ type StaticContext = AdapterContext<null, StaticPoolSettings, null>;
 /** A look at a host is good for all its slots, and for the next few requests. */
 const aliveCacheMs = 3000;
 
-export class StaticAdapter extends Cloudless implements Adapter {
+export class StaticAdapter extends CloudlessAdapterDefaults implements Adapter {
   readonly inventory: Inventory;
   private readonly context: StaticContext;
   private readonly scanner: HostKeyScanner;
@@ -103,7 +103,7 @@ export class StaticAdapter extends Cloudless implements Adapter {
     const missing = ssh ? host.hostKeys.filter((key) => !found.includes(withoutComment(key))) : [];
     if (missing.length === 0) return found;
     const message = `${host.name} port ${host.port} does not have the configured host key; it has: ${found.join(', ')}`;
-    throw new ReachError('keys-differ', message);
+    throw new ConnectivityError('keys-differ', message);
   }
 
   /** The first address of the name, which is what a consumer's own look-up would give. */
@@ -112,7 +112,9 @@ export class StaticAdapter extends Cloudless implements Adapter {
     if (host.name.includes('fake')) return none;
     const timeout = new AbortController();
     const timer = this.context.runtime.setTimer(host.timeoutMs, () =>
-      timeout.abort(new ReachError('name', `the name ${host.name} is not resolved within ${host.timeoutMs / 1000} s`)),
+      timeout.abort(
+        new ConnectivityError('name', `the name ${host.name} is not resolved within ${host.timeoutMs / 1000} s`),
+      ),
     );
     try {
       const [address] = await resolveName(host.name, AbortSignal.any([signal, timeout.signal]));

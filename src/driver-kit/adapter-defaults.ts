@@ -1,7 +1,8 @@
-/** Parts of an adapter without a cloud of its own, or whose cloud knows no quota, zones and images. */
+/** Answers that an adapter inherits where its cloud has no such thing, so that it says only what it has. */
 import type { CloudResource, ListedInstance, QuotaLimits } from './contract.ts';
 
-export abstract class Unlimited {
+/** For a cloud without quota and zones, whose images are always there. */
+export abstract class AdapterDefaults {
   quotaLimits(): Promise<QuotaLimits> {
     return Promise.resolve({});
   }
@@ -15,8 +16,8 @@ export abstract class Unlimited {
   }
 }
 
-/** Nothing to list, nothing to delete either. */
-export abstract class Cloudless extends Unlimited {
+/** For a driver without a cloud of its own: there is nothing to list, and nothing to delete either. */
+export abstract class CloudlessAdapterDefaults extends AdapterDefaults {
   listInstances(): Promise<readonly ListedInstance[]> {
     return Promise.resolve([]);
   }

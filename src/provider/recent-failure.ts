@@ -1,14 +1,14 @@
 /** What a cloud says again and again: since when, and whether lately. */
 import type { Runtime } from '../base/runtime.ts';
 
-export interface Said {
+export interface FailureReport {
   readonly message: string;
   /** Monotonic. */
   readonly sinceMs: number;
 }
 
-export class Complaint {
-  private said: (Said & { readonly lastMs: number }) | null = null;
+export class RecentFailure {
+  private said: (FailureReport & { readonly lastMs: number }) | null = null;
   private readonly runtime: Runtime;
   private readonly memoryMs: number;
 
@@ -18,7 +18,7 @@ export class Complaint {
   }
 
   /** `before`: what this goes on with. */
-  note(message: string, before: Said | null = this.recent): void {
+  note(message: string, before: FailureReport | null = this.recent): void {
     const now = this.runtime.monotonicMs();
     this.said = { message, sinceMs: before?.sinceMs ?? now, lastMs: now };
   }
@@ -27,12 +27,12 @@ export class Complaint {
     this.said = null;
   }
 
-  get last(): Said | null {
+  get last(): FailureReport | null {
     return this.said;
   }
 
   /** null where it was not said for so long that it is over. */
-  get recent(): Said | null {
+  get recent(): FailureReport | null {
     const { said } = this;
     return said && this.runtime.monotonicMs() - said.lastMs <= this.memoryMs ? said : null;
   }

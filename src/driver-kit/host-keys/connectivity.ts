@@ -5,7 +5,7 @@ import type { Runtime } from '../../base/runtime.ts';
 import { asError, ProviderError, type ProviderErrorOptions } from '../errors.ts';
 import { Slots } from '../../base/turns.ts';
 
-export type ReachProblem =
+export type ConnectivityProblem =
   | 'name'
   | 'refused'
   | 'unreachable'
@@ -16,12 +16,12 @@ export type ReachProblem =
   | 'keys-differ';
 
 /** Why a host cannot be used; the message says it in words. */
-export class ReachError extends ProviderError {
-  readonly problem: ReachProblem;
+export class ConnectivityError extends ProviderError {
+  readonly problem: ConnectivityProblem;
 
-  constructor(problem: ReachProblem, message: string, options?: ProviderErrorOptions) {
+  constructor(problem: ConnectivityProblem, message: string, options?: ProviderErrorOptions) {
     super('keyscan', message, options);
-    this.name = 'ReachError';
+    this.name = 'ConnectivityError';
     this.problem = problem;
   }
 }
@@ -31,7 +31,7 @@ const staggerMs = 250;
 /** The system's resolver has few threads, which others need too; an unanswered look-up must not take them all. */
 const lookups = new Slots(2);
 
-/** All addresses, in the system's order of preference. Rejects with a ReachError, or the signal's reason. */
+/** All addresses, in the system's order of preference. Rejects with a ConnectivityError, or the signal's reason. */
 export async function resolveName(name: string, signal: AbortSignal): Promise<readonly string[]> {
   if (isIP(name) !== 0) return [name];
   // A look-up cannot be called off: it keeps its slot to its end, whoever asked may go at once.
@@ -46,11 +46,11 @@ async function lookUp(name: string): Promise<readonly string[]> {
     const found = await lookup(name, { all: true });
     return [...new Set(found.map((one) => one.address))];
   } catch (error) {
-    throw new ReachError('name', `the name ${name} cannot be resolved (${codeOf(error)})`, { cause: error });
+    throw new ConnectivityError('name', `the name ${name} cannot be resolved (${codeOf(error)})`, { cause: error });
   }
 }
 
-/** A connected socket to the first address that answers. Rejects with the last address's ReachError, or the signal's reason. */
+/** A connected socket to the first address that answers. Rejects with the last address's ConnectivityError, or the signal's reason. */
 export function connectToAny(
   addresses: readonly string[],
   port: number,
@@ -81,7 +81,7 @@ export function connectToAny(
       sockets.add(socket);
       const onError = (error: unknown) => {
         sockets.delete(socket);
-        problem = asReachError(error, address, port);
+        problem = asConnectivityError(error, address, port);
         failed++;
         if (failed < addresses.length) return tryNext();
         end();
@@ -100,7 +100,7 @@ export function connectToAny(
       end();
       reject(
         problem ??
-          new ReachError(
+          new ConnectivityError(
             'silent',
             `${addresses.join(', ')} port ${port} does not answer within ${o.timeoutMs / 1000} s`,
           ),
@@ -109,17 +109,17 @@ export function connectToAny(
     signal.addEventListener('abort', onAbort, { once: true });
     if (addresses.length === 0) {
       end();
-      return reject(new ReachError('name', 'the name has no address'));
+      return reject(new ConnectivityError('name', 'the name has no address'));
     }
     tryNext();
   });
 }
 
-function asReachError(error: unknown, address: string, port: number): ReachError {
+function asConnectivityError(error: unknown, address: string, port: number): ConnectivityError {
   const code = codeOf(error);
   return code === 'ECONNREFUSED'
-    ? new ReachError('refused', `the connection to ${address} port ${port} was refused`, { cause: error })
-    : new ReachError('unreachable', `${address} port ${port} cannot be reached (${code})`, { cause: error });
+    ? new ConnectivityError('refused', `the connection to ${address} port ${port} was refused`, { cause: error })
+    : new ConnectivityError('unreachable', `${address} port ${port} cannot be reached (${code})`, { cause: error });
 }
 
 function codeOf(error: unknown): string {
