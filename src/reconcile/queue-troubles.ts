@@ -1,4 +1,5 @@
 /** How far a work queue is behind, in words: keys that wait for their turn, work that takes long, keys that keep failing. */
+import { errorText } from '../base/error-text.ts';
 import type { Trouble } from '../base/trouble.ts';
 
 export interface FailingKey {
@@ -59,7 +60,7 @@ export function queueTroubles(c: QueueCondition): Trouble[] {
       key: `queue ${c.name}: failing`,
       severity: 'warning',
       what: `${c.name}: work on ${keyText(key)} keeps failing`,
-      why: error instanceof Error ? error.message : String(error),
+      why: errorText(error),
       sinceMs,
       hint: 'it is repeated with growing pauses, up to half a minute; the reason says what to mend',
       figures: { failures: count, keysFailing: repeated.length },

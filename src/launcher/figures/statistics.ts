@@ -2,9 +2,9 @@
  * What a launcher reports to statsd, by the names of the Python Nodepool (docs: metrics). Figures about the whole tree are
  * reported by one launcher, elected at `/nodepool/elections/stats`.
  */
+import { errorText } from '../../base/error-text.ts';
 import type { NodepoolConfig } from '../../config/model.ts';
 import type { Logger } from '../../base/logger.ts';
-import { asProviderError } from '../../driver-kit/errors.ts';
 import type { Trouble } from '../../base/trouble.ts';
 import { isBroken } from '../../records/broken.ts';
 import { nodeStates } from '../../records/node.ts';
@@ -82,7 +82,7 @@ export class Statistics {
       key: 'statistics',
       severity: 'warning',
       what: 'figures about the whole tree are not reported by this launcher',
-      why: asProviderError(this.failure.error).message,
+      why: errorText(this.failure.error),
       sinceMs: this.failure.sinceMs,
       hint: 'it is tried again every second; nothing else depends on it',
     };

@@ -3,6 +3,7 @@
  * node is gone. One owner a provider: reconciled host by host, never two runs of one host at once; a lock for each host
  * keeps several launchers with the same inventory from registering one slot twice.
  */
+import { errorText } from '../../base/error-text.ts';
 import type { HostCheck, InventoryHost } from '../../driver-kit/contract.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Trouble } from '../../base/trouble.ts';
@@ -162,7 +163,7 @@ export class InventoryReconciler {
       return found;
     } catch (error) {
       if (this.abort.signal.aborted) return null;
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = errorText(error);
       if (this.problems.get(key) !== problem) {
         this.o.log.warn(
           { provider: this.o.provider.name, host: host.name, port: host.connectionPort, problem },

@@ -2,6 +2,7 @@
  * The pools of this launcher and their records in the component registry. A pool survives a change of its provider: same
  * id, same registration; its labels and priority are published anew.
  */
+import { errorText } from '../../base/error-text.ts';
 import type { PoolConfig } from '../../config/model.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { ComponentRecord } from '../../records/component.ts';
@@ -152,7 +153,7 @@ export class ServedPools {
     } catch (error) {
       if (this.stopped || pool.retired) return;
       const sinceMs = parts.failing?.sinceMs ?? this.o.runtime.monotonicMs();
-      parts.failing = { sinceMs, why: error instanceof Error ? error.message : String(error) };
+      parts.failing = { sinceMs, why: errorText(error) };
       this.o.log.warn({ pool: pool.id, err: error }, 'A pool could not be registered, trying again');
       this.o.runtime.setBackgroundTimer(registerRetryMs, () => void this.register(parts));
     }

@@ -1,8 +1,8 @@
 /** What time brings: nodes that are too old, lock directories that nobody needs, resources that the clouds leak. */
+import { errorText } from '../../base/error-text.ts';
 import type { CloudResource, ExternalId, ListedInstance } from '../../driver-kit/contract.ts';
 import { LeakDetector } from '../../provider/leaks.ts';
 import type { Logger } from '../../base/logger.ts';
-import { asProviderError } from '../../driver-kit/errors.ts';
 import type { Trouble } from '../../base/trouble.ts';
 import { isBroken } from '../../records/broken.ts';
 import type { NodeRecord, NodeState } from '../../records/node.ts';
@@ -76,7 +76,7 @@ export class Housekeeping {
         key: `housekeeping: ${name} fails`,
         severity: 'warning',
         what: `housekeeping: ${name} fails`,
-        why: asProviderError(error).message,
+        why: errorText(error),
         sinceMs,
         hint: 'it is tried again in the next round; the reason says what to mend',
       };
