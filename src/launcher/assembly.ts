@@ -127,7 +127,7 @@ function createRequests(ground: Ground, served: Pools, figures: Figures): Reques
     operations,
     runtime,
     log,
-    isMine: (id) => dispatcher.handler(id) !== undefined,
+    isMine: (id) => dispatcher.isServed(id),
     successor: (provider, pool) => successor(served, dispatcher, config(), provider, pool),
     takeOver: (held, pool, nodes) => dispatcher.takeOver(held, pool, nodes),
   });

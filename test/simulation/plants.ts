@@ -4,13 +4,12 @@
  */
 import type { NodepoolConfig } from '../../src/config/model.ts';
 import { DeletionReconciler } from '../../src/launcher/upkeep/deletion.ts';
-import { Dispatcher } from '../../src/launcher/dispatch/dispatcher.ts';
 import { Launcher } from '../../src/launcher/launcher.ts';
 import { LostRequestReconciler } from '../../src/launcher/serving/lost-requests.ts';
 import type { Evictions } from '../../src/launcher/pools/evictions.ts';
 import { NodeAccounting } from '../../src/launcher/pools/node-accounting.ts';
 import { Overcommit } from '../../src/launcher/serving/overcommit.ts';
-import { RequestHandler } from '../../src/launcher/serving/request-handler.ts';
+import { RequestEnding } from '../../src/launcher/serving/request-ending.ts';
 import type { Adapter } from '../../src/driver-kit/contract.ts';
 import { LeakDetector } from '../../src/provider/leaks.ts';
 import { Machine } from '../../src/provider/machine.ts';
@@ -156,7 +155,7 @@ export const plants: readonly Plant[] = [
     name: 'request-reopened',
     what: 'a request that has failed is opened again',
     plant: () =>
-      replace(RequestHandler, 'decline', (original) => {
+      replace(RequestEnding, 'decline', (original) => {
         const decline = original as (this: unknown, reason: string) => Promise<void>;
         return async function (this: { held: HeldRequest }, reason: string) {
           const { held } = this;
@@ -172,15 +171,7 @@ export const plants: readonly Plant[] = [
   {
     name: 'declined-too-early',
     what: 'a request fails as soon as one pool has declined it',
-    plant: () =>
-      replace(Dispatcher, 'newHandler', (original) => {
-        const newHandler = original as (this: unknown, ...args: unknown[]) => { o: Record<string, unknown> };
-        return function (this: unknown, ...args: unknown[]) {
-          const handler = newHandler.apply(this, args);
-          Object.defineProperty(handler, 'o', { value: { ...handler.o, declinedState: () => 'failed' } });
-          return handler;
-        };
-      }),
+    plant: () => replace(RequestEnding, 'stateAfter', () => () => 'failed'),
   },
   {
     name: 'id-not-stored',

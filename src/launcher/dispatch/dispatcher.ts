@@ -1,6 +1,6 @@
 /**
  * Brings open requests and own pools together: routes each request when it or what it depends on has changed, keeps those
- * that a pool could serve in order, and accepts from the front while a pool takes requests. Woken by changes only.
+ * that a pool could serve in order, and has the first ones accepted while a pool takes requests. Woken by changes only.
  */
 import type { Logger } from '../../base/logger.ts';
 import type { Trouble } from '../../base/trouble.ts';
@@ -8,20 +8,17 @@ import { isBroken } from '../../records/broken.ts';
 import { compareRequests, type RequestRecord } from '../../records/request.ts';
 import type { Runtime, Timer } from '../../base/runtime.ts';
 import type { Resources } from '../../base/resources.ts';
-import type { Plan } from '../../scheduling/plan.ts';
 import { route, type Routing } from '../../scheduling/routing.ts';
 import { requestNeed, type TenantShortage, tenantShortage } from '../../scheduling/tenants.ts';
 import type { HeldRequest, Operations } from '../../store/transactions/operations.ts';
 import type { NodeEntry, Store } from '../../store/mirrors/store.ts';
+import { Acceptance } from './acceptance.ts';
 import { Declines } from './declines.ts';
-import { killPoint } from '../../base/kill-points.ts';
 import type { LaunchContext } from '../serving/launch-context.ts';
-import type { Reservation } from '../pools/node-accounting.ts';
 import type { ServedPool, ServedRequest } from '../pools/served-pool.ts';
-import { type Choice, PoolChoice } from './pool-choice.ts';
+import { PoolChoice } from './pool-choice.ts';
 import type { Registry } from '../pools/registry.ts';
 import { isFull, minReadyRequestor } from '../../scheduling/plan.ts';
-import { RequestHandler } from '../serving/request-handler.ts';
 import { compareOpen, type OpenRequest, RequestQueue, type Verdict } from './request-queue.ts';
 import { TenantQueue } from './tenant-queue.ts';
 
@@ -41,28 +38,17 @@ export interface DispatcherOptions {
   readonly onEnded: (requestId: string) => void;
 }
 
-/** What is counted as used from the decision on. */
-interface Holds {
-  readonly capacity: readonly Reservation[];
-  /** One for each label of the request; none where it has no tenant. */
-  readonly tenant: readonly Reservation[];
-}
-
-/** After a lock attempt that somebody else won, the request is looked at again at its next change or after this. */
-const lostRaceRetryMs = 1000;
-
 const failedPassRetryMs = 1000;
 
 export class Dispatcher {
-  private readonly o: DispatcherOptions;
+  private readonly options: DispatcherOptions;
   private readonly pools = new Map<string, ServedPool>();
-  private readonly handlers = new Map<string, RequestHandler>();
+  private readonly acceptance: Acceptance;
   private readonly open = new Map<string, OpenRequest>();
   private readonly queue = new RequestQueue();
   private readonly overTenantLimit = new TenantQueue<OpenRequest>(compareOpen);
   private readonly dirty = new Set<string>();
   private readonly declines: Declines;
-  private readonly accepting = new Set<Promise<void>>();
   private allDirty = true;
   private capacityChanged = false;
   private scheduled: Timer | null = null;
@@ -72,15 +58,27 @@ export class Dispatcher {
   private readonly unfollow: (() => void)[];
 
   constructor(options: DispatcherOptions) {
-    this.o = options;
+    this.options = options;
     this.declines = new Declines({
       ...options,
       pools: this.pools,
-      isServed: (id) => this.handlers.has(id),
+      isServed: (id) => this.isServed(id),
     });
+    this.acceptance = new Acceptance(
+      {
+        ...options,
+        stateAfterDecline: (request, declinedBy) => this.declines.stateAfter(request, declinedBy),
+      },
+      {
+        onRequest: (id) => this.touchRequest(id),
+        onCapacity: () => this.touchCapacity(),
+        onHandlerChange: options.onHandlerChange,
+        onEnded: options.onEnded,
+      },
+    );
     this.unfollow = [
       options.store.requests.onChange((id, _before, after) => {
-        if (!after) this.handlers.get(id)?.requestGone();
+        if (!after) this.acceptance.handler(id)?.requestGone();
         this.touchRequest(id);
       }),
       options.store.onSync(() => this.touchAll()),
@@ -98,8 +96,8 @@ export class Dispatcher {
     this.touchAll();
   }
 
-  handler(requestId: string): RequestHandler | undefined {
-    return this.handlers.get(requestId);
+  isServed(requestId: string): boolean {
+    return this.acceptance.handler(requestId) !== undefined;
   }
 
   /** Labels, quota, images, registry or configuration have changed: every open request is routed again. */
@@ -140,20 +138,18 @@ export class Dispatcher {
     this.stopped = true;
     this.scheduled?.cancel();
     for (const off of this.unfollow) off();
-    const handedBack = [...this.handlers.values()].map((handler) => handler.handBackForStop());
-    // What is being accepted at this moment is given back as soon as it is.
-    await Promise.allSettled([this.declines.stop(), ...handedBack, ...this.accepting]);
+    await Promise.allSettled([this.acceptance.stop(), this.declines.stop()]);
   }
 
   /** Everything that was locked under the lost session is forgotten. */
   sessionLost(): void {
-    for (const handler of [...this.handlers.values()]) handler.drop('the ZooKeeper session was lost');
+    this.acceptance.sessionLost();
     this.touchAll();
   }
 
   private schedule(): void {
     if (this.scheduled || this.stopped) return;
-    this.scheduled = this.o.runtime.setTimer(0, () => this.flush());
+    this.scheduled = this.options.runtime.setTimer(0, () => this.flush());
   }
 
   /** Acts on what has changed at once: whoever asks afterwards what waits gets no old answer. */
@@ -165,17 +161,17 @@ export class Dispatcher {
       this.pass();
       this.failingSinceMs = null;
     } catch (error) {
-      this.failingSinceMs ??= this.o.runtime.monotonicMs();
-      this.o.log.error({ err: error }, 'A dispatch pass failed');
+      this.failingSinceMs ??= this.options.runtime.monotonicMs();
+      this.options.log.error({ err: error }, 'A dispatch pass failed');
       // It may have got lost what it was about to look at.
       this.allDirty = true;
       this.capacityChanged = true;
-      if (!this.stopped) this.scheduled = this.o.runtime.setTimer(failedPassRetryMs, () => this.flush());
+      if (!this.stopped) this.scheduled = this.options.runtime.setTimer(failedPassRetryMs, () => this.flush());
     }
   }
 
   private pass(): void {
-    if (this.stopped || !this.o.store.synced) return;
+    if (this.stopped || !this.options.store.synced) return;
     this.routeDirty();
     if (this.capacityChanged) {
       this.capacityChanged = false;
@@ -188,7 +184,8 @@ export class Dispatcher {
     if (this.allDirty) {
       this.allDirty = false;
       this.dirty.clear();
-      for (const id of new Set([...this.open.keys(), ...this.o.store.requests.byState('requested')])) this.routeOne(id);
+      for (const id of new Set([...this.open.keys(), ...this.options.store.requests.byState('requested')]))
+        this.routeOne(id);
       return;
     }
     for (const id of this.dirty) this.routeOne(id);
@@ -202,8 +199,8 @@ export class Dispatcher {
       this.overTenantLimit.remove(before.request.tenantName, before);
       this.open.delete(id);
     }
-    const request = this.o.store.requests.get(id)?.request;
-    if (!request || isBroken(request) || request.state !== 'requested' || this.handlers.has(id)) return;
+    const request = this.options.store.requests.get(id)?.request;
+    if (!request || isBroken(request) || request.state !== 'requested' || this.isServed(id)) return;
     const possible = this.declines.candidates(request);
     const pools: ServedPool[] = [];
     let declines = false;
@@ -240,7 +237,7 @@ export class Dispatcher {
   private acceptFromFront(): void {
     const woken = new Set(this.overTenantLimit.takeNext());
     for (const open of woken) this.queue.insert(open);
-    const choice = new PoolChoice(this.o.context, this.o.runtime.nowMs());
+    const choice = new PoolChoice(this.options.context, this.options.runtime.nowMs());
     if (this.queue.size > 0 && this.pools.size > 0) {
       this.queue.visit((open) => {
         const verdict = this.decide(open, choice);
@@ -272,129 +269,26 @@ export class Dispatcher {
     this.open.delete(request.id);
     // There may be room for the next one of that tenant too.
     if (request.tenantName !== null) this.tenantFreed(request.tenantName);
-    const accepting = this.accept(request, choice, this.hold(request, choice)).catch((error: unknown) => {
-      this.o.log.warn({ requestId: request.id, err: error }, 'Giving a request back failed');
-    });
-    this.accepting.add(accepting);
-    void accepting.finally(() => this.accepting.delete(accepting));
+    this.acceptance.begin(request, choice);
     return 'taken';
   }
 
   private tenantShortage(request: RequestRecord, pool: ServedPool): TenantShortage | null {
     const tenant = request.tenantName;
-    const limits = tenant === null ? undefined : this.o.tenantLimits(tenant);
+    const limits = tenant === null ? undefined : this.options.tenantLimits(tenant);
     if (tenant === null || !limits) return null;
-    return tenantShortage(tenant, limits, this.o.context.usedByTenant(tenant), requestNeed(request, pool));
-  }
-
-  private hold(request: RequestRecord, { pool, plan }: Choice): Holds {
-    const { context } = this.o;
-    return { capacity: context.reserveAll(pool, plan), tenant: context.holdForTenant(pool, request) };
-  }
-
-  private async accept(request: RequestRecord, choice: Choice, holds: Holds): Promise<void> {
-    const { pool, plan } = choice;
-    const { operations, log } = this.o;
-    const handler = this.newHandler(request, pool, holds.tenant, plan);
-    let why: string;
-    try {
-      const entry = this.o.store.requests.get(request.id);
-      const created = plan.slots.flatMap((slot) =>
-        slot.kind === 'launch' ? [this.o.context.newNode(pool, slot.label, request)] : [],
-      );
-      killPoint('before-accept');
-      const result = entry
-        ? await operations.acceptRequest(entry, { state: 'pending' }, created)
-        : ({ ok: false, reason: 'gone' } as const);
-      if (result.ok) {
-        killPoint('after-accept');
-        if (this.stopped || pool.retired || handler.over) {
-          for (const reservation of holds.capacity) reservation.release();
-          return await this.giveBack(handler, result.request);
-        }
-        handler.begin(result.request, plan, holds.capacity, result.nodes);
-        if (!this.o.store.requests.get(request.id)) handler.requestGone();
-        return;
-      }
-      why = result.reason;
-    } catch (error) {
-      why = 'error';
-      log.warn({ requestId: request.id, err: error }, 'Accepting a request failed');
-    }
-    for (const reservation of holds.capacity) reservation.release();
-    this.forget(handler);
-    if (why !== 'gone') this.o.runtime.setBackgroundTimer(lostRaceRetryMs, () => this.touchRequest(request.id));
-    this.touchCapacity();
+    return tenantShortage(tenant, limits, this.options.context.usedByTenant(tenant), requestNeed(request, pool));
   }
 
   /** Serves a locked `pending` request of a launcher that has gone, with what that one had begun. */
   takeOver(held: HeldRequest, pool: ServedPool, nodes: readonly NodeEntry[]): void {
-    if (this.stopped) {
-      void held.release().catch(() => undefined);
-      return;
-    }
-    const { request } = held.entry;
-    const handler = this.newHandler(request, pool, this.o.context.holdForTenant(pool, request), null);
-    handler.takeOver(held, nodes);
-    if (!this.o.store.requests.get(held.id)) handler.requestGone();
-    this.touchCapacity();
+    this.acceptance.takeOver(held, pool, nodes);
   }
 
   /** The own pool that could go on with launches there. */
   poolNamed(provider: string | null, name: string | null): ServedPool | undefined {
     for (const pool of this.pools.values()) if (pool.providerName === provider && pool.poolName === name) return pool;
     return undefined;
-  }
-
-  private newHandler(
-    request: RequestRecord,
-    pool: ServedPool,
-    tenantHolds: readonly Reservation[],
-    plan: Plan | null,
-  ): RequestHandler {
-    const handler = new RequestHandler({
-      request,
-      pool,
-      tenantHolds,
-      plan,
-      operations: this.o.operations,
-      context: this.o.context,
-      runtime: this.o.runtime,
-      log: this.o.log,
-      onChange: (changed) => this.handlerChanged(changed),
-      declinedState: (declinedBy) => this.declines.stateAfter(request, declinedBy),
-    });
-    this.handlers.set(request.id, handler);
-    return handler;
-  }
-
-  private forget(handler: RequestHandler): void {
-    handler.forget();
-    this.ended(handler);
-  }
-
-  private ended(handler: RequestHandler): void {
-    // Another one may serve it by now.
-    if (this.handlers.get(handler.id) === handler) this.handlers.delete(handler.id);
-    this.o.onEnded(handler.id);
-  }
-
-  private async giveBack(handler: RequestHandler, held: Parameters<RequestHandler['begin']>[0]): Promise<void> {
-    this.forget(handler);
-    try {
-      await held.update({ state: 'requested' });
-    } finally {
-      await held.release();
-    }
-  }
-
-  private handlerChanged(handler: RequestHandler): void {
-    if (!handler.pool.handlers.has(handler)) {
-      this.ended(handler);
-      this.touchRequest(handler.id);
-    }
-    this.o.onHandlerChange();
-    this.touchCapacity();
   }
 }
 

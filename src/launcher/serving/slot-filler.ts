@@ -19,22 +19,24 @@ import type { ProviderPort } from '../pools/provider-port.ts';
 import type { Slot } from './slot.ts';
 import { type ResumableLaunch, resumableLaunch } from './stored-launch.ts';
 
-export interface SlotFillerOptions {
-  readonly requestId: string;
-  readonly request: () => RequestRecord;
+/** What filling a slot needs to know of the request. */
+export interface SlotOwner {
+  readonly id: string;
   readonly pool: ServedPool;
-  readonly slots: readonly Slot[];
+  readonly request: RequestRecord;
+  /** The request's, while it is served. */
+  readonly span: Span;
+  /** Aborted when the launcher stops or has lost its session. */
+  readonly signal: AbortSignal;
+  /** The request's znode has vanished: nothing is begun for it any more. */
+  readonly gone: boolean;
+}
+
+export interface FillerDeps {
   readonly operations: Operations;
   readonly context: LaunchContext;
   readonly runtime: Runtime;
   readonly log: Logger;
-  /** The request's, while it is served. */
-  readonly span: () => Span;
-  readonly signal: AbortSignal;
-  /** The request's znode has vanished: nothing is begun for it any more. */
-  readonly isGone: () => boolean;
-  /** There was no room for a launch after all: the slot is open again. */
-  readonly onRefused: (waiting: Waiting) => void;
 }
 
 interface Begun {
@@ -47,16 +49,20 @@ interface Begun {
 }
 
 export class SlotFiller {
-  private readonly o: SlotFillerOptions;
+  private readonly owner: SlotOwner;
+  private readonly slots: readonly Slot[];
+  private readonly deps: FillerDeps;
   private boundZone: string | null | undefined;
 
-  constructor(options: SlotFillerOptions) {
-    this.o = options;
+  constructor(owner: SlotOwner, slots: readonly Slot[], deps: FillerDeps) {
+    this.owner = owner;
+    this.slots = slots;
+    this.deps = deps;
   }
 
   /** Zone of the request's nodes; undefined: free to choose. */
   get zone(): string | null | undefined {
-    return this.o.slots.some((slot) => slot.bound) ? this.boundZone : undefined;
+    return this.slots.some((slot) => slot.bound) ? this.boundZone : undefined;
   }
 
   /** A node of the request is in that zone, or will be. */
@@ -66,7 +72,8 @@ export class SlotFiller {
   }
 
   async take(slot: Slot, nodeId: string): Promise<void> {
-    const { context, pool, operations, signal } = this.o;
+    const { context, operations } = this.deps;
+    const { pool, signal } = this.owner;
     const usable = await context.checkStock(pool, nodeId, signal);
     killPoint('before-reuse');
     const taken = usable
@@ -79,25 +86,27 @@ export class SlotFiller {
       return;
     }
     killPoint('after-reuse-lock');
-    const { tenantName, requestor } = this.o.request();
+    const { tenantName, requestor } = this.owner.request;
     slot.node = taken.node;
-    slot.fields = { allocatedTo: this.o.requestId, tenantName, requestor };
+    slot.fields = { allocatedTo: this.owner.id, tenantName, requestor };
     slot.state = 'done';
     slot.progress = 'taken from stock';
   }
 
-  async launch(slot: Slot, entry: NodeEntry): Promise<void> {
+  /** Tells what the slot, open again, has to wait for, if there was no room for the launch after all; null else. */
+  async launch(slot: Slot, entry: NodeEntry): Promise<Waiting | null> {
     // A pool that leaves the configuration meanwhile keeps its provider, which must not stop before it is used.
-    const release = this.o.pool.provider.hold();
+    const release = this.owner.pool.provider.hold();
     try {
-      await this.begin(slot, entry);
+      return await this.begin(slot, entry);
     } finally {
       release();
     }
   }
 
-  private async begin(slot: Slot, entry: NodeEntry): Promise<void> {
-    const { context, pool, operations } = this.o;
+  private async begin(slot: Slot, entry: NodeEntry): Promise<Waiting | null> {
+    const { context, operations } = this.deps;
+    const { pool, signal } = this.owner;
     const { provider } = pool;
     // The node's document counts, for the pool and for the tenant.
     slot.releaseHolds();
@@ -108,25 +117,27 @@ export class SlotFiller {
     const building = await operations.startBuilding(entry, { ...context.buildingFields(pool, label, image) });
     if (!building.ok) {
       this.reopen(slot);
-      return;
+      return null;
     }
     killPoint('after-building');
-    const waiting = await context.overcommitted(pool, building.node, this.o.signal);
+    const waiting = await context.overcommitted(pool, building.node, signal);
     if (waiting) return this.refused(slot, building.node, waiting);
-    await this.runLaunch({ slot, node: building.node, provider, label, image, resume: null });
+    return this.runLaunch({ slot, node: building.node, provider, label, image, resume: null });
   }
 
-  async takeBack(slot: Slot, nodeId: string): Promise<void> {
-    const release = this.o.pool.provider.hold();
+  /** Goes on with a node of a launcher that has gone. Tells the same as `launch`. */
+  async takeBack(slot: Slot, nodeId: string): Promise<Waiting | null> {
+    const release = this.owner.pool.provider.hold();
     try {
-      await this.goOn(slot, nodeId);
+      return await this.goOn(slot, nodeId);
     } finally {
       release();
     }
   }
 
-  private async goOn(slot: Slot, nodeId: string): Promise<void> {
-    const { context, pool, operations, log, requestId } = this.o;
+  private async goOn(slot: Slot, nodeId: string): Promise<Waiting | null> {
+    const { context, operations, log } = this.deps;
+    const { pool, id: requestId } = this.owner;
     const { provider } = pool;
     const label = pool.labelConfig(slot.label);
     const locked = await operations.lockNode(nodeId, {
@@ -136,7 +147,7 @@ export class SlotFiller {
     if (!locked.ok || (launch && !label)) {
       if (locked.ok) await locked.node.release();
       this.reopen(slot);
-      return;
+      return null;
     }
     if (launch && label) {
       log.info({ nodeId, requestId, externalId: launch.externalId }, 'Taking over a launch');
@@ -149,6 +160,7 @@ export class SlotFiller {
     slot.fields = { state: 'ready' };
     slot.unwritten = false;
     slot.progress = 'ready, launched by a launcher that has gone';
+    return null;
   }
 
   /** Puts back what the slot has: a good node becomes free stock. */
@@ -163,8 +175,12 @@ export class SlotFiller {
     slot.node = null;
   }
 
-  /** Open again, as if it had never had a node. */
-  reset(slot: Slot): void {
+  /** Puts back the node of a filled slot, which is open then, as if it had never had one. */
+  async vacate(slot: Slot): Promise<void> {
+    const given = this.giveBack(slot);
+    // Nothing ends or is planned until it is done; a node whose lock is lost meanwhile is left to whoever has it then.
+    slot.state = 'taking';
+    await given.catch(() => slot.node?.release());
     slot.node = null;
     slot.fields = {};
     slot.unwritten = true;
@@ -173,39 +189,42 @@ export class SlotFiller {
   }
 
   /** Unlocked, with what there is still to be said about it. */
-  async letGo(node: HeldNode, fields: NodeFields): Promise<void> {
+  private async letGo(node: HeldNode, fields: NodeFields): Promise<void> {
     if (!node.held) return;
     await node.write(fields);
     await node.release();
   }
 
-  private async refused(slot: Slot, node: HeldNode, waiting: Waiting): Promise<void> {
+  private async refused(slot: Slot, node: HeldNode, waiting: Waiting): Promise<Waiting> {
     slot.progress = waiting.reason;
     await this.letGo(node, { state: 'aborted' });
     slot.node = null;
     this.reopen(slot);
-    this.o.onRefused(waiting);
+    return waiting;
   }
 
   private reopen(slot: Slot): void {
-    const { context, pool, request } = this.o;
+    const { pool, request, gone } = this.owner;
     slot.bound = false;
     slot.releaseHolds();
-    slot.state = this.o.isGone() ? 'failed' : 'open';
-    if (slot.state === 'open') slot.tenantHold = context.holdForTenant(pool, request(), [slot.label])[0] ?? null;
+    slot.state = gone ? 'failed' : 'open';
+    if (slot.state === 'open')
+      slot.tenantHold = this.deps.context.holdForTenant(pool, request, [slot.label])[0] ?? null;
   }
 
   /** That of the request's other nodes, or of its last attempt unless that was refused for want of capacity. */
   private zoneFor(slot: Slot, label: PoolLabelConfig): string | null {
-    const zone = this.zone === undefined ? this.o.context.chooseZone(this.o.pool, label) : (this.boundZone ?? null);
+    const zone =
+      this.zone === undefined ? this.deps.context.chooseZone(this.owner.pool, label) : (this.boundZone ?? null);
     this.bind(slot, zone);
     return zone;
   }
 
-  private async runLaunch({ slot, node, provider, label, image, resume }: Begun): Promise<void> {
-    const { context, pool, request } = this.o;
+  private async runLaunch({ slot, node, provider, label, image, resume }: Begun): Promise<Waiting | null> {
+    const { context, runtime, log } = this.deps;
+    const { pool, span, signal } = this.owner;
     slot.node = node;
-    context.traces.remember(node.id, this.o.span());
+    context.traces.remember(node.id, span);
     const outcome = await launchNode({
       node,
       resume,
@@ -213,16 +232,16 @@ export class SlotFiller {
       pool: pool.config,
       label,
       imageExternalId: image?.externalId ?? null,
-      request: context.requestView(request()),
+      request: context.requestView(this.owner.request),
       zone: () => this.zoneFor(slot, label),
       onAttempt: (end) => {
         if (end.result === 'capacity') slot.bound = false;
-        return context.attempted(pool, label, request(), end);
+        return context.attempted(pool, label, this.owner.request, end);
       },
-      runtime: this.o.runtime,
-      log: this.o.log,
-      span: this.o.span(),
-      signal: this.o.signal,
+      runtime,
+      log,
+      span,
+      signal,
       onProgress: (text) => {
         slot.progress = text;
       },
@@ -231,9 +250,9 @@ export class SlotFiller {
       case 'launched':
         slot.fields = { state: 'ready', ...outcome.fields, ...(resume ? { launcher: pool.id } : {}) };
         slot.progress = 'ready';
-        if (!this.o.isGone() && !this.isLast(slot)) await this.writeReady(slot, node);
+        if (!this.owner.gone && !this.isLast(slot)) await this.writeReady(slot, node);
         slot.state = 'done';
-        return;
+        return null;
       case 'aborted':
         return this.refused(slot, node, { kind: 'refused', resource: '', scope: 'provider', reason: outcome.reason });
       case 'failed':
@@ -241,12 +260,13 @@ export class SlotFiller {
         await this.letGo(node, { state: 'failed' });
         slot.node = null;
         slot.state = 'failed';
-        return;
+        return null;
       case 'lost':
         slot.progress = outcome.reason;
         slot.state = 'failed';
         // Locked only after everything else had been handed back: left unlocked like those.
         if (node.held) await node.release();
+        return null;
     }
   }
 
@@ -257,6 +277,6 @@ export class SlotFiller {
   }
 
   private isLast(slot: Slot): boolean {
-    return this.o.slots.every((other) => other === slot || other.state === 'done');
+    return this.slots.every((other) => other === slot || other.state === 'done');
   }
 }

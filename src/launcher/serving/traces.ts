@@ -8,6 +8,7 @@ import type { RequestRecord } from '../../records/request.ts';
 import { spanInfoOf } from '../../records/span-info.ts';
 import type { Runtime } from '../../base/runtime.ts';
 import { Newest } from '../../base/bounded-map.ts';
+import type { Waiting } from '../../scheduling/plan.ts';
 import { type Attributes, noSpan, type Span, type SpanContext, type Tracer } from '../../telemetry/tracing.ts';
 import type { ServedPool } from '../pools/served-pool.ts';
 
@@ -115,5 +116,23 @@ export class Steps {
   fail(type: string, message: string): void {
     this.current.fail(type, message);
     this.end();
+  }
+}
+
+/** While a request waits for room: one span from the first thing that it waits for to the last. */
+export class WaitSpan {
+  private current = noSpan;
+
+  waits(of: Span, waiting: Waiting | null): void {
+    if (!waiting) {
+      this.current.end();
+      this.current = noSpan;
+    } else if (this.current === noSpan) {
+      this.current = of.child('AwaitRoom', {
+        'nodepool.waiting.kind': waiting.kind,
+        'nodepool.waiting.resource': waiting.resource || null,
+        'nodepool.waiting.scope': waiting.scope,
+      });
+    }
   }
 }
