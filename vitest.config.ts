@@ -10,6 +10,7 @@ export default defineConfig({
       'test/simulation/**/*.test.ts',
       'test/documentation/**/*.test.ts',
       'test/house/**/*.test.ts',
+      'release/**/*.test.ts',
     ],
     testTimeout: 30_000,
     hookTimeout: 60_000,

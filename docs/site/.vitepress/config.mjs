@@ -114,6 +114,7 @@ export default defineConfig({
           { text: 'Development', collapsed: true, items: pagesOf('development') },
           { text: 'Decisions', collapsed: true, items: pagesOf('decisions') },
           pages('Contributing', '/CONTRIBUTING'),
+          pages('Releasing', '/releasing'),
         ],
       },
     ],
