@@ -155,7 +155,7 @@ const provider = closed({
   pools: list(pool).describe('Pools of nodes.'),
 });
 
-export type AwsProvider = z.output<typeof provider>;
+type AwsProvider = z.output<typeof provider>;
 
 export const awsConfig = defineDriverConfig({
   name,

@@ -134,7 +134,7 @@ const provider = closed({
   pools: list(pool).describe('Pools of nodes.'),
 });
 
-export type AzureProvider = z.output<typeof provider>;
+type AzureProvider = z.output<typeof provider>;
 
 export const azureConfig = defineDriverConfig({
   name,

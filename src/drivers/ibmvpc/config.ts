@@ -118,7 +118,7 @@ const provider = closed({
   pools: list(pool).describe('Pools of nodes.'),
 });
 
-export type IbmVpcProvider = z.output<typeof provider>;
+type IbmVpcProvider = z.output<typeof provider>;
 
 export const ibmvpcConfig = defineDriverConfig({
   name,
