@@ -38,7 +38,7 @@ export class RequestHandler implements ServedRequest, NewNodesOwner {
   private readonly slots: readonly Slot[];
   private readonly filler: SlotFiller;
   private readonly abort = new AbortController();
-  readonly signal = this.abort.signal;
+  readonly signal: AbortSignal = this.abort.signal;
   /** Work on slots that is under way. */
   private readonly working = new Set<Promise<void>>();
   /** Nodes whose launch has begun here. */
