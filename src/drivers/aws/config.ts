@@ -1,5 +1,4 @@
 /** Configuration of the aws driver. */
-import type { z } from 'zod';
 import {
   commonPoolKeys,
   commonProviderKeys,
@@ -154,8 +153,6 @@ const provider = closed({
   ...diskimagesKey(diskimage),
   pools: list(pool).describe('Pools of nodes.'),
 });
-
-type AwsProvider = z.output<typeof provider>;
 
 export const awsConfig = defineDriverConfig({
   name,

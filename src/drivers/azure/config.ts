@@ -1,5 +1,4 @@
 /** Configuration of the azure driver. */
-import type { z } from 'zod';
 import {
   commonPoolKeys,
   commonProviderKeys,
@@ -133,8 +132,6 @@ const provider = closed({
   ...diskimagesKey(diskimage, '; in format vhd'),
   pools: list(pool).describe('Pools of nodes.'),
 });
-
-type AzureProvider = z.output<typeof provider>;
 
 export const azureConfig = defineDriverConfig({
   name,

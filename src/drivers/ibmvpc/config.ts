@@ -1,5 +1,4 @@
 /** Configuration of the ibmvpc driver. */
-import type { z } from 'zod';
 import {
   commonPoolKeys,
   commonProviderKeys,
@@ -117,8 +116,6 @@ const provider = closed({
   ...diskimagesKey(diskimage),
   pools: list(pool).describe('Pools of nodes.'),
 });
-
-type IbmVpcProvider = z.output<typeof provider>;
 
 export const ibmvpcConfig = defineDriverConfig({
   name,
