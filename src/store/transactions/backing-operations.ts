@@ -6,7 +6,7 @@ import { type BackingMark, encodeBackingMark, parseBackingMark } from '../../rec
 import { isBroken } from '../../records/broken.ts';
 import { encodeNode, type NodeRecord, parseNode, updateNode } from '../../records/node.ts';
 import { BadVersionError, lock, MultiError, NoNodeError, removeContender, sortContenders } from '@nodepool/zookeeper';
-import { mostAttempts } from './held.ts';
+import { mostAttempts } from './outcome.ts';
 import { paths } from '../paths.ts';
 import type { NodeEntry, Store } from '../mirrors/store.ts';
 

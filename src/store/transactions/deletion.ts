@@ -6,7 +6,8 @@ import { sleep } from '../../base/runtime.ts';
 import { paths } from '../paths.ts';
 import type { Store } from '../mirrors/store.ts';
 import { commit, nameAt, statAt } from './commit.ts';
-import { HeldNode, mostAttempts, type Refused, refused } from './held.ts';
+import { HeldNode } from './held.ts';
+import { mostAttempts, type Refused, refused } from './outcome.ts';
 import { NewContender, releaseProof } from './new-contender.ts';
 import { type LockedNode, lockNode } from './nodes.ts';
 

@@ -5,7 +5,8 @@ import { BadVersionError, type MultiOperation, type MultiResult, NotEmptyError }
 import { paths } from '../paths.ts';
 import type { Store } from '../mirrors/store.ts';
 import { commit, statAt, type Transaction } from './commit.ts';
-import { done, type HeldNode, type HeldRequest, mostAttempts, type Outcome, refused } from './held.ts';
+import type { HeldNode, HeldRequest } from './held.ts';
+import { done, mostAttempts, type Outcome, refused } from './outcome.ts';
 import { releaseProof } from './new-contender.ts';
 import { findContender } from './unknown-outcome.ts';
 

@@ -19,13 +19,13 @@ export class HealthHandle {
   async write(record: HealthRecord): Promise<void> {
     const { client } = this.store;
     const data = encodeHealth(record);
-    const o = { timeoutMs: callTimeoutMs };
+    const options = { timeoutMs: callTimeoutMs };
     try {
-      await client.set(this.path, data, -1, o);
+      await client.set(this.path, data, -1, options);
     } catch (error) {
       if (!(error instanceof NoNodeError)) throw error;
-      await client.ensurePath(paths.health, o);
-      await client.create(this.path, data, { ...o, mode: 'ephemeral' }).catch((failure: unknown) => {
+      await client.ensurePath(paths.health, options);
+      await client.create(this.path, data, { ...options, mode: 'ephemeral' }).catch((failure: unknown) => {
         // Made by a call whose answer was lost: the next write is in time for what is new.
         if (!(failure instanceof NodeExistsError)) throw failure;
       });

@@ -8,28 +8,13 @@ import {
   type RequestRecord,
   updateRequest,
 } from '../../records/request.ts';
-import {
-  BadVersionError,
-  type HeldLock,
-  NoNodeError,
-  removeLockDirectory,
-  SessionExpiredError,
-  type Stat,
-} from '@nodepool/zookeeper';
-import { findContender, isUnknownOutcome } from './unknown-outcome.ts';
+import { type HeldLock, NoNodeError, removeLockDirectory, type Stat } from '@nodepool/zookeeper';
+import { type Outcome, type Refused, refused } from './outcome.ts';
+import { findContender } from './unknown-outcome.ts';
+import { writeVersioned } from './versioned-write.ts';
 import { paths } from '../paths.ts';
 import type { Store } from '../mirrors/store.ts';
 import type { RequestEntry } from '../mirrors/views.ts';
-
-/** 'changed': it is not what was read any more; 'session': the lock is lost with its session. */
-export type Refused = { readonly ok: false; readonly reason: 'locked' | 'gone' | 'changed' | 'session' };
-export type Outcome = { readonly ok: true } | Refused;
-
-export const refused = (reason: Refused['reason']): Refused => ({ ok: false, reason });
-export const done: Outcome = { ok: true };
-
-/** A conflict this often in a row is no race any more. */
-export const mostAttempts = 10;
 
 export class HeldNode {
   readonly id: string;
@@ -56,25 +41,34 @@ export class HeldNode {
     return this.current.version;
   }
 
-  /** Somebody else's write in between (a consumer's, for one) is kept, our fields go over it. */
-  async write(fields: NodeFields): Promise<Outcome> {
-    for (let attempt = 0; attempt < mostAttempts; attempt++) {
-      if (!this.held) return refused('session');
-      const next = updateNode(this.node, fields, this.store.runtime.nowMs());
-      const data = encodeNode(next);
-      const own = this.store.nodes.mirror.ownWrite(this.id);
-      try {
-        const stat = await this.store.client.set(paths.node(this.id), data, this.version);
-        own.committed(next, stat);
-        this.wrote(next, stat);
-        return done;
-      } catch (error) {
-        own.failed();
-        const reason = await this.recover(error);
-        if (reason) return reason;
-      }
+  write(fields: NodeFields): Promise<Outcome> {
+    return writeVersioned(this.lock, {
+      write: () => this.writeOnce(fields),
+      readAgain: () => this.readAgain(),
+    });
+  }
+
+  private async writeOnce(fields: NodeFields): Promise<void> {
+    const { client, nodes, runtime } = this.store;
+    const next = updateNode(this.node, fields, runtime.nowMs());
+    const data = encodeNode(next);
+    const own = nodes.mirror.ownWrite(this.id);
+    try {
+      const stat = await client.set(paths.node(this.id), data, this.version);
+      own.committed(next, stat);
+      this.wrote(next, stat);
+    } catch (error) {
+      own.failed();
+      throw error;
     }
-    return refused('changed');
+  }
+
+  private async readAgain(): Promise<Refused | null> {
+    const { data, stat } = await this.store.client.get(paths.node(this.id));
+    const node = parseNode(this.id, data);
+    if (isBroken(node)) return refused('changed');
+    this.current = { node, version: stat.version };
+    return null;
   }
 
   /** What a multi that included our write has made of it. */
@@ -91,25 +85,6 @@ export class HeldNode {
 
   async release(): Promise<void> {
     await this.lock.release();
-  }
-
-  private async recover(error: unknown): Promise<Refused | null> {
-    if (error instanceof NoNodeError) return refused('gone');
-    if (error instanceof SessionExpiredError) return refused('session');
-    if (!(error instanceof BadVersionError || isUnknownOutcome(error))) throw error;
-    try {
-      const { data, stat } = await this.store.client.get(paths.node(this.id));
-      const node = parseNode(this.id, data);
-      if (isBroken(node)) return refused('changed');
-      this.current = { node, version: stat.version };
-      return null;
-    } catch (failure) {
-      if (failure instanceof NoNodeError) return refused('gone');
-      if (failure instanceof SessionExpiredError) return refused('session');
-      // The next attempt will meet the version's mismatch and ask again.
-      if (isUnknownOutcome(failure)) return null;
-      throw failure;
-    }
   }
 }
 
@@ -139,33 +114,27 @@ export class HeldRequest {
     return this.current;
   }
 
-  async update(fields: RequestFields): Promise<Outcome> {
-    for (let attempt = 0; attempt < mostAttempts; attempt++) {
-      if (!this.held) return refused('session');
-      const { request, version } = this.entry;
-      const next = updateRequest(request, fields, this.store.runtime.nowMs());
-      const data = encodeRequest(next);
-      const own = this.store.requests.mirror.ownWrite(this.id);
-      try {
-        const stat = await this.store.client.set(paths.request(this.id), data, version);
-        own.committed(next, stat);
-        this.wrote(next, stat);
-        return done;
-      } catch (error) {
-        own.failed();
-        if (error instanceof NoNodeError) return refused('gone');
-        if (error instanceof SessionExpiredError) return refused('session');
-        if (!(error instanceof BadVersionError || isUnknownOutcome(error))) throw error;
-        try {
-          if (!(await this.refresh())) return refused('gone');
-        } catch (failure) {
-          if (failure instanceof SessionExpiredError) return refused('session');
-          // The next attempt will meet the version's mismatch and ask again.
-          if (!isUnknownOutcome(failure)) throw failure;
-        }
-      }
+  update(fields: RequestFields): Promise<Outcome> {
+    return writeVersioned(this.lock, {
+      write: () => this.writeOnce(fields),
+      readAgain: async () => ((await this.refresh()) ? null : refused('gone')),
+    });
+  }
+
+  private async writeOnce(fields: RequestFields): Promise<void> {
+    const { client, requests, runtime } = this.store;
+    const { request, version } = this.entry;
+    const next = updateRequest(request, fields, runtime.nowMs());
+    const data = encodeRequest(next);
+    const own = requests.mirror.ownWrite(this.id);
+    try {
+      const stat = await client.set(paths.request(this.id), data, version);
+      own.committed(next, stat);
+      this.wrote(next, stat);
+    } catch (error) {
+      own.failed();
+      throw error;
     }
-    return refused('changed');
   }
 
   wrote(request: RequestRecord, stat: Stat): void {

@@ -14,7 +14,8 @@ import { paths } from '../paths.ts';
 import type { Store } from '../mirrors/store.ts';
 import type { NodeEntry } from '../mirrors/views.ts';
 import { commit, nameAt, statAt } from './commit.ts';
-import { HeldNode, mostAttempts, type Refused, refused } from './held.ts';
+import { HeldNode } from './held.ts';
+import { mostAttempts, type Refused, refused } from './outcome.ts';
 import { NewContender } from './new-contender.ts';
 
 export type LockedNode = { readonly ok: true; readonly node: HeldNode };

@@ -259,6 +259,23 @@ describe('races', () => {
     expect(JSON.parse(text)).toMatchObject({ relative_priority: 7, declined_by: ['me'] });
   });
 
+  test('a write of what is gone is refused as gone, of a node that can no longer be read as changed', async () => {
+    const entry = await ask();
+    const { request, nodes } = await accept(entry, 2);
+    const [first, second] = [await build(nodes[0]!), await build(nodes[1]!)];
+    await bed.zk.set(`/nodepool/nodes/${first.id}`, Buffer.from('no document'));
+    expect(await first.write({ externalId: 'i-1' })).toEqual({ ok: false, reason: 'changed' });
+    await second.release();
+    const again = await side.operations.lockNode(second.id);
+    if (!again.ok) throw new Error(again.reason);
+    await bed.zk.delete(again.node.lock.path);
+    await bed.zk.delete(lockDir(second.id));
+    await bed.zk.delete(`/nodepool/nodes/${second.id}`);
+    expect(await again.node.write({ externalId: 'i-2' })).toEqual({ ok: false, reason: 'gone' });
+    await bed.zk.delete(`/nodepool/requests/${entry.id}`);
+    expect(await request.update({ state: 'failed' })).toEqual({ ok: false, reason: 'gone' });
+  });
+
   test('a request that vanishes before the hand-over is refused as gone; the nodes stay locked and unchanged', async () => {
     const entry = await ask();
     const { request, nodes } = await accept(entry);

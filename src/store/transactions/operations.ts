@@ -8,12 +8,14 @@ import type { Store } from '../mirrors/store.ts';
 import type { NodeEntry, RequestEntry } from '../mirrors/views.ts';
 import * as deletion from './deletion.ts';
 import { fulfil, type HandedNode } from './hand-over.ts';
-import type { HeldNode, HeldRequest, Outcome, Refused } from './held.ts';
+import type { HeldNode, HeldRequest } from './held.ts';
 import * as nodes from './nodes.ts';
+import type { Outcome, Refused } from './outcome.ts';
 import * as requests from './requests.ts';
 import * as sweeps from './sweeps.ts';
 
-export { HeldNode, HeldRequest, type Outcome, type Refused } from './held.ts';
+export { HeldNode, HeldRequest } from './held.ts';
+export type { Outcome, Refused } from './outcome.ts';
 
 export class Operations {
   private readonly store: Store;

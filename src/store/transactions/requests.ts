@@ -22,7 +22,8 @@ import { lastName, paths } from '../paths.ts';
 import type { Store } from '../mirrors/store.ts';
 import type { NodeEntry, RequestEntry } from '../mirrors/views.ts';
 import { commit, nameAt, statAt } from './commit.ts';
-import { HeldRequest, type Refused, refused } from './held.ts';
+import { HeldRequest } from './held.ts';
+import { type Refused, refused } from './outcome.ts';
 import { NewContender } from './new-contender.ts';
 import { createdNodes, createNodes, freeNode, nodeCreation } from './nodes.ts';
 
