@@ -10,6 +10,7 @@ import { Backoff } from '../base/backoff.ts';
 import { asProviderError, type ProviderError } from '../driver-kit/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { lessForeignUse } from './quota.ts';
+import { Refresher } from './refresher.ts';
 import type { Trouble } from '../base/trouble.ts';
 
 export interface LabelFacts {
@@ -37,8 +38,7 @@ interface LabelEntry extends LabelFacts {
   readonly backoff: Backoff;
 }
 
-export interface FactsOptions {
-  readonly config: ProviderConfig;
+export interface FactsDeps {
   /** Its calls end within bounds of their own (guarded-adapter.ts). */
   readonly adapter: Adapter;
   readonly runtime: Runtime;
@@ -48,13 +48,12 @@ export interface FactsOptions {
 }
 
 const cacheMs = 300_000;
-/** From one refresh that somebody asked for to the next, so that a storm of errors is not answered by one of questions. */
-const spacingMs = 1000;
 /** How often labels are looked through for those whose time has come. */
 const tickMs = 1000;
 
 export class ProviderFacts {
-  private readonly o: FactsOptions;
+  private readonly deps: FactsDeps;
+  private readonly config: ProviderConfig;
   private readonly stopping = new AbortController();
   private readonly labels = new Map<PoolLabelConfig, LabelEntry>();
   private knownZones: readonly (string | null)[] | null = null;
@@ -62,16 +61,19 @@ export class ProviderFacts {
   private readonly cloud: { readonly quota: Refresher; readonly zones: Refresher };
   private tickTimer: Timer | null = null;
 
-  constructor(options: FactsOptions) {
-    this.o = options;
+  constructor(deps: FactsDeps, config: ProviderConfig) {
+    this.deps = deps;
+    this.config = config;
     const refresher = (what: string, work: () => Promise<void>) =>
-      new Refresher({
-        what,
-        work,
-        runtime: options.runtime,
-        signal: this.stopping.signal,
-        onFailure: (error) => this.warn(what, error),
-      });
+      new Refresher(
+        {
+          work,
+          runtime: deps.runtime,
+          signal: this.stopping.signal,
+          onFailure: (error) => this.warn(what, error),
+        },
+        { what, intervalMs: cacheMs },
+      );
     this.cloud = {
       quota: refresher('The quota could not be read', () => this.readLimits()),
       zones: refresher('The availability zones could not be read', () => this.readZones()),
@@ -83,7 +85,7 @@ export class ProviderFacts {
     await this.readZones();
     this.cloud.zones.later();
     this.cloud.quota.now();
-    for (const pool of this.o.config.pools.values()) {
+    for (const pool of this.config.pools.values()) {
       for (const label of pool.labels.values()) this.look(label, this.entry(label));
     }
   }
@@ -130,7 +132,6 @@ export class ProviderFacts {
 
   /** Questions that the cloud has not answered the last time. */
   *troubles(): Iterable<Trouble> {
-    const { config } = this.o;
     for (const { what, failure } of [this.cloud.quota, this.cloud.zones]) {
       if (!failure) continue;
       yield {
@@ -151,7 +152,7 @@ export class ProviderFacts {
         why: entry.reason,
         sinceMs: entry.failingSinceMs,
         hint: entry.permanent
-          ? `mend the label in the configuration of provider ${config.name}`
+          ? `mend the label in the configuration of provider ${this.config.name}`
           : `it is looked up again and again; is image ${image?.name ?? '?'} there, may the account see it?`,
       };
     }
@@ -159,32 +160,32 @@ export class ProviderFacts {
 
   private warn(message: string, error: unknown, fields: object = {}): void {
     if (this.stopping.signal.aborted) return;
-    this.o.log.warn({ provider: this.o.config.name, ...fields, err: error }, message);
+    this.deps.log.warn({ provider: this.config.name, ...fields, err: error }, message);
   }
 
   private async readLimits(): Promise<void> {
-    const { adapter, config, isKnownNode } = this.o;
+    const { adapter, isKnownNode } = this.deps;
     const { signal } = this.stopping;
     const limits = await adapter.quotaLimits(signal);
     const limited = Object.values(limits).some((limit) => Number.isFinite(limit));
     const instances = limited ? await adapter.listInstances(signal) : [];
-    const left = lessForeignUse(limits, instances, config.name, isKnownNode);
+    const left = lessForeignUse(limits, instances, this.config.name, isKnownNode);
     const changed = JSON.stringify(left) !== JSON.stringify(this.knownLimits);
     this.knownLimits = left;
-    if (changed) this.o.onChange();
+    if (changed) this.deps.onChange();
   }
 
   private async readZones(): Promise<void> {
-    const zones = await this.o.adapter.availabilityZones(this.stopping.signal);
+    const zones = await this.deps.adapter.availabilityZones(this.stopping.signal);
     const changed = JSON.stringify(zones) !== JSON.stringify(this.knownZones);
     this.knownZones = zones;
-    if (changed) this.o.onChange();
+    if (changed) this.deps.onChange();
   }
 
   private entry(label: PoolLabelConfig): LabelEntry {
     let entry = this.labels.get(label);
     if (!entry) {
-      const backoff = new Backoff({ runtime: this.o.runtime, firstMs: tickMs, mostMs: 60_000 });
+      const backoff = new Backoff({ runtime: this.deps.runtime, firstMs: tickMs, mostMs: 60_000 });
       const nothing = { available: null, reason: '', need: null };
       entry = { ...nothing, wanted: false, permanent: false, busy: false, dueMs: 0, failingSinceMs: null, backoff };
       this.labels.set(label, entry);
@@ -194,13 +195,13 @@ export class ProviderFacts {
 
   private look(label: PoolLabelConfig, entry: LabelEntry): void {
     if (entry.busy || entry.permanent || this.stopping.signal.aborted) return;
-    if (this.o.runtime.monotonicMs() < entry.dueMs) return;
+    if (this.deps.runtime.monotonicMs() < entry.dueMs) return;
     entry.busy = true;
     void this.refresh(label, entry);
   }
 
   private async refresh(label: PoolLabelConfig, entry: LabelEntry): Promise<void> {
-    const { adapter, runtime } = this.o;
+    const { adapter, runtime } = this.deps;
     const before = JSON.stringify([entry.available, entry.need, entry.reason]);
     let pauseMs = cacheMs;
     try {
@@ -228,14 +229,14 @@ export class ProviderFacts {
       const checkMs = entry.available === false ? (adapter.imageCheckMs ?? cacheMs) : cacheMs;
       entry.dueMs = runtime.monotonicMs() + Math.min(pauseMs, checkMs);
       if (isOpen(entry)) this.tickSoon();
-      if (JSON.stringify([entry.available, entry.need, entry.reason]) !== before) this.o.onChange();
+      if (JSON.stringify([entry.available, entry.need, entry.reason]) !== before) this.deps.onChange();
     }
   }
 
   /** Nobody may be asking for a label that is not there: its return must be noticed all the same. */
   private tickSoon(): void {
     if (this.tickTimer || this.stopping.signal.aborted) return;
-    const { runtime, adapter } = this.o;
+    const { runtime, adapter } = this.deps;
     this.tickTimer = runtime.setBackgroundTimer(tickMs, () => {
       this.tickTimer = null;
       const soonest = runtime.monotonicMs() + (adapter.imageCheckMs ?? cacheMs);
@@ -255,73 +256,4 @@ export class ProviderFacts {
 /** Is there still something to be found out, or hoped for? */
 function isOpen({ permanent, need, wanted, available }: LabelEntry): boolean {
   return !permanent && (need === null || (wanted && available !== true));
-}
-
-/** Repeats a question to the cloud: every so often, when asked for, and with growing pauses while it fails. */
-class Refresher {
-  private readonly o: {
-    readonly what: string;
-    readonly work: () => Promise<void>;
-    readonly runtime: Runtime;
-    readonly signal: AbortSignal;
-    readonly onFailure: (error: unknown) => void;
-  };
-  private readonly backoff: Backoff;
-  private timer: Timer | null = null;
-  private busy = false;
-  private again = false;
-  private lastMs = Number.NEGATIVE_INFINITY;
-  /** Of the last try; `sinceMs` is that of the first in a row. */
-  failure: { readonly error: unknown; readonly sinceMs: number } | null = null;
-
-  constructor(o: Refresher['o']) {
-    this.o = o;
-    this.backoff = new Backoff({ runtime: o.runtime, firstMs: 1000, mostMs: 60_000 });
-  }
-
-  get what(): string {
-    return this.o.what;
-  }
-
-  later(): void {
-    this.arm(cacheMs);
-  }
-
-  soon(): void {
-    if (this.busy) this.again = true;
-    else this.arm(this.lastMs + spacingMs - this.o.runtime.monotonicMs());
-  }
-
-  now(): void {
-    if (this.busy) return;
-    this.busy = true;
-    this.timer?.cancel();
-    void this.run();
-  }
-
-  stop(): void {
-    this.timer?.cancel();
-  }
-
-  private async run(): Promise<void> {
-    this.again = false;
-    let pauseMs = cacheMs;
-    try {
-      await this.o.work();
-      this.backoff.reset();
-      this.failure = null;
-    } catch (error) {
-      this.failure = { error, sinceMs: this.failure?.sinceMs ?? this.o.runtime.monotonicMs() };
-      this.o.onFailure(error);
-      pauseMs = this.backoff.nextMs();
-    }
-    this.busy = false;
-    this.lastMs = this.o.runtime.monotonicMs();
-    this.arm(this.again ? spacingMs : pauseMs);
-  }
-
-  private arm(delayMs: number): void {
-    this.timer?.cancel();
-    if (!this.o.signal.aborted) this.timer = this.o.runtime.setBackgroundTimer(delayMs, () => this.now());
-  }
 }

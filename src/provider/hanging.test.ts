@@ -108,13 +108,15 @@ describe('within a provider', () => {
   function setUp() {
     const runtime = new VirtualRuntime();
     const hung = new Set<string>();
-    const provider = new Provider({
-      config: providerConfig({ pools: new Map([['main', poolConfig({ labels: new Map([['small', label]]) })]]) }),
-      createAdapter: () => Promise.resolve(adapterWith(hung)),
-      runtime,
-      log: new MemoryLogger(),
-      isKnownNode: () => true,
-    });
+    const provider = new Provider(
+      {
+        createAdapter: () => Promise.resolve(adapterWith(hung)),
+        runtime,
+        log: new MemoryLogger(),
+        isKnownNode: () => true,
+      },
+      providerConfig({ pools: new Map([['main', poolConfig({ labels: new Map([['small', label]]) })]]) }),
+    );
     const options = (signal = never) => ({ timeoutMs: 3_600_000, signal, onExternalId: () => Promise.resolve() });
     return { runtime, hung, provider, options };
   }

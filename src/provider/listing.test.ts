@@ -11,20 +11,22 @@ function setUp() {
   const began: number[] = [];
   const errors: unknown[] = [];
   const answers: { resolve: (ids: string[]) => void; reject: (error: Error) => void }[] = [];
-  const listing = new SharedListing({
-    list: (signal) => {
-      began.push(runtime.monotonicMs());
-      const answer = new Promise<readonly ListedInstance[]>((resolve, reject) => {
-        const instances = (ids: string[]) =>
-          ids.map((externalId) => ({ externalId, metadata: {}, resources: {}, native: null }));
-        answers.push({ resolve: (ids) => resolve(instances(ids)), reject });
-      });
-      return new Calls(runtime).bounded('listing', 60_000, signal, () => answer);
+  const listing = new SharedListing(
+    {
+      list: (signal) => {
+        began.push(runtime.monotonicMs());
+        const answer = new Promise<readonly ListedInstance[]>((resolve, reject) => {
+          const instances = (ids: string[]) =>
+            ids.map((externalId) => ({ externalId, metadata: {}, resources: {}, native: null }));
+          answers.push({ resolve: (ids) => resolve(instances(ids)), reject });
+        });
+        return new Calls(runtime).bounded('listing', 60_000, signal, () => answer);
+      },
+      runtime,
+      onError: (error) => errors.push(error),
     },
-    runtime,
-    intervalMs: 1000,
-    onError: (error) => errors.push(error),
-  });
+    { intervalMs: 1000 },
+  );
   return { runtime, listing, began, errors, answers };
 }
 

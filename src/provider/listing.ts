@@ -8,13 +8,16 @@ import { type Runtime, sleep } from '../base/runtime.ts';
 import type { ListedInstance } from '../driver-kit/contract.ts';
 import { idText } from '../driver-kit/contract.ts';
 
-export interface SharedListingOptions {
+export interface SharedListingDeps {
   /** Ends within a bound of its own. */
   readonly list: (signal: AbortSignal) => Promise<readonly ListedInstance[]>;
   readonly runtime: Runtime;
+  readonly onError: (error: unknown) => void;
+}
+
+export interface SharedListingOptions {
   /** From the end of one listing to the beginning of the next, at least. */
   readonly intervalMs: number;
-  readonly onError: (error: unknown) => void;
 }
 
 export interface ListingFailure {
@@ -30,7 +33,8 @@ const patienceMs = 10_000;
 const patienceFactor = 4;
 
 export class SharedListing {
-  private readonly o: SharedListingOptions;
+  private readonly deps: SharedListingDeps;
+  private readonly options: SharedListingOptions;
   private latest: ReadonlyMap<string, ListedInstance> = new Map();
   private waiters = new Set<() => void>();
   /** Those whom the listing under way will wake. */
@@ -41,8 +45,9 @@ export class SharedListing {
   private lastTookMs = 0;
   private failing: ListingFailure | null = null;
 
-  constructor(options: SharedListingOptions) {
-    this.o = options;
+  constructor(deps: SharedListingDeps, options: SharedListingOptions) {
+    this.deps = deps;
+    this.options = options;
   }
 
   current(): ReadonlyMap<string, ListedInstance> {
@@ -83,14 +88,15 @@ export class SharedListing {
     try {
       while (this.waiters.size > 0 && !this.stopping.signal.aborted) await this.turn();
     } catch (error) {
-      if (!this.stopping.signal.aborted) this.o.onError(error);
+      if (!this.stopping.signal.aborted) this.deps.onError(error);
     } finally {
       this.running = false;
     }
   }
 
   private async turn(): Promise<void> {
-    const { runtime, intervalMs, onError } = this.o;
+    const { runtime, onError } = this.deps;
+    const { intervalMs } = this.options;
     const failures = this.failing?.count ?? 0;
     const spacingMs = fullPauseMs(failures, { firstMs: intervalMs, mostMs: Math.max(longestPauseMs, intervalMs) });
     const pauseMs = this.lastEndMs + spacingMs - runtime.monotonicMs();
@@ -117,7 +123,7 @@ export class SharedListing {
 
   /** Two at most are under way; the first good answer counts, and the other call is cancelled. */
   private list(): Promise<readonly ListedInstance[]> {
-    const { runtime, list } = this.o;
+    const { runtime, list } = this.deps;
     return new Promise((resolve, reject) => {
       const ended = new AbortController();
       const signal = AbortSignal.any([this.stopping.signal, ended.signal]);

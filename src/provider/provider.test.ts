@@ -17,13 +17,15 @@ function setUp(
   const adapter = new ScriptedAdapter();
   const log = new MemoryLogger();
   const known = new Set<string>();
-  const provider = new Provider({
-    config: providerConfig(config),
-    createAdapter: () => Promise.resolve(adapter),
-    runtime,
-    log,
-    isKnownNode: (id) => known.has(id),
-  });
+  const provider = new Provider(
+    {
+      createAdapter: () => Promise.resolve(adapter),
+      runtime,
+      log,
+      isKnownNode: (id) => known.has(id),
+    },
+    providerConfig(config),
+  );
   let changes = 0;
   provider.onChange(() => changes++);
   return { runtime, adapter, log, known, provider, changes: () => changes };
@@ -308,14 +310,16 @@ test('a provider and what is left of its earlier configuration keep to one rate 
       calls.push(runtime.monotonicMs());
       return { done: true, instance: instanceOf(`i-${spec.nodeId}`) };
     };
-    const provider = new Provider({
-      config: providerConfig({ ratePerSecond }),
-      createAdapter: () => Promise.resolve(adapter),
-      runtime,
-      log: new MemoryLogger(),
-      isKnownNode: () => true,
-      limiter,
-    });
+    const provider = new Provider(
+      {
+        createAdapter: () => Promise.resolve(adapter),
+        runtime,
+        log: new MemoryLogger(),
+        isKnownNode: () => true,
+        limiter,
+      },
+      providerConfig({ ratePerSecond }),
+    );
     provider.start();
     return provider;
   };

@@ -30,8 +30,7 @@ import type { Trouble } from '../base/trouble.ts';
 
 export type ProviderState = 'starting' | 'running' | 'failed' | 'idle' | 'stopped';
 
-export interface ProviderOptions {
-  readonly config: ProviderConfig;
+export interface ProviderDeps {
   /** Asked again for each try to start. */
   readonly createAdapter: () => Promise<Adapter>;
   readonly runtime: Runtime;
@@ -55,7 +54,7 @@ const unknownLabel: LabelFacts = { available: null, reason: 'the provider is not
 export class Provider {
   readonly name: string;
   readonly config: ProviderConfig;
-  private readonly o: ProviderOptions;
+  private readonly deps: ProviderDeps;
   private readonly backoff: Backoff;
   private readonly scanner: HostKeyScanner;
   private readonly calls: Calls;
@@ -72,14 +71,15 @@ export class Provider {
   private stateSinceMs: number;
   private retryAtMs: number | null = null;
 
-  constructor(options: ProviderOptions) {
-    this.o = options;
-    this.config = options.config;
-    this.name = options.config.name;
-    this.backoff = new Backoff({ runtime: options.runtime, firstMs: 500, mostMs: 60_000 });
-    this.scanner = new HostKeyScanner(options.runtime);
-    this.calls = new Calls(options.runtime);
-    this.stateSinceMs = options.runtime.monotonicMs();
+  constructor(deps: ProviderDeps, config: ProviderConfig) {
+    const { runtime } = deps;
+    this.deps = deps;
+    this.config = config;
+    this.name = config.name;
+    this.backoff = new Backoff({ runtime, firstMs: 500, mostMs: 60_000 });
+    this.scanner = new HostKeyScanner(runtime);
+    this.calls = new Calls(runtime);
+    this.stateSinceMs = runtime.monotonicMs();
   }
 
   get state(): ProviderState {
@@ -184,7 +184,7 @@ export class Provider {
   /** What does not go as it should, for people. */
   troubles(): Trouble[] {
     return providerTroubles({
-      runtime: this.o.runtime,
+      runtime: this.deps.runtime,
       name: this.name,
       ratePerSecond: this.config.ratePerSecond,
       state: this.currentState,
@@ -196,10 +196,10 @@ export class Provider {
     });
   }
 
-  async launch(spec: LaunchSpec, o: LaunchMachineOptions): Promise<Instance> {
+  async launch(spec: LaunchSpec, options: LaunchMachineOptions): Promise<Instance> {
     const { runner, facts } = this.need();
     try {
-      return await runner.launch(spec, o);
+      return await runner.launch(spec, options);
     } catch (error) {
       if (error instanceof ProviderError) facts.launchFailed(error);
       throw error;
@@ -207,12 +207,12 @@ export class Provider {
   }
 
   /** Not found is success. */
-  async remove(externalId: ExternalId, o: MachineOptions): Promise<void> {
-    await this.need().runner.remove(externalId, o);
+  async remove(externalId: ExternalId, options: MachineOptions): Promise<void> {
+    await this.need().runner.remove(externalId, options);
   }
 
-  scanHostKeys(target: ScanTarget, o: ScanOptions): Promise<readonly string[]> {
-    return this.scanner.scan(target, o);
+  scanHostKeys(target: ScanTarget, options: ScanOptions): Promise<readonly string[]> {
+    return this.scanner.scan(target, options);
   }
 
   /** The host keys of an instance that was just launched could not be read. Never rejects: that failure is what counts. */
@@ -221,7 +221,7 @@ export class Provider {
       await this.parts?.adapter.unreachable?.(externalId, signal);
     } catch (error) {
       if (!signal.aborted)
-        this.o.log.warn({ provider: this.name, externalId, err: error }, 'Noting an unreachable instance failed');
+        this.deps.log.warn({ provider: this.name, externalId, err: error }, 'Noting an unreachable instance failed');
     }
   }
 
@@ -254,14 +254,14 @@ export class Provider {
   }
 
   private async tryStart(): Promise<void> {
-    const { runtime, log } = this.o;
+    const { runtime, log } = this.deps;
     const { signal } = this.stopping;
     this.retryAtMs = null;
     let adapter: Adapter | null = null;
     let parts: Parts | null = null;
     try {
       const raw = await this.calls.bounded('loading the driver', callBounds.start, signal, () =>
-        this.o.createAdapter(),
+        this.deps.createAdapter(),
       );
       adapter = guarded(raw, this.calls);
       await adapter.start(signal);
@@ -284,27 +284,21 @@ export class Provider {
   }
 
   private assemble(adapter: Adapter): Parts {
-    const { runtime, log, config, isKnownNode } = this.o;
-    const listing = new SharedListing({
-      list: (signal) => adapter.listInstances(signal),
-      runtime,
-      intervalMs: adapter.listingIntervalMs ?? 1000,
-      onError: (error) => log.warn({ provider: this.name, err: error }, 'Listing instances failed'),
-    });
-    const limiter = this.o.limiter ?? new RateLimiter(config.ratePerSecond, runtime);
+    const { config } = this;
+    const { runtime, log, isKnownNode } = this.deps;
+    const onError = (error: unknown) => log.warn({ provider: this.name, err: error }, 'Listing instances failed');
+    const listing = new SharedListing(
+      { list: (signal) => adapter.listInstances(signal), runtime, onError },
+      { intervalMs: adapter.listingIntervalMs ?? 1000 },
+    );
+    const limiter = this.deps.limiter ?? new RateLimiter(config.ratePerSecond, runtime);
     limiter.setRate(config.ratePerSecond);
-    const providerName = this.name;
-    const runner = new MachineRunner({
-      adapter,
-      providerName,
-      runtime,
-      log,
-      listing,
-      limiter,
-      stepTimeoutMs: callBounds.step,
-    });
+    const runner = new MachineRunner(
+      { adapter, runtime, log, listing, limiter },
+      { providerName: this.name, stepTimeoutMs: callBounds.step },
+    );
     const onChange = () => this.changed();
-    const facts = new ProviderFacts({ config, adapter, runtime, log, isKnownNode, onChange });
+    const facts = new ProviderFacts({ adapter, runtime, log, isKnownNode, onChange }, config);
     return { adapter, runner, listing, facts, limiter };
   }
 
@@ -329,19 +323,19 @@ export class Provider {
     try {
       await adapter.stop();
     } catch (error) {
-      this.o.log.warn({ provider: this.name, err: error }, 'The driver could not be stopped cleanly');
+      this.deps.log.warn({ provider: this.name, err: error }, 'The driver could not be stopped cleanly');
     }
   }
 
   private setState(state: ProviderState, reason: string): void {
     // Once per change of the reason, not once per try.
     if (state === this.currentState && reason === this.currentReason) return;
-    if (state !== this.currentState) this.stateSinceMs = this.o.runtime.monotonicMs();
+    if (state !== this.currentState) this.stateSinceMs = this.deps.runtime.monotonicMs();
     this.currentState = state;
     this.currentReason = reason;
     const fields = { provider: this.name, state, ...(reason === '' ? {} : { reason }) };
-    if (state === 'failed') this.o.log.error(fields, 'A provider is not available');
-    else this.o.log.info(fields, 'A provider changed its state');
+    if (state === 'failed') this.deps.log.error(fields, 'A provider is not available');
+    else this.deps.log.info(fields, 'A provider changed its state');
     this.changed();
   }
 
@@ -350,7 +344,7 @@ export class Provider {
       try {
         listener();
       } catch (error) {
-        this.o.log.error({ provider: this.name, err: error }, 'A listener of a provider failed');
+        this.deps.log.error({ provider: this.name, err: error }, 'A listener of a provider failed');
       }
     }
   }

@@ -12,22 +12,19 @@ function setUp(ratePerSecond = Number.POSITIVE_INFINITY) {
   const runtime = new VirtualRuntime();
   const adapter = new ScriptedAdapter();
   const log = new MemoryLogger();
-  const listing = new SharedListing({
-    list: (signal) => adapter.listInstances(signal),
-    runtime,
-    intervalMs: 1000,
-    onError: () => undefined,
-  });
+  const listing = new SharedListing(
+    {
+      list: (signal) => adapter.listInstances(signal),
+      runtime,
+      onError: () => undefined,
+    },
+    { intervalMs: 1000 },
+  );
   const limiter = new RateLimiter(ratePerSecond, runtime);
-  const runner = new MachineRunner({
-    adapter,
-    providerName: 'cloud',
-    runtime,
-    log,
-    listing,
-    limiter,
-    stepTimeoutMs: 5000,
-  });
+  const runner = new MachineRunner(
+    { adapter, runtime, log, listing, limiter },
+    { providerName: 'cloud', stepTimeoutMs: 5000 },
+  );
   const stored: [ExternalId, Json][] = [];
   const options = (timeoutMs = 60_000) => ({
     timeoutMs,

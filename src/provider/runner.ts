@@ -13,13 +13,16 @@ import type { Logger } from '../base/logger.ts';
 import { Machine, type MachineView } from './machine.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 
-export interface RunnerOptions {
+export interface RunnerDeps {
   readonly adapter: Adapter;
-  readonly providerName: string;
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly listing: SharedListing;
   readonly limiter: RateLimiter;
+}
+
+export interface RunnerOptions {
+  readonly providerName: string;
   /** For one call of the adapter. */
   readonly stepTimeoutMs: number;
 }
@@ -49,16 +52,18 @@ const failureMemoryMs = 120_000;
 const mostRepeats = 8;
 
 export class MachineRunner {
-  private readonly o: RunnerOptions;
+  private readonly deps: RunnerDeps;
+  private readonly options: RunnerOptions;
   private readonly active = new Set<Machine>();
   private idleListeners: (() => void)[] = [];
   private readonly failing: RecentFailure;
   private readonly throttled: RecentFailure;
 
-  constructor(options: RunnerOptions) {
-    this.o = options;
-    this.failing = new RecentFailure(options.runtime, failureMemoryMs);
-    this.throttled = new RecentFailure(options.runtime, throttleMemoryMs);
+  constructor(deps: RunnerDeps, options: RunnerOptions) {
+    this.deps = deps;
+    this.options = options;
+    this.failing = new RecentFailure(deps.runtime, failureMemoryMs);
+    this.throttled = new RecentFailure(deps.runtime, throttleMemoryMs);
   }
 
   get launching(): number {
@@ -71,7 +76,7 @@ export class MachineRunner {
 
   /** Says the cloud that it gets too many calls? Since when, and in which words. */
   get throttle(): FailureReport | null {
-    return this.o.limiter.pausedForMs > 0 ? this.throttled.last : this.throttled.recent;
+    return this.deps.limiter.pausedForMs > 0 ? this.throttled.last : this.throttled.recent;
   }
 
   /** Steps are repeated since the network or the cloud fails? Since when, and in which words. */
@@ -91,11 +96,11 @@ export class MachineRunner {
   }
 
   /** Rejects with a ProviderError whose `externalId` says what may be left behind, or with the signal's reason. */
-  async launch(spec: LaunchSpec, o: LaunchMachineOptions): Promise<Instance> {
-    const { adapter } = this.o;
-    let known = o.resumeExternalId;
+  async launch(spec: LaunchSpec, options: LaunchMachineOptions): Promise<Instance> {
+    const { adapter } = this.deps;
+    let known = options.resumeExternalId;
     const body = async (machine: Machine): Promise<Instance> => {
-      let state = o.resume ?? adapter.beginCreate(spec);
+      let state = options.resume ?? adapter.beginCreate(spec);
       const context = this.context(machine);
       await this.turn(machine);
       const advance = async () => {
@@ -110,19 +115,19 @@ export class MachineRunner {
         if (id !== undefined && (known === undefined || idText(known) !== idText(id))) {
           known = id;
           machine.note('the external id to be stored');
-          await o.onExternalId(id, state);
+          await options.onExternalId(id, state);
         }
         return step;
       };
       for (;;) {
-        const step = known === undefined ? await machine.sheltered(o.graceMs ?? 0, advance) : await advance();
+        const step = known === undefined ? await machine.sheltered(options.graceMs ?? 0, advance) : await advance();
         machine.check();
         if (step.done) return step.instance;
         await this.wait(machine, step.wait);
       }
     };
     try {
-      return await this.run(new Machine('launch', spec.nodeId, this.o.runtime), o, body);
+      return await this.run(new Machine('launch', spec.nodeId, this.deps.runtime), options, body);
     } catch (error) {
       if (!(error instanceof ProviderError) || error.externalId !== undefined || known === undefined) throw error;
       const { retryAfterMs } = error;
@@ -135,8 +140,8 @@ export class MachineRunner {
   }
 
   /** Not found is done. */
-  async remove(externalId: ExternalId, o: MachineOptions): Promise<void> {
-    const { adapter } = this.o;
+  async remove(externalId: ExternalId, options: MachineOptions): Promise<void> {
+    const { adapter } = this.deps;
     const body = async (machine: Machine): Promise<void> => {
       let state = adapter.beginDelete(externalId);
       const context = this.context(machine);
@@ -150,7 +155,7 @@ export class MachineRunner {
       }
     };
     try {
-      await this.run(new Machine('deletion', idText(externalId), this.o.runtime), o, body);
+      await this.run(new Machine('deletion', idText(externalId), this.deps.runtime), options, body);
     } catch (error) {
       if (asProviderError(error).code !== 'not-found') throw error;
     }
@@ -162,10 +167,10 @@ export class MachineRunner {
     return count;
   }
 
-  private async run<T>(machine: Machine, o: MachineOptions, body: (machine: Machine) => Promise<T>): Promise<T> {
+  private async run<T>(machine: Machine, options: MachineOptions, body: (machine: Machine) => Promise<T>): Promise<T> {
     this.active.add(machine);
     try {
-      return await machine.run(o.timeoutMs, o.signal, () => body(machine));
+      return await machine.run(options.timeoutMs, options.signal, () => body(machine));
     } finally {
       this.active.delete(machine);
       if (this.active.size === 0) for (const resolve of this.idleListeners.splice(0)) resolve();
@@ -173,7 +178,7 @@ export class MachineRunner {
   }
 
   private context(machine: Machine): StepContext {
-    return { signal: machine.signal, listing: () => this.o.listing.current(), log: this.o.log };
+    return { signal: machine.signal, listing: () => this.deps.listing.current(), log: this.deps.log };
   }
 
   /** One step, repeated with growing pauses when the cloud says "too many calls", or when a question got lost. */
@@ -181,7 +186,7 @@ export class MachineRunner {
     let backoff: Backoff | null = null;
     for (;;) {
       try {
-        const done = await machine.step(this.o.stepTimeoutMs, work);
+        const done = await machine.step(this.options.stepTimeoutMs, work);
         // Not any step that passes: some ask the cloud nothing.
         if (backoff) this.failing.forget();
         return done;
@@ -191,14 +196,17 @@ export class MachineRunner {
         if (error.code === 'throttled') this.throttled.note(error.message, this.throttle);
         if (error.code === 'network') this.failing.note(error.message);
         const passing = error.code === 'throttled' || (error.code === 'network' && networkToo());
-        backoff ??= new Backoff({ runtime: this.o.runtime, firstMs: 250, mostMs: 15_000 });
+        backoff ??= new Backoff({ runtime: this.deps.runtime, firstMs: 250, mostMs: 15_000 });
         if (!passing || backoff.failures >= mostRepeats) throw error;
         const pauseMs = Math.max(error.retryAfterMs ?? 0, backoff.nextMs());
         // It is the account that makes too many calls, not this machine alone.
-        if (error.code === 'throttled') this.o.limiter.pauseFor(pauseMs);
+        if (error.code === 'throttled') this.deps.limiter.pauseFor(pauseMs);
         machine.note(`another try after: ${error.message}`);
-        this.o.log.debug({ provider: this.o.providerName, machine: machine.of, err: error }, 'A step is repeated');
-        await sleep(this.o.runtime, pauseMs, machine.signal);
+        this.deps.log.debug(
+          { provider: this.options.providerName, machine: machine.of, err: error },
+          'A step is repeated',
+        );
+        await sleep(this.deps.runtime, pauseMs, machine.signal);
         await this.turn(machine);
       }
     }
@@ -206,17 +214,17 @@ export class MachineRunner {
 
   private turn(machine: Machine): Promise<void> {
     machine.note('its turn (rate limit)');
-    return this.o.limiter.take(machine.signal);
+    return this.deps.limiter.take(machine.signal);
   }
 
   private wait(machine: Machine, wait: Wait): Promise<void> {
     switch (wait.kind) {
       case 'listing':
         machine.note('the next listing');
-        return this.o.listing.next(machine.signal);
+        return this.deps.listing.next(machine.signal);
       case 'delay':
         machine.note(wait.what ?? `a delay of ${wait.ms} ms`);
-        return sleep(this.o.runtime, wait.ms, machine.signal);
+        return sleep(this.deps.runtime, wait.ms, machine.signal);
       case 'turn':
         return this.turn(machine);
       case 'event':

@@ -67,13 +67,15 @@ async function removeInstance(config: ProviderConfig, store: Store, held: HeldNo
   const { externalId } = held.node;
   // A node of a metastatic provider has no instance: its place on the backing node is free once its record has gone.
   if (externalId === null || config.driver === 'metastatic') return;
-  const provider = new Provider({
+  const provider = new Provider(
+    {
+      createAdapter: () => createAdapter(config, systemRuntime, log),
+      runtime: systemRuntime,
+      log,
+      isKnownNode: (id) => store.nodes.get(id) !== undefined,
+    },
     config,
-    createAdapter: () => createAdapter(config, systemRuntime, log),
-    runtime: systemRuntime,
-    log,
-    isKnownNode: (id) => store.nodes.get(id) !== undefined,
-  });
+  );
   const stop = onStopSignal();
   try {
     await running(provider, stop.signal);

@@ -69,7 +69,7 @@ export class FakeAdapter implements Adapter<State, FakeLabelSettings> {
     local.cloud.faults.failureRate = failureRate;
     const directory = env['NODEPOOL_TEST_FAKE_CLOUD'];
     if (directory === undefined || directory === '') return;
-    const channel = new SideChannel({ directory, provider: provider.name, cloud: local.cloud, runtime, log });
+    const channel = new SideChannel({ cloud: local.cloud, runtime, log }, { directory, provider: provider.name });
     this.sideChannel = channel;
     local.beforeCall = () => channel.read();
   }

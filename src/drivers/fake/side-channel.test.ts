@@ -28,14 +28,16 @@ beforeEach(async () => {
   runtime = new VirtualRuntime();
   log = new MemoryLogger();
   const config = fakeProvider({ labels: [label], pool: { securityGroups: ['sg'] } });
-  provider = new Provider({
+  provider = new Provider(
+    {
+      createAdapter: async () =>
+        new FakeAdapter({ provider: config, runtime, log, env: { NODEPOOL_TEST_FAKE_CLOUD: directory } }),
+      runtime,
+      log,
+      isKnownNode: () => true,
+    },
     config,
-    createAdapter: async () =>
-      new FakeAdapter({ provider: config, runtime, log, env: { NODEPOOL_TEST_FAKE_CLOUD: directory } }),
-    runtime,
-    log,
-    isKnownNode: () => true,
-  });
+  );
   provider.start();
   await runtime.advance(10);
 });

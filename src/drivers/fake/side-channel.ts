@@ -34,28 +34,34 @@ const counters = {
 const lookMs = 50;
 const defaultQuota = { cores: 100, instances: 20, ram: 1_000_000, volumes: 100, 'volume-gb': 1_000_000 };
 
-export interface SideChannelOptions {
-  readonly directory: string;
-  readonly provider: string;
+export interface SideChannelDeps {
   readonly cloud: FakeCloud;
   readonly runtime: Runtime;
   readonly log: Logger;
 }
 
+export interface SideChannelOptions {
+  readonly directory: string;
+  /** Its name. */
+  readonly provider: string;
+}
+
 export class SideChannel {
   /** How long a look-up of an image that failed is believed. */
   imageCheckMs: number | undefined;
-  private readonly o: SideChannelOptions;
+  private readonly deps: SideChannelDeps;
+  private readonly options: SideChannelOptions;
   private readonly applied = new Map<string, number>();
   private serial = 0;
   private seen = '';
   private written = '';
   private timer: Timer | null = null;
 
-  constructor(options: SideChannelOptions) {
-    this.o = options;
-    options.cloud.quota = defaultQuota;
-    options.cloud.enforces = 'instances';
+  constructor(deps: SideChannelDeps, options: SideChannelOptions) {
+    this.deps = deps;
+    this.options = options;
+    deps.cloud.quota = defaultQuota;
+    deps.cloud.enforces = 'instances';
     this.look();
   }
 
@@ -66,7 +72,7 @@ export class SideChannel {
 
   /** Cheap when nothing has changed: called before each operation of the cloud. */
   read(): void {
-    const file = join(this.o.directory, 'control.json');
+    const file = join(this.options.directory, 'control.json');
     const stat = statSync(file, { throwIfNoEntry: false, bigint: true });
     if (!stat) return;
     const version = `${stat.ino}/${stat.mtimeNs}/${stat.size}`;
@@ -75,18 +81,22 @@ export class SideChannel {
       this.apply(controlFile.parse(JSON.parse(readFileSync(file, 'utf8'))));
       this.seen = version;
     } catch (error) {
-      this.o.log.warn({ provider: this.o.provider, file, err: error }, "The fake cloud's control file cannot be used");
+      this.deps.log.warn(
+        { provider: this.options.provider, file, err: error },
+        "The fake cloud's control file cannot be used",
+      );
     }
   }
 
   private look(): void {
     this.read();
     this.write();
-    this.timer = this.o.runtime.setBackgroundTimer(lookMs, () => this.look());
+    this.timer = this.deps.runtime.setBackgroundTimer(lookMs, () => this.look());
   }
 
   private apply(control: z.infer<typeof controlFile>): void {
-    const { cloud, provider } = this.o;
+    const { cloud } = this.deps;
+    const { provider } = this.options;
     const limits = Object.entries(control.quota ?? defaultQuota);
     cloud.quota = Object.fromEntries(limits.filter((one): one is [string, number] => one[1] !== null && one[1] !== -1));
     const mine = control.providers[provider] ?? {};
@@ -105,7 +115,8 @@ export class SideChannel {
   }
 
   private write(): void {
-    const { cloud, directory, provider, log } = this.o;
+    const { cloud, log } = this.deps;
+    const { directory, provider } = this.options;
     const servers = cloud.list().map(({ id, name, status, metadata, securityGroups }) => ({
       id,
       name,

@@ -27,12 +27,10 @@ const one = (name: string, token: string, cluster: object = {}) => ({
 });
 
 const access = (env: Record<string, string>, context: string | null = null) =>
-  new ClusterAccess({
-    context,
-    env: { HOME: directory, ...env },
-    runtime,
-    serviceAccountDir: join(directory, 'account'),
-  });
+  new ClusterAccess(
+    { runtime },
+    { context, env: { HOME: directory, ...env }, serviceAccountDir: join(directory, 'account') },
+  );
 
 test('the context that is asked for, from several files; else the first current one', async () => {
   const [a, b] = [file('a', one('a', 'token-a')), file('b', one('b', 'token-b'))];

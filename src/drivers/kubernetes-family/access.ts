@@ -20,11 +20,14 @@ export interface Credentials {
   readonly watchAgent: http.Agent;
 }
 
+export interface AccessDeps {
+  readonly runtime: Runtime;
+}
+
 export interface AccessOptions {
   /** null: the file's current context. */
   readonly context: string | null;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly runtime: Runtime;
   /** Where a pod finds its account. */
   readonly serviceAccountDir?: string;
 }
@@ -39,17 +42,19 @@ const defaultServiceAccountDir = '/var/run/secrets/kubernetes.io/serviceaccount'
 type RequestOptions = https.RequestOptions & { headers: Record<string, string> };
 
 export class ClusterAccess {
-  private readonly o: AccessOptions;
+  private readonly deps: AccessDeps;
+  private readonly options: AccessOptions;
   private config: KubeConfig;
   private loadedMs: number;
   private cached: { readonly credentials: Promise<Credentials>; readonly untilMs: number } | null = null;
   private agents: { readonly key: string; readonly calls: http.Agent; readonly watches: http.Agent } | null = null;
 
   /** Throws a ProviderError when there is no usable configuration. */
-  constructor(options: AccessOptions) {
-    this.o = options;
+  constructor(deps: AccessDeps, options: AccessOptions) {
+    this.deps = deps;
+    this.options = options;
     this.config = loadConfig(options);
-    this.loadedMs = options.runtime.monotonicMs();
+    this.loadedMs = deps.runtime.monotonicMs();
   }
 
   /** URL of the API server, as configured. */
@@ -69,7 +74,7 @@ export class ClusterAccess {
   }
 
   credentials(): Promise<Credentials> {
-    const now = this.o.runtime.monotonicMs();
+    const now = this.deps.runtime.monotonicMs();
     if (!this.cached || now >= this.cached.untilMs) {
       const credentials = this.read();
       // One that takes long is not asked for a second time meanwhile, nor waited for as long as this process lives.
@@ -77,7 +82,7 @@ export class ClusterAccess {
       credentials.then(
         () => {
           if (this.cached?.credentials !== credentials) return;
-          this.cached = { credentials, untilMs: this.o.runtime.monotonicMs() + refreshMs };
+          this.cached = { credentials, untilMs: this.deps.runtime.monotonicMs() + refreshMs };
         },
         () => {
           if (this.cached?.credentials === credentials) this.cached = null;
@@ -95,12 +100,12 @@ export class ClusterAccess {
 
   /** The server refused them: read again, from the beginning. False: that was just done. */
   renew(): boolean {
-    const now = this.o.runtime.monotonicMs();
+    const now = this.deps.runtime.monotonicMs();
     if (now - this.loadedMs < reloadSpacingMs) return false;
     this.loadedMs = now;
     this.cached = null;
     try {
-      this.config = loadConfig(this.o);
+      this.config = loadConfig(this.options);
     } catch {
       // The file may be half written; what was read before still says where the server is.
       return false;

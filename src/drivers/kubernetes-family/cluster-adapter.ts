@@ -53,7 +53,7 @@ export abstract class ClusterAdapter extends AdapterDefaults {
 
   async start(signal: AbortSignal): Promise<void> {
     const { runtime, env } = this.context;
-    const api = new KubeApi(new ClusterAccess({ context: this.settings.context, env, runtime }), runtime);
+    const api = new KubeApi(new ClusterAccess({ runtime }, { context: this.settings.context, env }), runtime);
     this.connected = api;
     await this.connect(api, signal);
     for (const watch of this.watches) watch.start();
@@ -117,7 +117,7 @@ export abstract class ClusterAdapter extends AdapterDefaults {
   /** To be called while connecting, or to be started by the caller. */
   protected addWatch(api: KubeApi, path: string, what: string, selector = this.ownSelector): ObjectWatch {
     const { runtime, log, provider } = this.context;
-    const watch = new ObjectWatch({ api, path, what, runtime, log, provider: provider.name, selector });
+    const watch = new ObjectWatch({ api, runtime, log }, { path, what, provider: provider.name, selector });
     this.watches.push(watch);
     return watch;
   }

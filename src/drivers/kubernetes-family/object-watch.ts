@@ -13,16 +13,19 @@ import { ApiError, hasStatus } from './api-error.ts';
 import type { KubeApi, WatchEvent } from './api.ts';
 import { fields, type KubeObject, readObject, text } from './objects.ts';
 
-export interface ObjectWatchOptions {
+export interface ObjectWatchDeps {
   readonly api: KubeApi;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+}
+
+export interface ObjectWatchOptions {
   /** Of the collection. */
   readonly path: string;
   readonly selector: string;
   /** Plural, for people. */
   readonly what: string;
   readonly provider: string;
-  readonly runtime: Runtime;
-  readonly log: Logger;
 }
 
 /** The server ends a watch after this; one that lasts longer stands still. */
@@ -36,7 +39,8 @@ const refusedPauseMs = 300_000;
 const rememberedDeletions = 2000;
 
 export class ObjectWatch {
-  private readonly o: ObjectWatchOptions;
+  private readonly deps: ObjectWatchDeps;
+  private readonly options: ObjectWatchOptions;
   private readonly stopping = new AbortController();
   private readonly objects = new Map<string, KubeObject>();
   private readonly deleted = new Set<string>();
@@ -47,9 +51,10 @@ export class ObjectWatch {
   private following = false;
   private trouble: { readonly error: unknown; readonly sinceMs: number } | null = null;
 
-  constructor(options: ObjectWatchOptions) {
-    this.o = options;
-    this.backoff = new Backoff({ runtime: options.runtime, firstMs: 250, mostMs: 30_000 });
+  constructor(deps: ObjectWatchDeps, options: ObjectWatchOptions) {
+    this.deps = deps;
+    this.options = options;
+    this.backoff = new Backoff({ runtime: deps.runtime, firstMs: 250, mostMs: 30_000 });
   }
 
   start(): void {
@@ -92,7 +97,7 @@ export class ObjectWatch {
       };
       const set = this.waiters.get(key) ?? new Set();
       this.waiters.set(key, set.add(wake));
-      const timer = this.o.runtime.setBackgroundTimer(limitMs, () => {
+      const timer = this.deps.runtime.setBackgroundTimer(limitMs, () => {
         this.doubted.add(key);
         wake();
       });
@@ -105,7 +110,7 @@ export class ObjectWatch {
 
   *troubles(): Iterable<Trouble> {
     if (!this.trouble) return;
-    const { what, path } = this.o;
+    const { what, path } = this.options;
     const { error, sinceMs } = this.trouble;
     const refused = hasStatus(error, 403);
     yield {
@@ -125,7 +130,7 @@ export class ObjectWatch {
     const { signal } = this.stopping;
     let version = '';
     while (!signal.aborted) {
-      const beganMs = this.o.runtime.monotonicMs();
+      const beganMs = this.deps.runtime.monotonicMs();
       try {
         if (version === '') version = await this.list();
         try {
@@ -136,24 +141,25 @@ export class ObjectWatch {
           version = '';
         }
         // A server that ends each watch at once must not be asked all the time.
-        if (this.o.runtime.monotonicMs() - beganMs < hastyMs)
-          await sleep(this.o.runtime, this.backoff.nextMs(), signal);
+        if (this.deps.runtime.monotonicMs() - beganMs < hastyMs)
+          await sleep(this.deps.runtime, this.backoff.nextMs(), signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (this.o.runtime.monotonicMs() - beganMs > longMs) this.backoff.reset();
+        if (this.deps.runtime.monotonicMs() - beganMs > longMs) this.backoff.reset();
         // While it is being resumed nothing is missed: the server goes on from that place.
         const { code, retryAfterMs = 0 } = asProviderError(error);
         if (code !== 'network' && code !== 'throttled') version = '';
         this.setFollowing(false);
         this.failed(error);
         const pauseMs = hasStatus(error, 403) ? refusedPauseMs : Math.max(retryAfterMs, this.backoff.nextMs());
-        await sleep(this.o.runtime, pauseMs, signal).catch(() => {});
+        await sleep(this.deps.runtime, pauseMs, signal).catch(() => {});
       }
     }
   }
 
   private async list(): Promise<string> {
-    const { api, path, selector } = this.o;
+    const { api } = this.deps;
+    const { path, selector } = this.options;
     const { items, resourceVersion } = await api.list(path, selector, this.stopping.signal);
     const before = new Map(this.objects);
     this.objects.clear();
@@ -172,7 +178,8 @@ export class ObjectWatch {
 
   /** Returns the place from which to go on. */
   private async follow(from: string): Promise<string> {
-    const { api, path, selector, runtime } = this.o;
+    const { api, runtime } = this.deps;
+    const { path, selector } = this.options;
     let version = from;
     const round = new AbortController();
     const unfollow = onAbort(this.stopping.signal, () => round.abort(this.stopping.signal.reason));
@@ -245,12 +252,13 @@ export class ObjectWatch {
   private ended(): void {
     if (!this.trouble) return;
     this.trouble = null;
-    this.o.log.info({ provider: this.o.provider, what: this.o.what }, 'A watch works again');
+    this.deps.log.info({ provider: this.options.provider, what: this.options.what }, 'A watch works again');
   }
 
   /** Watches break off now and then: the first time in a row is not worth a word, unless nothing will help. */
   private failed(error: unknown): void {
-    const { provider, what, log, runtime } = this.o;
+    const { log, runtime } = this.deps;
+    const { provider, what } = this.options;
     const refused = hasStatus(error, 403);
     if (this.backoff.failures === 0 && !refused) return;
     if (!this.trouble) {

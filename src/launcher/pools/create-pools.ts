@@ -76,14 +76,16 @@ function createProviders(deps: PoolsDeps, { hostRetryMs }: PoolsOptions, events:
     store,
     log,
     createProvider: (config) =>
-      new Provider({
+      new Provider(
+        {
+          createAdapter: () => deps.createAdapter(config),
+          runtime,
+          log: deps.providerLog(config),
+          isKnownNode: (id) => store.nodes.get(id) !== undefined,
+          limiter: limiterOf(config.name),
+        },
         config,
-        createAdapter: () => deps.createAdapter(config),
-        runtime,
-        log: deps.providerLog(config),
-        isKnownNode: (id) => store.nodes.get(id) !== undefined,
-        limiter: limiterOf(config.name),
-      }),
+      ),
     createInventory: (provider) =>
       new InventoryReconciler({
         provider,

@@ -200,13 +200,15 @@ async function addForeign(
 
 /** A provider on the bed, on its way up; who starts it stops it. */
 export function startProvider({ config, createAdapter, log }: KubernetesBed): Provider {
-  const provider = new Provider({
+  const provider = new Provider(
+    {
+      createAdapter: () => Promise.resolve(createAdapter()),
+      runtime: systemRuntime,
+      log,
+      isKnownNode: () => true,
+    },
     config,
-    createAdapter: () => Promise.resolve(createAdapter()),
-    runtime: systemRuntime,
-    log,
-    isKnownNode: () => true,
-  });
+  );
   provider.start();
   return provider;
 }

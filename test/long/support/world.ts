@@ -43,16 +43,16 @@ export class World {
   apache!: Apache;
   /** Watches only. */
   store!: Store;
-  private readonly o: WorldOptions;
+  private readonly options: WorldOptions;
   private readonly clients: ZooKeeper[] = [];
   private readonly stores: Store[] = [];
 
   constructor(options: WorldOptions) {
-    this.o = options;
+    this.options = options;
   }
 
   async start(): Promise<void> {
-    this.apache = await startApache(this.o.zookeepers);
+    this.apache = await startApache(this.options.zookeepers);
     const { tls } = this.apache;
     for (const name of ['ca', 'cert', 'key'] as const) {
       writeFileSync(join(this.place.directory, `${name}.pem`), tls[name], { mode: 0o600 });
@@ -65,8 +65,8 @@ export class World {
     this.store = (await this.consumer()).store;
     this.place.file('ours.yaml', this.config('shared', `fake-cloud: {address: '${this.cloud}', account: ${account}}`));
     this.place.file('python.yaml', this.config('fake-python', ''));
-    const names = Array.from({ length: this.o.launchers }, (_, n) => `launcher-${n + 1}`);
-    if (this.o.python) names.push('python');
+    const names = Array.from({ length: this.options.launchers }, (_, n) => `launcher-${n + 1}`);
+    if (this.options.python) names.push('python');
     for (const name of names) {
       const member: Member = { name, python: name === 'python', running: null, pools: new Set(), paused: false };
       this.members.push(member);
@@ -81,7 +81,7 @@ export class World {
     return `
 zookeeper-servers: [${servers.join(', ')}]
 zookeeper-tls: {ca: ${file('ca')}, cert: ${file('cert')}, key: ${file('key')}}
-zookeeper-timeout: ${this.o.sessionSeconds.toFixed(1)}
+zookeeper-timeout: ${this.options.sessionSeconds.toFixed(1)}
 labels:
   - {name: small, min-ready: ${provider === 'shared' ? 2 : 0}}
   - {name: large}

@@ -56,13 +56,15 @@ export class ConformanceRun {
   /** A launcher's view of the provider; another one on the same cloud each time. */
   async start(): Promise<Provider> {
     const { bed, known } = this;
-    const provider = new Provider({
-      config: bed.config,
-      createAdapter: () => Promise.resolve(bed.createAdapter()),
-      runtime: systemRuntime,
-      log: this.log,
-      isKnownNode: (id) => known.has(id),
-    });
+    const provider = new Provider(
+      {
+        createAdapter: () => Promise.resolve(bed.createAdapter()),
+        runtime: systemRuntime,
+        log: this.log,
+        isKnownNode: (id) => known.has(id),
+      },
+      bed.config,
+    );
     this.providers.push(provider);
     provider.start();
     await eventually(() => expect(provider.state).toBe('running'));
