@@ -21,35 +21,40 @@ export type Watching = 'listing' | 'look';
 
 type State = { readonly token: string } | { readonly id: string; readonly asked?: boolean };
 
-export interface SimulatedAdapterOptions {
+export interface SimulatedAdapterDeps {
   readonly cloud: SimulatedCloud;
-  readonly providerName: string;
   readonly caller: Caller;
+}
+
+export interface SimulatedAdapterOptions {
+  readonly providerName: string;
   readonly watching: Watching;
 }
 
 export class SimulatedAdapter implements Adapter<State> {
   readonly listingIntervalMs = 1000;
   readonly createIsIdempotent: boolean;
-  private readonly o: SimulatedAdapterOptions;
+  private readonly deps: SimulatedAdapterDeps;
+  private readonly options: SimulatedAdapterOptions;
 
-  constructor(options: SimulatedAdapterOptions) {
-    this.o = options;
-    this.createIsIdempotent = options.cloud.idempotent;
+  constructor(deps: SimulatedAdapterDeps, options: SimulatedAdapterOptions) {
+    this.deps = deps;
+    this.options = options;
+    this.createIsIdempotent = deps.cloud.idempotent;
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    await this.o.cloud.limits(this.o.caller, signal);
+    await this.deps.cloud.limits(this.deps.caller, signal);
   }
 
   async stop(): Promise<void> {}
 
   beginCreate(spec: LaunchSpec): State {
-    return { token: `${this.o.providerName}/${spec.nodeId}/${spec.attempt}` };
+    return { token: `${this.options.providerName}/${spec.nodeId}/${spec.attempt}` };
   }
 
   async advanceCreate(state: State, spec: LaunchSpec, context: StepContext): Promise<CreateStep<State>> {
-    const { cloud, caller } = this.o;
+    const { cloud, caller } = this.deps;
     if ('token' in state) {
       const { nodepool_node_id, nodepool_pool_name, nodepool_provider_name } = spec.metadata;
       const metadata = { nodepool_node_id, nodepool_pool_name, nodepool_provider_name };
@@ -66,7 +71,7 @@ export class SimulatedAdapter implements Adapter<State> {
       case 'quota':
         throw new ProviderError('quota', `instance ${state.id} is over the quota`, { externalId: state.id });
       case null:
-        if (this.o.watching === 'look') throw new ProviderError('status', `instance ${state.id} has gone`);
+        if (this.options.watching === 'look') throw new ProviderError('status', `instance ${state.id} has gone`);
         return { done: false, state, externalId: state.id, wait: this.wait() };
       default:
         return { done: false, state, externalId: state.id, wait: this.wait() };
@@ -79,7 +84,7 @@ export class SimulatedAdapter implements Adapter<State> {
 
   async advanceDelete(state: State, { signal }: StepContext): Promise<DeleteStep<State>> {
     if (!('id' in state)) return { done: true };
-    const { cloud, caller } = this.o;
+    const { cloud, caller } = this.deps;
     if (!state.asked) {
       await cloud.delete(state.id, caller, signal);
       return { done: false, state: { id: state.id, asked: true }, wait: { kind: 'delay', ms: 200 } };
@@ -89,7 +94,7 @@ export class SimulatedAdapter implements Adapter<State> {
   }
 
   async listInstances(signal: AbortSignal): Promise<readonly ListedInstance[]> {
-    const listed = await this.o.cloud.list(this.o.caller, signal);
+    const listed = await this.deps.cloud.list(this.deps.caller, signal);
     return listed.map(({ instance, state }) => ({
       externalId: instance.id,
       metadata: instance.metadata,
@@ -99,18 +104,18 @@ export class SimulatedAdapter implements Adapter<State> {
   }
 
   async listResources(signal: AbortSignal): Promise<readonly CloudResource[]> {
-    const listed = await this.o.cloud.list(this.o.caller, signal);
+    const listed = await this.deps.cloud.list(this.deps.caller, signal);
     return listed.map(({ instance }) => ({ type: 'instance', id: instance.id, metadata: instance.metadata }));
   }
 
   async deleteResource(resource: CloudResource, signal: AbortSignal): Promise<void> {
-    await this.o.cloud.delete(resource.id, this.o.caller, signal).catch((error: unknown) => {
+    await this.deps.cloud.delete(resource.id, this.deps.caller, signal).catch((error: unknown) => {
       if (asProviderError(error).code !== 'not-found') throw error;
     });
   }
 
   quotaLimits(signal: AbortSignal): Promise<QuotaLimits> {
-    return this.o.cloud.limits(this.o.caller, signal);
+    return this.deps.cloud.limits(this.deps.caller, signal);
   }
 
   async quotaForLabel(label: PoolLabelConfig): Promise<Record<string, number>> {
@@ -126,11 +131,11 @@ export class SimulatedAdapter implements Adapter<State> {
   }
 
   private wait(): Wait {
-    return this.o.watching === 'listing' ? { kind: 'listing' } : { kind: 'delay', ms: 500 };
+    return this.options.watching === 'listing' ? { kind: 'listing' } : { kind: 'delay', ms: 500 };
   }
 
   private async see(id: string, context: StepContext): Promise<InstanceState | null> {
-    if (this.o.watching === 'look') return this.o.cloud.look(id, this.o.caller, context.signal);
+    if (this.options.watching === 'look') return this.deps.cloud.look(id, this.deps.caller, context.signal);
     return (context.listing().get(id)?.native as InstanceState | undefined) ?? null;
   }
 }

@@ -66,18 +66,21 @@ export interface InstanceSpec {
   readonly resources: Readonly<Record<string, number>>;
 }
 
-export interface CloudOptions {
-  readonly name: string;
+export interface CloudDeps {
   readonly time: VirtualTime;
   readonly random: Random;
-  /** A second creation with the same token gives the same instance. */
-  readonly idempotent: boolean;
-  readonly limits: Readonly<Record<string, number>>;
-  readonly bootMs: { readonly least: number; readonly most: number };
   readonly onTrace: (text: () => string) => void;
   readonly onFault: (fault: CloudFault) => void;
   readonly onMade: (cloud: SimulatedCloud, instance: CloudInstance) => void;
   readonly onGone: (cloud: SimulatedCloud, instance: CloudInstance) => void;
+}
+
+export interface CloudOptions {
+  readonly name: string;
+  /** A second creation with the same token gives the same instance. */
+  readonly idempotent: boolean;
+  readonly limits: Readonly<Record<string, number>>;
+  readonly bootMs: { readonly least: number; readonly most: number };
 }
 
 /** Who calls: nothing reaches it any more when it is dead. */
@@ -110,18 +113,20 @@ export class SimulatedCloud {
   /** Nothing is answered at all. */
   hangs = false;
   readonly counters = { created: 0, deleted: 0 };
-  private readonly o: CloudOptions;
+  private readonly deps: CloudDeps;
+  private readonly options: CloudOptions;
   private readonly there = new Map<string, Instance>();
   /** Gone, but still listed. */
   private readonly ghosts = new Map<string, Instance>();
 
-  constructor(options: CloudOptions) {
-    this.o = options;
+  constructor(deps: CloudDeps, options: CloudOptions) {
+    this.deps = deps;
+    this.options = options;
     this.name = options.name;
   }
 
   get idempotent(): boolean {
-    return this.o.idempotent;
+    return this.options.idempotent;
   }
 
   stopFaults(): void {
@@ -142,7 +147,7 @@ export class SimulatedCloud {
 
   create(spec: InstanceSpec, caller: Caller, signal: AbortSignal): Promise<string> {
     return this.call('create', caller, signal, () => {
-      if (this.o.idempotent) {
+      if (this.options.idempotent) {
         for (const instance of this.there.values()) if (instance.token === spec.token) return instance.id;
       }
       const refused = this.refusal(spec);
@@ -167,17 +172,17 @@ export class SimulatedCloud {
 
   list(caller: Caller, signal: AbortSignal): Promise<{ instance: CloudInstance; state: InstanceState }[]> {
     return this.call('list', caller, signal, () => {
-      const now = this.o.time.monotonicMs;
+      const now = this.deps.time.monotonicMs;
       for (const ghost of this.ghosts.values()) if (ghost.listedUntilMs <= now) this.ghosts.delete(ghost.id);
       const leaveOut = this.fault('partial');
       return [...this.there.values(), ...this.ghosts.values()]
-        .filter((instance) => instance.listedFromMs <= now && !(leaveOut && this.o.random.chance(0.4)))
+        .filter((instance) => instance.listedFromMs <= now && !(leaveOut && this.deps.random.chance(0.4)))
         .map((instance) => ({ instance, state: this.at(instance) }));
     });
   }
 
   limits(caller: Caller, signal: AbortSignal): Promise<Readonly<Record<string, number>>> {
-    return this.call('limits', caller, signal, () => this.o.limits);
+    return this.call('limits', caller, signal, () => this.options.limits);
   }
 
   // --- inside
@@ -189,7 +194,7 @@ export class SimulatedCloud {
   }
 
   private async perform<T>(what: string, caller: Caller, signal: AbortSignal, work: () => T): Promise<T> {
-    const { time, random } = this.o;
+    const { time, random } = this.deps;
     if (caller.dead) return never(signal);
     await time.sleep(random.between(2, 20));
     if (this.hangs) return never(signal);
@@ -206,7 +211,7 @@ export class SimulatedCloud {
     } catch (error) {
       result = { error };
     }
-    this.o.onTrace(
+    this.deps.onTrace(
       () => `cloud ${this.name} ${what}: ${'error' in result ? String(result.error) : show(result.value)}`,
     );
     if (hangs) return never(signal);
@@ -222,7 +227,7 @@ export class SimulatedCloud {
   private refusal(spec: InstanceSpec): ProviderError | null {
     if (this.fault('capacity')) return new ProviderError('capacity', `${this.name} has no room`);
     if (this.fault('quota')) return new ProviderError('quota', `${this.name}: quota exceeded`);
-    for (const [name, limit] of Object.entries(this.o.limits)) {
+    for (const [name, limit] of Object.entries(this.options.limits)) {
       let used = spec.resources[name] ?? 0;
       for (const { resources } of this.there.values()) used += resources[name] ?? 0;
       if (used > limit) return new ProviderError('quota', `${this.name}: ${name} limited to ${limit}`);
@@ -231,7 +236,8 @@ export class SimulatedCloud {
   }
 
   private add(spec: InstanceSpec): Instance {
-    const { time, random, bootMs } = this.o;
+    const { time, random } = this.deps;
+    const { bootMs } = this.options;
     const now = time.monotonicMs;
     const bootedMs = now + random.between(bootMs.least, bootMs.most);
     const instance: Instance = {
@@ -243,14 +249,14 @@ export class SimulatedCloud {
       becomes: this.future(now, bootedMs),
     };
     this.there.set(instance.id, instance);
-    this.o.onMade(this, instance);
+    this.deps.onMade(this, instance);
     return instance;
   }
 
   private future(now: number, bootedMs: number): Instance['becomes'] {
     if (this.fault('quotaLate')) return [{ atMs: (now + bootedMs) / 2, state: 'quota' }];
     if (!this.fault('lie')) return [{ atMs: bootedMs, state: 'active' }];
-    switch (this.o.random.whole(0, 2)) {
+    switch (this.deps.random.whole(0, 2)) {
       case 0:
         return [];
       case 1:
@@ -269,7 +275,7 @@ export class SimulatedCloud {
   }
 
   private at(instance: Instance): InstanceState {
-    const now = this.o.time.monotonicMs;
+    const now = this.deps.time.monotonicMs;
     let state: InstanceState = 'building';
     for (const step of instance.becomes) if (step.atMs <= now) state = step.state;
     return state;
@@ -279,16 +285,16 @@ export class SimulatedCloud {
     this.there.delete(instance.id);
     this.counters.deleted++;
     if (this.fault('eventual')) {
-      instance.listedUntilMs = this.o.time.monotonicMs + this.o.random.between(500, 6000);
+      instance.listedUntilMs = this.deps.time.monotonicMs + this.deps.random.between(500, 6000);
       this.ghosts.set(instance.id, instance);
     }
-    this.o.onGone(this, instance);
+    this.deps.onGone(this, instance);
   }
 
   private fault(kind: CloudFault): boolean {
     const rate = this.rates[kind];
-    if (rate === 0 || !this.o.random.chance(rate)) return false;
-    this.o.onFault(kind);
+    if (rate === 0 || !this.deps.random.chance(rate)) return false;
+    this.deps.onFault(kind);
     return true;
   }
 }

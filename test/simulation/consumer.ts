@@ -42,17 +42,20 @@ export interface ConsumerHabits {
   readonly providers: readonly string[];
 }
 
-export interface ConsumerOptions {
-  readonly name: string;
+export interface ConsumerDeps {
   readonly zk: SimulatedZooKeeper;
   readonly runtime: ProcessRuntime;
   readonly random: Random;
-  readonly sessionTimeoutMs: number;
-  readonly habits: ConsumerHabits;
   /** Resolves when the request's znode changes, or soon anyhow. */
   readonly changeOf: (requestId: string) => Promise<void>;
   /** It was given a node that it cannot use. */
   readonly complain: (text: string) => void;
+}
+
+export interface ConsumerOptions {
+  readonly name: string;
+  readonly sessionTimeoutMs: number;
+  readonly habits: ConsumerHabits;
 }
 
 class Lost extends Error {}
@@ -64,16 +67,18 @@ export class Consumer {
   /** Asks for nothing new. */
   resting = false;
   readonly counters = { submitted: 0, fulfilled: 0, failed: 0, nodesUsed: 0 };
-  private readonly o: ConsumerOptions;
+  private readonly deps: ConsumerDeps;
+  private readonly habits: ConsumerHabits;
   private readonly client: ZooKeeper;
   private readonly work = new Set<Promise<void>>();
 
-  constructor(options: ConsumerOptions) {
-    this.o = options;
+  constructor(deps: ConsumerDeps, options: ConsumerOptions) {
+    this.deps = deps;
+    this.habits = options.habits;
     this.name = options.name;
     this.client = createZooKeeper({
-      ...options.zk.clientOptions(options.name),
-      runtime: options.runtime,
+      ...deps.zk.clientOptions(options.name),
+      runtime: deps.runtime,
       sessionTimeoutMs: options.sessionTimeoutMs,
     });
   }
@@ -83,7 +88,8 @@ export class Consumer {
   }
 
   async run(): Promise<void> {
-    const { habits, random } = this.o;
+    const { habits } = this;
+    const { random } = this.deps;
     await this.client.waitConnected();
     await this.makeRoot();
     for (let i = 0; i < habits.requests && !this.resting; i++) {
@@ -99,12 +105,12 @@ export class Consumer {
 
   kill(): void {
     this.ended = true;
-    this.o.runtime.kill();
-    this.o.zk.kill(this.name);
+    this.deps.runtime.kill();
+    this.deps.zk.kill(this.name);
   }
 
   private pause(ms: number): Promise<void> {
-    return sleep(this.o.runtime, ms);
+    return sleep(this.deps.runtime, ms);
   }
 
   /** One request from beginning to end. Whatever goes wrong with the session ends it: its request and locks are gone. */
@@ -115,12 +121,13 @@ export class Consumer {
     } catch (error) {
       if (!(error instanceof Lost || error instanceof ZooKeeperError)) throw error;
       // What it may have left lives as long as its session: a consumer that lost track of it starts afresh.
-      if (this.client.sessionId === session && this.client.state !== 'closed') this.o.zk.expireSession(session);
+      if (this.client.sessionId === session && this.client.state !== 'closed') this.deps.zk.expireSession(session);
     }
   }
 
   private async submitAndUse(): Promise<void> {
-    const { habits, random } = this.o;
+    const { habits } = this;
+    const { random } = this.deps;
     const id = await this.submit();
     this.counters.submitted++;
     if (random.chance(habits.withdraws)) {
@@ -144,7 +151,8 @@ export class Consumer {
   }
 
   private async submit(): Promise<string> {
-    const { habits, random, runtime } = this.o;
+    const { habits } = this;
+    const { random, runtime } = this.deps;
     const count = random.chance(0.6) ? 1 : random.whole(1, habits.largestRequest);
     const request = newRequest(
       {
@@ -163,10 +171,11 @@ export class Consumer {
   }
 
   private async untilEnd(id: string): Promise<RequestRecord> {
-    const { random, habits } = this.o;
+    const { habits } = this;
+    const { random } = this.deps;
     let revises = random.chance(habits.revises);
     for (;;) {
-      const changed = this.o.changeOf(id);
+      const changed = this.deps.changeOf(id);
       const { data, stat } = await this.again(() => this.client.get(`/nodepool/requests/${id}`));
       const request = parseRequest(id, data);
       if (isBroken(request)) throw new Error(request.message);
@@ -185,7 +194,8 @@ export class Consumer {
   }
 
   private async use(request: RequestRecord): Promise<void> {
-    const { random, habits } = this.o;
+    const { habits } = this;
+    const { random } = this.deps;
     const session = this.client.sessionId;
     // With another session than the one that it was given to, the node is not its own any more.
     const isOwner = () => this.client.sessionId === session && this.client.state === 'connected';
@@ -193,11 +203,11 @@ export class Consumer {
     for (const id of request.nodes) {
       const path = `/nodepool/nodes/${id}/lock`;
       const got = await lock(
-        { client: this.client, runtime: this.o.runtime, path, createParents: false, identifier: this.name },
+        { client: this.client, runtime: this.deps.runtime, path, createParents: false, identifier: this.name },
         { timeoutMs: 10_000 },
       );
       if (got.result !== 'acquired') {
-        if (isOwner()) this.o.complain(`node ${id} of request ${request.id}: ${got.result}`);
+        if (isOwner()) this.deps.complain(`node ${id} of request ${request.id}: ${got.result}`);
         throw new Lost();
       }
       const { data, stat } = await this.again(() => this.client.get(`/nodepool/nodes/${id}`));
@@ -210,7 +220,7 @@ export class Consumer {
       if (isOwner() && got.lock.held && (node.state !== 'ready' || node.allocatedTo !== request.id)) {
         const still = await this.client.exists(`/nodepool/requests/${request.id}`);
         if (still && isOwner() && got.lock.held)
-          this.o.complain(`node ${id} of request ${request.id} is ${node.state}, allocated to ${node.allocatedTo}`);
+          this.deps.complain(`node ${id} of request ${request.id} is ${node.state}, allocated to ${node.allocatedTo}`);
         throw new Lost();
       }
       held.push({ lock: got.lock, node, version: stat.version });
@@ -238,7 +248,7 @@ export class Consumer {
     fields: NodeFields,
   ): Promise<void> {
     const path = `/nodepool/nodes/${one.node.id}`;
-    const node = updateNode(one.node, fields, this.o.runtime.nowMs());
+    const node = updateNode(one.node, fields, this.deps.runtime.nowMs());
     for (;;) {
       if (!one.lock.held) throw new Lost();
       try {
@@ -253,7 +263,7 @@ export class Consumer {
         if (!one.lock.held) throw new Lost();
         // Only we write what we have locked: another version is that of our own write, whose answer was lost.
         if (isBroken(seen) || (seen.state !== one.node.state && seen.state !== node.state)) {
-          this.o.complain(`node ${one.node.id} was written by somebody else while it was in use`);
+          this.deps.complain(`node ${one.node.id} was written by somebody else while it was in use`);
           throw new Lost();
         }
         one.version = stat.version;

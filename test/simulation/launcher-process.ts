@@ -11,18 +11,21 @@ import { SimulatedAdapter } from './adapter.ts';
 import type { SimulatedCloud } from './cloud.ts';
 import type { ProcessRuntime } from './virtual-time.ts';
 
-export interface LauncherProcessOptions {
-  /** Of its client; another one for each start. */
-  readonly name: string;
-  readonly hostname: string;
+export interface LauncherProcessDeps {
   readonly zk: SimulatedZooKeeper;
   readonly runtime: ProcessRuntime;
   readonly clouds: ReadonlyMap<string, SimulatedCloud>;
-  readonly sessionTimeoutMs: number;
   readonly log: Logger;
   /** A planted bug may put something around them. */
   readonly wrapAdapter: (adapter: Adapter, runtime: ProcessRuntime) => Adapter;
   readonly wrapClient: (client: ZooKeeper) => ZooKeeper;
+}
+
+export interface LauncherProcessOptions {
+  /** Of its client; another one for each start. */
+  readonly name: string;
+  readonly hostname: string;
+  readonly sessionTimeoutMs: number;
 }
 
 export type ProcessState = 'starting' | 'running' | 'stopping' | 'ended';
@@ -33,21 +36,21 @@ export class LauncherProcess {
   state: ProcessState = 'starting';
   config: NodepoolConfig;
   readonly client: ZooKeeper;
-  private readonly o: LauncherProcessOptions;
+  private readonly deps: LauncherProcessDeps;
   private store: Store | null = null;
   private launcher: Launcher | null = null;
 
-  constructor(options: LauncherProcessOptions, config: NodepoolConfig) {
-    this.o = options;
+  constructor(deps: LauncherProcessDeps, options: LauncherProcessOptions, config: NodepoolConfig) {
+    this.deps = deps;
     this.name = options.name;
     this.hostname = options.hostname;
     this.config = config;
     const client = createZooKeeper({
-      ...options.zk.clientOptions(options.name),
-      runtime: options.runtime,
+      ...deps.zk.clientOptions(options.name),
+      runtime: deps.runtime,
       sessionTimeoutMs: options.sessionTimeoutMs,
     });
-    this.client = options.wrapClient(client);
+    this.client = deps.wrapClient(client);
   }
 
   get alive(): boolean {
@@ -55,7 +58,8 @@ export class LauncherProcess {
   }
 
   async start(): Promise<void> {
-    const { runtime, log, hostname } = this.o;
+    const { hostname } = this;
+    const { runtime, log } = this.deps;
     await this.client.waitConnected();
     this.store = await Store.open({ client: this.client, runtime, log });
     if (!this.alive) return;
@@ -64,13 +68,14 @@ export class LauncherProcess {
       store: this.store,
       createAdapter: async (provider) => {
         const { cloud, watching } = provider.settings as SimulatedSettings;
-        const adapter = new SimulatedAdapter({
-          cloud: this.o.clouds.get(cloud)!,
-          providerName: provider.name,
-          caller: runtime,
-          watching,
-        });
-        return this.o.wrapAdapter(adapter, runtime);
+        const adapter = new SimulatedAdapter(
+          {
+            cloud: this.deps.clouds.get(cloud)!,
+            caller: runtime,
+          },
+          { providerName: provider.name, watching },
+        );
+        return this.deps.wrapAdapter(adapter, runtime);
       },
       runtime,
       log,
@@ -100,17 +105,17 @@ export class LauncherProcess {
   }
 
   pause(): void {
-    this.o.runtime.pause();
+    this.deps.runtime.pause();
   }
 
   resume(): void {
-    this.o.runtime.resume();
+    this.deps.runtime.resume();
   }
 
   /** As at SIGKILL: in the middle of whatever it does, nothing of it happens any more. */
   kill(): void {
     this.state = 'ended';
-    this.o.runtime.kill();
-    this.o.zk.kill(this.name);
+    this.deps.runtime.kill();
+    this.deps.zk.kill(this.name);
   }
 }

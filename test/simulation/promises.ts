@@ -30,7 +30,7 @@ export interface Broken {
   readonly message: string;
 }
 
-export interface PromisesOptions {
+export interface PromisesDeps {
   readonly books: Books;
   readonly shapes: Shapes;
   readonly nowMs: () => number;
@@ -39,11 +39,14 @@ export interface PromisesOptions {
   readonly mostNodes: (provider: string, pool: string) => { readonly limit: number; readonly slack: number };
   /** The most nodes of the tenant, slack included. */
   readonly mostOfTenant: (tenant: string) => number;
+  readonly onBroken: (broken: Broken) => void;
+}
+
+export interface PromisesOptions {
   /** How long one answer of ZooKeeper may take. */
   readonly slowestMs: number;
   /** Nothing goes wrong in this run but reloads: a launch that has begun ends well. */
   readonly nothingFails: boolean;
-  readonly onBroken: (broken: Broken) => void;
 }
 
 /** From which state a launcher may bring a node to which. */
@@ -82,21 +85,23 @@ export const isLauncher = (name: string | null): boolean => name !== null && nam
 const isConsumer = (name: string | null): boolean => name !== null && name.startsWith('consumer');
 
 export class Promises {
-  private readonly o: PromisesOptions;
+  private readonly deps: PromisesDeps;
+  private readonly options: PromisesOptions;
   private lastWaitingMs = Number.NEGATIVE_INFINITY;
   /** Of the pool, when the node was made. */
   private readonly limits = new Map<string, number>();
   /** How far the nodes of a pool that have instances have ever gone over its limit. */
   worstOvershoot = 0;
 
-  constructor(options: PromisesOptions) {
-    this.o = options;
+  constructor(deps: PromisesDeps, options: PromisesOptions) {
+    this.deps = deps;
+    this.options = options;
   }
 
   // --- at every transaction
 
   transaction(change: Change): void {
-    const { books, shapes } = this.o;
+    const { books, shapes } = this.deps;
     for (const { kind, document, path } of change.written) {
       shapes.add(kind, document);
       const problem = problemOf(kind, document);
@@ -113,7 +118,7 @@ export class Promises {
     }
     for (const request of books.liveRequests()) {
       if (stateOf(request.document) === 'pending') {
-        this.lastWaitingMs = this.o.nowMs();
+        this.lastWaitingMs = this.deps.nowMs();
         break;
       }
     }
@@ -121,11 +126,11 @@ export class Promises {
 
   private forget(request: RequestBook): void {
     for (const id of (request.openSinceMs < 0 ? this.handed.get(request.id) : undefined) ?? []) {
-      const node = this.o.books.nodes.get(id);
+      const node = this.deps.books.nodes.get(id);
       if (node?.handedTo === request.id) node.handedTo = null;
     }
     this.handed.delete(request.id);
-    if (request.contenders.size === 0) this.o.books.requests.delete(request.id);
+    if (request.contenders.size === 0) this.deps.books.requests.delete(request.id);
   }
 
   private readonly handed = new Map<string, readonly string[]>();
@@ -154,7 +159,7 @@ export class Promises {
   }
 
   private fulfilled(request: RequestBook, document: Document, by: string): void {
-    const { books } = this.o;
+    const { books } = this.deps;
     const ids = document['nodes'] as string[];
     const labels = document['node_types'] as string[];
     request.openSinceMs = -1;
@@ -177,7 +182,7 @@ export class Promises {
       if (!(node.document['type'] as string[]).includes(labels[index]!))
         this.broken('P2', `${what}, which is no ${labels[index]}`);
       const instance = externalId(node.document);
-      const cloud = this.o.cloudOf(textOf(node.document, 'provider') ?? '');
+      const cloud = this.deps.cloudOf(textOf(node.document, 'provider') ?? '');
       if (instance === null || !cloud?.has(instance)) this.broken('P2', `${what}, whose instance is not there`);
       node.handedTo = request.id;
     });
@@ -186,8 +191,8 @@ export class Promises {
   private failed(request: RequestBook, document: Document, by: string): void {
     request.openSinceMs = -1;
     const declined = document['declined_by'] as string[];
-    const now = this.o.nowMs();
-    for (const pool of this.o.books.pools.values()) {
+    const now = this.deps.nowMs();
+    for (const pool of this.deps.books.pools.values()) {
       if (declined.includes(pool.id) || now - pool.sinceMs < registryLagMs) continue;
       this.broken('P5', `${by} failed request ${request.id}, which ${pool.id} has not declined`);
     }
@@ -214,7 +219,7 @@ export class Promises {
     if (from === 'ready' && to === 'deleting') this.checkStock(before, what);
     // Withdrawn before the cloud has heard of it.
     const isWithdrawn = to === 'aborted' && externalId(document) === null;
-    if (this.o.nothingFails && from === 'building' && to !== 'building' && to !== 'ready' && !isWithdrawn)
+    if (this.options.nothingFails && from === 'building' && to !== 'building' && to !== 'ready' && !isWithdrawn)
       this.broken('P8', `${what}, where nothing but the configuration had changed`);
   }
 
@@ -240,10 +245,10 @@ export class Promises {
 
   private checkOwner(node: NodeBook, before: Before, what: string, by: string): void {
     const owner = node.handedTo;
-    if (owner === null || !this.o.books.exists(owner)) return;
+    if (owner === null || !this.deps.books.exists(owner)) return;
     // A launcher may do as it likes with what it has asked for itself.
     const { document } = node;
-    if (this.o.books.requests.get(owner)!.by === by) {
+    if (this.deps.books.requests.get(owner)!.by === by) {
       if (allocatedTo(document) === null) node.handedTo = null;
       return;
     }
@@ -257,9 +262,9 @@ export class Promises {
 
   private checkStock(before: Before, what: string): void {
     const owner = allocatedTo(before.document);
-    if (owner !== null && this.o.books.exists(owner)) this.broken('P8', `${what}, which request ${owner} waits for`);
+    if (owner !== null && this.deps.books.exists(owner)) this.broken('P8', `${what}, which request ${owner} waits for`);
     // It is locked, read and written: three answers.
-    if (this.o.nowMs() - this.lastWaitingMs > evictionLagMs + 2 * this.o.slowestMs)
+    if (this.deps.nowMs() - this.lastWaitingMs > evictionLagMs + 2 * this.options.slowestMs)
       this.broken('P8', `${what}, for which nobody needs the room`);
   }
 
@@ -267,7 +272,7 @@ export class Promises {
   private instance(node: NodeBook, document: Document): void {
     const id = externalId(document);
     if (id === null) return;
-    const { nodeOfInstance } = this.o.books;
+    const { nodeOfInstance } = this.deps.books;
     const first = nodeOfInstance.get(id);
     if (!first) nodeOfInstance.set(id, node);
     else if (first !== node) this.broken('P1', `instance ${id} is that of node ${first.id} and of node ${node.id}`);
@@ -279,16 +284,16 @@ export class Promises {
     const tenant = textOf(document, 'tenant_name');
     let inPool = 0;
     let ofTenant = 0;
-    for (const node of this.o.books.liveNodes()) {
+    for (const node of this.deps.books.liveNodes()) {
       if (textOf(node.document, 'provider') === provider && textOf(node.document, 'pool') === pool) inPool++;
       if (tenant !== null && textOf(node.document, 'tenant_name') === tenant) ofTenant++;
     }
-    const { limit, slack } = this.o.mostNodes(provider, pool);
+    const { limit, slack } = this.deps.mostNodes(provider, pool);
     this.limits.set(id, limit);
     if (inPool > limit + slack)
       this.broken('P7', `${inPool} nodes in pool ${pool} of ${provider}, at most ${limit} and ${slack} are allowed`);
     if (tenant === null) return;
-    const mostOf = this.o.mostOfTenant(tenant);
+    const mostOf = this.deps.mostOfTenant(tenant);
     if (ofTenant > mostOf) this.broken('P7', `${ofTenant} nodes of ${tenant}, at most ${mostOf} are allowed`);
   }
 
@@ -300,13 +305,13 @@ export class Promises {
     const ids = new Set<string>();
     for (const { metadata } of cloud.instances()) {
       const id = metadata['nodepool_node_id']!;
-      const isThere = (this.o.books.nodes.get(id)?.document ?? null) !== null;
+      const isThere = (this.deps.books.nodes.get(id)?.document ?? null) !== null;
       if (isThere && metadata['nodepool_provider_name'] === provider && metadata['nodepool_pool_name'] === pool)
         ids.add(id);
     }
     // Launches that were begun go on, whatever the configuration says by then.
     const atFirst = [...ids].map((id) => this.limits.get(id) ?? 0);
-    const limit = Math.max(...atFirst, this.o.mostNodes(provider, pool).limit);
+    const limit = Math.max(...atFirst, this.deps.mostNodes(provider, pool).limit);
     this.worstOvershoot = Math.max(this.worstOvershoot, ids.size - limit);
     if (ids.size > limit + instanceSlack)
       this.broken(
@@ -316,17 +321,18 @@ export class Promises {
   }
 
   gone(cloud: SimulatedCloud, instance: CloudInstance): void {
-    const node = this.o.books.nodeOfInstance.get(instance.id);
+    const node = this.deps.books.nodeOfInstance.get(instance.id);
     if (!node?.document || externalId(node.document) !== instance.id) return;
     const what = `instance ${instance.id} of node ${node.id} was deleted in ${cloud.name}`;
     const owner = node.handedTo;
-    if (owner !== null && this.o.books.exists(owner)) this.broken('P2', `${what}, which belongs to request ${owner}`);
+    if (owner !== null && this.deps.books.exists(owner))
+      this.broken('P2', `${what}, which belongs to request ${owner}`);
     const holder = holderOf(node.contenders);
     if (isConsumer(holder)) this.broken('P2', `${what}, which ${holder} uses`);
     if (stateOf(node.document) === 'ready') this.broken('P8', `${what}, while its node was ready`);
   }
 
   broken(promise: PromiseName, message: string): void {
-    this.o.onBroken({ promise, message });
+    this.deps.onBroken({ promise, message });
   }
 }

@@ -25,8 +25,7 @@ interface LaunchUnderWay {
   readonly killedMs: number;
 }
 
-export interface VigilOptions {
-  readonly scenario: Scenario;
+export interface VigilDeps {
   readonly books: Books;
   readonly clouds: ReadonlyMap<string, SimulatedCloud>;
   readonly nowMs: () => number;
@@ -36,20 +35,22 @@ export interface VigilOptions {
 }
 
 export class Vigil {
-  private readonly o: VigilOptions;
+  private readonly deps: VigilDeps;
+  private readonly scenario: Scenario;
   /** Instances that no node speaks of, and since when. */
   private readonly strays = new Map<string, number>();
   private underWay: LaunchUnderWay[] = [];
   hangsSinceMs: number | null = null;
 
-  constructor(options: VigilOptions) {
-    this.o = options;
+  constructor(deps: VigilDeps, scenario: Scenario) {
+    this.deps = deps;
+    this.scenario = scenario;
   }
 
   /** A launcher has just been killed. */
   killed(name: string): void {
-    if (this.o.scenario.theme !== 'kill') return;
-    for (const node of this.o.books.liveNodes()) {
+    if (this.scenario.theme !== 'kill') return;
+    for (const node of this.deps.books.liveNodes()) {
       const requestId = allocatedTo(node.document);
       const id = externalId(node.document);
       if (
@@ -62,7 +63,7 @@ export class Vigil {
       if (holderOf(node.contenders) !== name) continue;
       const provider = textOf(node.document, 'provider')!;
       const pool = textOf(node.document, 'pool')!;
-      const killedMs = this.o.nowMs();
+      const killedMs = this.deps.nowMs();
       // Whoever held it after an earlier death is out of the count: the clock starts anew.
       this.underWay = this.underWay.filter((launch) => launch.node !== node);
       this.underWay.push({ node, requestId, externalId: id, provider, pool, killedMs });
@@ -70,7 +71,7 @@ export class Vigil {
   }
 
   tick(): void {
-    const { scenario } = this.o;
+    const { scenario } = this;
     this.watchStrays();
     if (scenario.theme === 'calm') this.watchAnswers();
     if (scenario.theme === 'hang') this.watchOtherProviders();
@@ -79,7 +80,8 @@ export class Vigil {
 
   /** The last look: what is not as it should be when nothing is going on any more. */
   unrest(): { readonly promise: PromiseName; readonly message: string } | null {
-    const { books, clouds, scenario } = this.o;
+    const { scenario } = this;
+    const { books, clouds } = this.deps;
     for (const request of books.liveRequests())
       return {
         promise: 'P5',
@@ -112,19 +114,20 @@ export class Vigil {
   }
 
   private isRecorded(instance: CloudInstance, exactly: boolean): boolean {
-    const node = this.o.books.nodes.get(instance.metadata['nodepool_node_id'] ?? '');
+    const node = this.deps.books.nodes.get(instance.metadata['nodepool_node_id'] ?? '');
     if (!node?.document) return false;
     return !exactly || externalId(node.document) === instance.id;
   }
 
   private watchStrays(): void {
-    const { clouds, scenario, nowMs } = this.o;
+    const { scenario } = this;
+    const { clouds, nowMs } = this.deps;
     const now = nowMs();
     for (const cloud of clouds.values()) {
       for (const instance of cloud.instances()) {
         const isQuiet = scenario.theme === 'calm' || scenario.theme === 'reload';
         if (isQuiet && now - instance.createdMs > recordBoundMs && !this.isRecorded(instance, true))
-          this.o.broken('P4', `the id of instance ${instance.id} is not stored`);
+          this.deps.broken('P4', `the id of instance ${instance.id} is not stored`);
         if (this.isRecorded(instance, false)) this.strays.delete(instance.id);
         else if (!this.strays.has(instance.id)) this.strays.set(instance.id, now);
       }
@@ -136,19 +139,19 @@ export class Vigil {
         continue;
       }
       if (scenario.theme === 'turmoil' || scenario.theme === 'hang') continue;
-      const servedMs = this.o.servedSinceMs(found.metadata['nodepool_provider_name'] ?? '', null);
+      const servedMs = this.deps.servedSinceMs(found.metadata['nodepool_provider_name'] ?? '', null);
       if (servedMs !== null && now - Math.max(sinceMs, servedMs) > strayBoundMs)
-        this.o.broken('P4', `instance ${id} has had no node for ${Math.round((now - sinceMs) / 1000)} s`);
+        this.deps.broken('P4', `instance ${id} has had no node for ${Math.round((now - sinceMs) / 1000)} s`);
     }
   }
 
   private watchAnswers(): void {
-    const now = this.o.nowMs();
-    for (const request of this.o.books.liveRequests()) {
+    const now = this.deps.nowMs();
+    for (const request of this.deps.books.liveRequests()) {
       const state = stateOf(request.document);
       if (state !== 'requested' && state !== 'pending') continue;
       if (now - request.madeMs > answerBoundMs)
-        this.o.broken(
+        this.deps.broken(
           'P5',
           `request ${request.id} has been ${state} for ${Math.round((now - request.madeMs) / 1000)} s`,
         );
@@ -157,34 +160,35 @@ export class Vigil {
 
   private watchOtherProviders(): void {
     if (this.hangsSinceMs === null) return;
-    const now = this.o.nowMs();
-    for (const request of this.o.books.liveRequests()) {
+    const now = this.deps.nowMs();
+    for (const request of this.deps.books.liveRequests()) {
       const state = stateOf(request.document);
       const isElsewhere = (request.document['node_types'] as string[]).every((label) => label === 'special');
       if (!isElsewhere || (state !== 'requested' && state !== 'pending')) continue;
       if (now - request.madeMs > otherProviderBoundMs)
-        this.o.broken('P6', `request ${request.id}, of which the hanging cloud knows nothing, is ${state}`);
+        this.deps.broken('P6', `request ${request.id}, of which the hanging cloud knows nothing, is ${state}`);
     }
   }
 
   private watchTakeOvers(): void {
-    const { books, nowMs, scenario } = this.o;
+    const { scenario } = this;
+    const { books, nowMs } = this.deps;
     const now = nowMs();
     this.underWay = this.underWay.filter((launch) => {
       const { node, requestId } = launch;
       if (!books.exists(requestId) || stateOf(books.requests.get(requestId)!.document) === 'fulfilled') return false;
       if (!node.document || externalId(node.document) !== launch.externalId) {
-        const served = this.o.servedSinceMs(launch.provider, launch.pool);
+        const served = this.deps.servedSinceMs(launch.provider, launch.pool);
         if (served !== null && served < launch.killedMs)
-          this.o.broken('P9', `the launch of node ${node.id} was thrown away when its launcher died`);
+          this.deps.broken('P9', `the launch of node ${node.id} was thrown away when its launcher died`);
         return false;
       }
-      const servedMs = this.o.servedSinceMs(launch.provider, launch.pool);
+      const servedMs = this.deps.servedSinceMs(launch.provider, launch.pool);
       if (servedMs === null) return true;
       const dueMs = Math.max(launch.killedMs, servedMs) + scenario.sessionTimeoutMs + takeOverStepMs;
       if (now < dueMs) return true;
       if (holderOf(node.contenders) === null && stateOf(node.document) === 'building')
-        this.o.broken(
+        this.deps.broken(
           'P9',
           `nobody goes on with node ${node.id}, whose launcher died at ${Math.round(launch.killedMs)}`,
         );

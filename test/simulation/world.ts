@@ -71,7 +71,7 @@ export class World {
   readonly time = new VirtualTime();
   readonly zk: SimulatedZooKeeper;
   readonly books: Books;
-  private readonly o: WorldOptions;
+  private readonly options: WorldOptions;
   private readonly clouds = new Map<string, SimulatedCloud>();
   private readonly promises: Promises;
   private readonly vigil: Vigil;
@@ -87,7 +87,7 @@ export class World {
   private quiet = false;
 
   constructor(options: WorldOptions) {
-    this.o = options;
+    this.options = options;
     const { seed } = options;
     this.scenario = draw(seed);
     const runtime = new ProcessRuntime(this.time, Random.of(seed, 'zookeeper server'), { precise: true });
@@ -110,25 +110,31 @@ export class World {
     this.zk.faults.slowestMs = this.scenario.slowestMs;
     for (const plan of this.scenario.clouds) this.addCloud(plan);
     const broken = (broken: Broken) => this.fail(broken);
-    this.promises = new Promises({
-      books: this.books,
-      shapes: options.shapes ?? new Shapes(),
-      nowMs: () => this.time.monotonicMs,
-      cloudOf: (provider) => this.clouds.get(cloudOf(this.scenario, provider)),
-      mostNodes: (provider, pool) => this.mostNodes(provider, pool),
-      mostOfTenant: (tenant) => this.mostOfTenant(tenant),
-      slowestMs: this.scenario.zkRates.slow > 0 ? this.scenario.slowestMs : 0,
-      nothingFails: this.scenario.theme === 'reload' || this.scenario.theme === 'calm',
-      onBroken: broken,
-    });
-    this.vigil = new Vigil({
-      scenario: this.scenario,
-      books: this.books,
-      clouds: this.clouds,
-      nowMs: () => this.time.monotonicMs,
-      servedSinceMs: (provider, pool) => this.servedSinceMs(provider, pool),
-      broken: (promise, message) => broken({ promise, message }),
-    });
+    this.promises = new Promises(
+      {
+        books: this.books,
+        shapes: options.shapes ?? new Shapes(),
+        nowMs: () => this.time.monotonicMs,
+        cloudOf: (provider) => this.clouds.get(cloudOf(this.scenario, provider)),
+        mostNodes: (provider, pool) => this.mostNodes(provider, pool),
+        mostOfTenant: (tenant) => this.mostOfTenant(tenant),
+        onBroken: broken,
+      },
+      {
+        slowestMs: this.scenario.zkRates.slow > 0 ? this.scenario.slowestMs : 0,
+        nothingFails: this.scenario.theme === 'reload' || this.scenario.theme === 'calm',
+      },
+    );
+    this.vigil = new Vigil(
+      {
+        books: this.books,
+        clouds: this.clouds,
+        nowMs: () => this.time.monotonicMs,
+        servedSinceMs: (provider, pool) => this.servedSinceMs(provider, pool),
+        broken: (promise, message) => broken({ promise, message }),
+      },
+      this.scenario,
+    );
   }
 
   async run(): Promise<Outcome> {
@@ -181,20 +187,24 @@ export class World {
   // --- who is there
 
   private addCloud(plan: Scenario['clouds'][number]): void {
-    const cloud = new SimulatedCloud({
-      name: plan.name,
-      time: this.time,
-      random: Random.of(this.scenario.seed, plan.name),
-      idempotent: plan.idempotent,
-      limits: { instances: plan.limit },
-      bootMs: plan.bootMs,
-      onTrace: (text) => {
-        if (this.o.traced) this.line(`${this.time.monotonicMs.toFixed(3)} ${text()}`);
+    const cloud = new SimulatedCloud(
+      {
+        time: this.time,
+        random: Random.of(this.scenario.seed, plan.name),
+        onTrace: (text) => {
+          if (this.options.traced) this.line(`${this.time.monotonicMs.toFixed(3)} ${text()}`);
+        },
+        onFault: (fault: CloudFault) => this.count(`cloud-${fault}`),
+        onMade: (at, instance) => this.promises.made(at, instance),
+        onGone: (from, instance) => this.promises.gone(from, instance),
       },
-      onFault: (fault: CloudFault) => this.count(`cloud-${fault}`),
-      onMade: (at, instance) => this.promises.made(at, instance),
-      onGone: (from, instance) => this.promises.gone(from, instance),
-    });
+      {
+        name: plan.name,
+        idempotent: plan.idempotent,
+        limits: { instances: plan.limit },
+        bootMs: plan.bootMs,
+      },
+    );
     Object.assign(cloud.rates, plan.rates);
     this.clouds.set(plan.name, cloud);
   }
@@ -218,16 +228,14 @@ export class World {
     const runtime = new ProcessRuntime(this.time, Random.of(this.scenario.seed, name), { skewMs: host.skewMs });
     const launcher = new LauncherProcess(
       {
-        name,
-        hostname: host.hostname,
         zk: this.zk,
         runtime,
         clouds: this.clouds,
-        sessionTimeoutMs: this.scenario.sessionTimeoutMs,
         log: this.logger(name),
-        wrapAdapter: this.o.wrapAdapter ?? ((adapter) => adapter),
-        wrapClient: this.o.wrapClient ?? ((client) => client),
+        wrapAdapter: this.options.wrapAdapter ?? ((adapter) => adapter),
+        wrapClient: this.options.wrapClient ?? ((client) => client),
       },
+      { name, hostname: host.hostname, sessionTimeoutMs: this.scenario.sessionTimeoutMs },
       configOf(host.plan),
     );
     host.process = launcher;
@@ -248,16 +256,16 @@ export class World {
 
   private addConsumer({ name, habits }: Scenario['consumers'][number]): void {
     const { seed, sessionTimeoutMs } = this.scenario;
-    const consumer = new Consumer({
-      name,
-      habits,
-      zk: this.zk,
-      runtime: new ProcessRuntime(this.time, Random.of(seed, `${name} runtime`)),
-      random: Random.of(seed, name),
-      sessionTimeoutMs,
-      changeOf: (id) => this.changeOf(id),
-      complain: (message) => this.fail({ promise: 'P2', message: `${name}: ${message}` }),
-    });
+    const consumer = new Consumer(
+      {
+        zk: this.zk,
+        runtime: new ProcessRuntime(this.time, Random.of(seed, `${name} runtime`)),
+        random: Random.of(seed, name),
+        changeOf: (id) => this.changeOf(id),
+        complain: (message) => this.fail({ promise: 'P2', message: `${name}: ${message}` }),
+      },
+      { name, habits, sessionTimeoutMs },
+    );
     this.consumers.set(name, consumer);
     consumer.run().catch((error: unknown) => {
       if (!consumer.ended) this.crashed(name, error);
@@ -266,7 +274,7 @@ export class World {
 
   private logger(name: string): Logger {
     const keep = (level: string) => (fields: object, message: string) => {
-      if (!this.o.traced) return;
+      if (!this.options.traced) return;
       const parts = Object.entries(fields).map(([key, value]) => `${key}=${shown(value)}`);
       this.note(`${name} ${level}: ${message} ${parts.join(' ')}`);
     };
@@ -466,12 +474,12 @@ export class World {
   }
 
   private note(text: string): void {
-    if (this.o.traced) this.line(`${this.time.monotonicMs.toFixed(3)} ${text}`);
+    if (this.options.traced) this.line(`${this.time.monotonicMs.toFixed(3)} ${text}`);
   }
 
   private line(text: string): void {
     this.hash.update(text);
-    this.o.onLine?.(text);
+    this.options.onLine?.(text);
     this.lines.push(text);
     if (this.lines.length > 2 * keptLines) this.lines.splice(0, keptLines);
   }
@@ -508,7 +516,7 @@ export class World {
       instances: [...this.clouds.values()].reduce((total, cloud) => total + cloud.counters.created, 0),
       overshoot: this.promises.worstOvershoot,
       faults: this.faults,
-      hash: this.o.traced ? this.hash.copy().digest('hex') : '',
+      hash: this.options.traced ? this.hash.copy().digest('hex') : '',
       trace: this.lines.slice(-keptLines),
     };
   }
