@@ -1,10 +1,10 @@
 /** One simulated world, from a seed to its end: launchers, consumers, clouds and ZooKeeper in virtual time, and the promises. */
-import { createHash } from 'node:crypto';
 import type { Adapter } from '../../src/driver-kit/contract.ts';
-import type { Logger } from '../../src/base/logger.ts';
 import type { ZooKeeper } from '@nodepool/zookeeper';
 import { SimulatedZooKeeper } from '@nodepool/zookeeper/internal/testing/simulated-zookeeper';
+import { Allowance, type Host } from './allowance.ts';
 import { Books } from './books.ts';
+import { Chronicle } from './chronicle.ts';
 import { type CloudFault, SimulatedCloud } from './cloud.ts';
 import { type ConfigPlan, configOf } from './configuration.ts';
 import { Consumer } from './consumer.ts';
@@ -47,49 +47,36 @@ export interface Outcome {
   readonly trace: readonly string[];
 }
 
-interface Host {
-  readonly hostname: string;
-  readonly skewMs: number;
-  plan: ConfigPlan;
-  process: LauncherProcess;
-  starts: number;
-  /** Since when it runs without a break. */
-  runsSinceMs: number;
-  /** Since when, and configurations that may still have been in force a moment ago. */
-  readonly plans: { readonly plan: ConfigPlan; readonly sinceMs: number; untilMs: number }[];
-}
-
 const settleLimitMs = 180_000;
-const keptLines = 80;
 /** After a change of the configuration decisions made before it are carried out. */
 const planLagMs = 15_000;
-/** So many records each further launcher may write before it has seen what another one has decided: one request. */
-const largestRequest = 3;
-
 export class World {
   readonly scenario: Scenario;
   readonly time = new VirtualTime();
   readonly zk: SimulatedZooKeeper;
   readonly books: Books;
   private readonly options: WorldOptions;
+  private readonly chronicle: Chronicle;
+  private readonly allowance: Allowance;
   private readonly clouds = new Map<string, SimulatedCloud>();
   private readonly promises: Promises;
   private readonly vigil: Vigil;
   private readonly hosts: Host[] = [];
   private readonly consumers = new Map<string, Consumer>();
   private readonly changes = new Map<string, (() => void)[]>();
-  private readonly faults: Record<string, number> = {};
-  private readonly lines: string[] = [];
-  private readonly hash = createHash('sha256');
   private readonly partitioned = new Set<string>();
   private transactions = 0;
-  private broken: Broken | null = null;
   private quiet = false;
 
   constructor(options: WorldOptions) {
     this.options = options;
     const { seed } = options;
     this.scenario = draw(seed);
+    this.chronicle = new Chronicle(this.time, options);
+    this.allowance = new Allowance(
+      { hosts: this.hosts, partitioned: this.partitioned, time: this.time },
+      this.scenario.plan.tenantLimits,
+    );
     const runtime = new ProcessRuntime(this.time, Random.of(seed, 'zookeeper server'), { precise: true });
     const zkRandom = Random.of(seed, 'zookeeper');
     this.books = new Books(
@@ -105,19 +92,19 @@ export class World {
         this.promises.transaction(change);
         for (const request of change.requests.keys()) this.wake(request.id);
       },
-      ...(options.traced ? { onTrace: (line: string) => this.line(line) } : {}),
+      ...(options.traced ? { onTrace: (line: string) => this.chronicle.line(line) } : {}),
     });
     this.zk.faults.slowestMs = this.scenario.slowestMs;
     for (const plan of this.scenario.clouds) this.addCloud(plan);
-    const broken = (broken: Broken) => this.fail(broken);
+    const broken = (broken: Broken) => this.chronicle.fail(broken);
     this.promises = new Promises(
       {
         books: this.books,
         shapes: options.shapes ?? new Shapes(),
         nowMs: () => this.time.monotonicMs,
         cloudOf: (provider) => this.clouds.get(cloudOf(this.scenario, provider)),
-        mostNodes: (provider, pool) => this.mostNodes(provider, pool),
-        mostOfTenant: (tenant) => this.mostOfTenant(tenant),
+        mostNodes: (provider, pool) => this.allowance.mostNodes(provider, pool),
+        mostOfTenant: (tenant) => this.allowance.mostOfTenant(tenant),
         onBroken: broken,
       },
       {
@@ -130,7 +117,7 @@ export class World {
         books: this.books,
         clouds: this.clouds,
         nowMs: () => this.time.monotonicMs,
-        servedSinceMs: (provider, pool) => this.servedSinceMs(provider, pool),
+        servedSinceMs: (provider, pool) => this.allowance.servedSinceMs(provider, pool),
         broken: (promise, message) => broken({ promise, message }),
       },
       this.scenario,
@@ -139,7 +126,7 @@ export class World {
 
   async run(): Promise<Outcome> {
     const { scenario, time } = this;
-    const crash = (error: unknown) => this.crashed('unhandled rejection', error);
+    const crash = (error: unknown) => this.chronicle.crashed('unhandled rejection', error);
     process.on('unhandledRejection', crash);
     try {
       Object.assign(this.zk.faults.rates, scenario.zkRates);
@@ -150,17 +137,18 @@ export class World {
           if (!this.quiet) this.disturb(disturbance);
         });
       this.tick();
-      const hasEnded = () => this.broken !== null;
+      const hasEnded = () => this.chronicle.broken !== null;
       await time.runUntil(scenario.durationMs, hasEnded);
       const quietMs = time.monotonicMs;
       if (!hasEnded()) {
         this.becomeQuiet();
         await time.runUntil(quietMs + settleLimitMs, () => hasEnded() || this.settled);
-        if (!hasEnded() && !this.settled) this.fail(this.unrest() ?? { promise: 'P5', message: 'not settled' });
+        if (!hasEnded() && !this.settled)
+          this.chronicle.fail(this.unrest() ?? { promise: 'P5', message: 'not settled' });
       }
       return this.outcome(time.monotonicMs - quietMs);
     } catch (error) {
-      this.crashed('the world', error);
+      this.chronicle.crashed('the world', error);
       return this.outcome(0);
     } finally {
       process.off('unhandledRejection', crash);
@@ -192,9 +180,9 @@ export class World {
         time: this.time,
         random: Random.of(this.scenario.seed, plan.name),
         onTrace: (text) => {
-          if (this.options.traced) this.line(`${this.time.monotonicMs.toFixed(3)} ${text()}`);
+          if (this.chronicle.traced) this.chronicle.line(`${this.time.monotonicMs.toFixed(3)} ${text()}`);
         },
-        onFault: (fault: CloudFault) => this.count(`cloud-${fault}`),
+        onFault: (fault: CloudFault) => this.chronicle.count(`cloud-${fault}`),
         onMade: (at, instance) => this.promises.made(at, instance),
         onGone: (from, instance) => this.promises.gone(from, instance),
       },
@@ -231,7 +219,7 @@ export class World {
         zk: this.zk,
         runtime,
         clouds: this.clouds,
-        log: this.logger(name),
+        log: this.chronicle.logger(name),
         wrapAdapter: this.options.wrapAdapter ?? ((adapter) => adapter),
         wrapClient: this.options.wrapClient ?? ((client) => client),
       },
@@ -247,7 +235,7 @@ export class World {
   /** As whoever supervises it would: it is started again. */
   private startFailed(host: Host, launcher: LauncherProcess, error: unknown): void {
     if (!launcher.alive || host.process !== launcher) return;
-    this.note(`${launcher.name} could not start: ${String(error)}`);
+    this.chronicle.note(`${launcher.name} could not start: ${String(error)}`);
     launcher.kill();
     this.time.after(500, () => {
       if (host.process === launcher) this.startLauncher(host);
@@ -262,23 +250,14 @@ export class World {
         runtime: new ProcessRuntime(this.time, Random.of(seed, `${name} runtime`)),
         random: Random.of(seed, name),
         changeOf: (id) => this.changeOf(id),
-        complain: (message) => this.fail({ promise: 'P2', message: `${name}: ${message}` }),
+        complain: (message) => this.chronicle.fail({ promise: 'P2', message: `${name}: ${message}` }),
       },
       { name, habits, sessionTimeoutMs },
     );
     this.consumers.set(name, consumer);
     consumer.run().catch((error: unknown) => {
-      if (!consumer.ended) this.crashed(name, error);
+      if (!consumer.ended) this.chronicle.crashed(name, error);
     });
-  }
-
-  private logger(name: string): Logger {
-    const keep = (level: string) => (fields: object, message: string) => {
-      if (!this.options.traced) return;
-      const parts = Object.entries(fields).map(([key, value]) => `${key}=${shown(value)}`);
-      this.note(`${name} ${level}: ${message} ${parts.join(' ')}`);
-    };
-    return { debug: () => undefined, info: keep('info'), warn: keep('warn'), error: keep('error') };
   }
 
   /** A consumer's wait: the next change of the request, or a second. */
@@ -309,7 +288,7 @@ export class World {
   }
 
   private disturb(d: Disturbance): void {
-    this.count(`world-${d.kind}`);
+    this.chronicle.count(`world-${d.kind}`);
     switch (d.kind) {
       case 'expire':
         this.zk.expire(this.clientOf(d.who));
@@ -328,11 +307,11 @@ export class World {
         this.zk.changeLeader(d.forMs);
         return;
       case 'die':
-        this.note(`${d.who} dies`);
+        this.chronicle.note(`${d.who} dies`);
         this.consumers.get(d.who)?.kill();
         return;
       case 'hang':
-        this.note(`${d.cloud} answers nothing any more`);
+        this.chronicle.note(`${d.cloud} answers nothing any more`);
         this.vigil.hangsSinceMs = this.time.monotonicMs;
         this.clouds.get(d.cloud)!.hangs = true;
         this.time.after(d.forMs, () => {
@@ -360,11 +339,11 @@ export class World {
       this.time.after(d.forMs, restart);
       return;
     }
-    this.note(`${launcher.name} is asked to stop`);
+    this.chronicle.note(`${launcher.name} is asked to stop`);
     void launcher.stop().then(
       () => this.time.after(d.forMs, restart),
       (error: unknown) => {
-        if (launcher.alive) this.crashed(`${launcher.name} while stopping`, error);
+        if (launcher.alive) this.chronicle.crashed(`${launcher.name} while stopping`, error);
       },
     );
   }
@@ -373,7 +352,7 @@ export class World {
     for (const one of host.plans) one.untilMs = Math.min(one.untilMs, this.time.monotonicMs + planLagMs);
     host.plan = plan;
     host.plans.push({ plan, sinceMs: this.time.monotonicMs, untilMs: Number.POSITIVE_INFINITY });
-    this.note(`${host.process.name} reloads ${JSON.stringify(plan)}`);
+    this.chronicle.note(`${host.process.name} reloads ${JSON.stringify(plan)}`);
     host.process.reload(configOf(plan));
   }
 
@@ -388,7 +367,7 @@ export class World {
   private pause({ who, forMs }: Extract<Disturbance, { readonly kind: 'partition' | 'pause' }>): void {
     const { process: launcher } = this.hostOf(who);
     if (launcher.state !== 'running') return;
-    this.note(`${launcher.name} stands still`);
+    this.chronicle.note(`${launcher.name} stands still`);
     launcher.pause();
     this.partition(who, forMs);
   }
@@ -410,7 +389,7 @@ export class World {
   /** From here on nothing goes wrong any more; everything has to come to rest. */
   private becomeQuiet(): void {
     this.quiet = true;
-    this.note('everything is quiet from here on');
+    this.chronicle.note('everything is quiet from here on');
     this.zk.faults.stop();
     for (const client of [...this.partitioned]) this.heal(client);
     for (const cloud of this.clouds.values()) cloud.stopFaults();
@@ -424,88 +403,17 @@ export class World {
     }
   }
 
-  // --- what the promises ask
-
-  private servedSinceMs(provider: string, pool: string | null): number | null {
-    let since: number | null = null;
-    for (const host of this.hosts) {
-      if (host.process.state !== 'running' || this.partitioned.has(host.process.name)) continue;
-      let hasSinceMs: number | null = null;
-      for (const { plan, sinceMs } of host.plans.toReversed()) {
-        const found = plan.providers.find((p) => p.name === provider);
-        if (!found || (pool !== null && !found.pools.some((p) => p.name === pool))) break;
-        hasSinceMs = sinceMs;
-      }
-      if (hasSinceMs === null) continue;
-      since = Math.min(since ?? Number.POSITIVE_INFINITY, Math.max(hasSinceMs, host.runsSinceMs));
-    }
-    return since;
-  }
-
-  private plansInForce(): { readonly host: Host; readonly plan: ConfigPlan }[] {
-    const now = this.time.monotonicMs;
-    return this.hosts.flatMap((host) =>
-      host.plans.filter(({ untilMs }) => untilMs > now).map(({ plan }) => ({ host, plan })),
-    );
-  }
-
-  private mostNodes(providerName: string, poolName: string): { readonly limit: number; readonly slack: number } {
-    let limit = 0;
-    const serving = new Set<Host>();
-    for (const { host, plan } of this.plansInForce()) {
-      const pool = plan.providers.find((p) => p.name === providerName)?.pools.find((p) => p.name === poolName);
-      if (!pool) continue;
-      serving.add(host);
-      limit = Math.max(limit, pool.maxServers);
-    }
-    return { limit, slack: Math.max(0, serving.size - 1) * largestRequest };
-  }
-
-  private mostOfTenant(tenant: string): number {
-    const limit = this.scenario.plan.tenantLimits[tenant]?.['instances'];
-    if (limit === undefined) return Number.POSITIVE_INFINITY;
-    return limit + (this.hosts.length - 1) * largestRequest;
-  }
-
-  // --- keeping account
-
-  private count(fault: string): void {
-    this.faults[fault] = (this.faults[fault] ?? 0) + 1;
-  }
-
-  private note(text: string): void {
-    if (this.options.traced) this.line(`${this.time.monotonicMs.toFixed(3)} ${text}`);
-  }
-
-  private line(text: string): void {
-    this.hash.update(text);
-    this.options.onLine?.(text);
-    this.lines.push(text);
-    if (this.lines.length > 2 * keptLines) this.lines.splice(0, keptLines);
-  }
-
-  private crashed(where: string, error: unknown): void {
-    this.fail({
-      promise: 'crash',
-      message: `${where}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-    });
-  }
-
-  private fail(broken: Broken): void {
-    if (this.broken) return;
-    this.broken = broken;
-    this.note(`${broken.promise} is broken: ${broken.message}`);
-  }
+  // --- the end
 
   private outcome(settleMs: number): Outcome {
     const sum = (of: (consumer: Consumer) => number) =>
       [...this.consumers.values()].reduce((total, consumer) => total + of(consumer), 0);
     for (const [kind, count] of Object.entries(this.zk.faults.injected))
-      if (count > 0) this.faults[`zk-${kind}`] = count;
+      if (count > 0) this.chronicle.faults[`zk-${kind}`] = count;
     return {
       seed: this.scenario.seed,
       theme: this.scenario.theme,
-      broken: this.broken,
+      broken: this.chronicle.broken,
       virtualMs: this.time.monotonicMs,
       settleMs,
       events: this.time.events,
@@ -515,9 +423,9 @@ export class World {
       nodesUsed: sum((c) => c.counters.nodesUsed),
       instances: [...this.clouds.values()].reduce((total, cloud) => total + cloud.counters.created, 0),
       overshoot: this.promises.worstOvershoot,
-      faults: this.faults,
-      hash: this.options.traced ? this.hash.copy().digest('hex') : '',
-      trace: this.lines.slice(-keptLines),
+      faults: this.chronicle.faults,
+      hash: this.chronicle.hash,
+      trace: this.chronicle.trace,
     };
   }
 
@@ -527,9 +435,4 @@ export class World {
     for (const consumer of this.consumers.values()) if (!consumer.ended) consumer.kill();
     await this.zk.close();
   }
-}
-
-function shown(value: unknown): string {
-  if (value instanceof Error) return `${value.name}: ${value.message}`;
-  return typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? '');
 }
