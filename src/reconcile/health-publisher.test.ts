@@ -23,14 +23,18 @@ async function setUp() {
   const { store, flaky } = await bed.side();
   let aheadMs = 0;
   const log = new MemoryLogger();
-  const publisher = new HealthPublisher({
-    store,
-    runtime: { ...systemRuntime, monotonicMs: () => systemRuntime.monotonicMs() + aheadMs },
-    log,
-    hostname: 'host',
-    version: '1',
-    processId: 5,
-  });
+  const publisher = new HealthPublisher(
+    {
+      store,
+      runtime: { ...systemRuntime, monotonicMs: () => systemRuntime.monotonicMs() + aheadMs },
+      log,
+    },
+    {
+      hostname: 'host',
+      version: '1',
+      processId: 5,
+    },
+  );
   const seen = async () => (await readHealth(store)).map(({ record }) => record?.troubles.map(({ why }) => why));
   return { publisher, seen, flaky, log, later: (ms: number) => (aheadMs += ms) };
 }

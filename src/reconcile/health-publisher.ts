@@ -6,10 +6,13 @@ import type { Store } from '../store/mirrors/store.ts';
 import { withoutSecrets } from '../base/redact.ts';
 import type { HealthFact } from './watchdog.ts';
 
-export interface HealthPublisherOptions {
+export interface HealthPublisherDeps {
   readonly store: Store;
   readonly runtime: Runtime;
   readonly log: Logger;
+}
+
+export interface HealthPublisherOptions {
   readonly hostname: string;
   readonly version: string;
   readonly processId: number;
@@ -20,33 +23,35 @@ const spacingMs = 10_000;
 const figuresMs = 60_000;
 
 export class HealthPublisher {
-  private readonly o: HealthPublisherOptions;
+  private readonly deps: HealthPublisherDeps;
+  private readonly options: HealthPublisherOptions;
   private readonly handle: HealthHandle;
   private published: { readonly words: string; readonly figures: string; readonly session: bigint } | null = null;
   private lastMs = Number.NEGATIVE_INFINITY;
   private writing: Promise<void> | null = null;
   private closed = false;
 
-  constructor(options: HealthPublisherOptions) {
-    this.o = options;
-    this.handle = new HealthHandle(options.store, options.hostname);
+  constructor(deps: HealthPublisherDeps, options: HealthPublisherOptions) {
+    this.deps = deps;
+    this.options = options;
+    this.handle = new HealthHandle(deps.store, options.hostname);
   }
 
   publish(facts: readonly HealthFact[]): void {
-    const { client } = this.o.store;
+    const { client } = this.deps.store;
     if (this.closed || this.writing || client.state !== 'connected') return;
-    const sinceLastMs = this.o.runtime.monotonicMs() - this.lastMs;
+    const sinceLastMs = this.deps.runtime.monotonicMs() - this.lastMs;
     if (sinceLastMs < spacingMs) return;
     const words = JSON.stringify(facts.map(({ key, severity, what, why, since }) => [key, severity, what, why, since]));
     const figures = JSON.stringify(facts.map((fact) => fact.figures));
     const last = this.published;
     const news = last?.words !== words || last.session !== client.sessionId;
     if (!news && (last.figures === figures || sinceLastMs < figuresMs)) return;
-    this.lastMs = this.o.runtime.monotonicMs();
+    this.lastMs = this.deps.runtime.monotonicMs();
     this.writing = this.write(facts)
       .then(
         () => void (this.published = { words, figures, session: client.sessionId }),
-        (error: unknown) => this.o.log.debug({ err: error }, 'Publishing the health failed'),
+        (error: unknown) => this.deps.log.debug({ err: error }, 'Publishing the health failed'),
       )
       .finally(() => (this.writing = null));
   }
@@ -58,7 +63,8 @@ export class HealthPublisher {
   }
 
   private write(facts: readonly HealthFact[]): Promise<void> {
-    const { runtime, hostname, version, processId } = this.o;
+    const { runtime } = this.deps,
+      { hostname, version, processId } = this.options;
     return this.handle.write({
       hostname,
       version,

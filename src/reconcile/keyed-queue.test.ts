@@ -1,27 +1,28 @@
 import { expect, test } from 'vitest';
 import { MemoryLogger, settle, VirtualRuntime } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
-import { KeyedQueue, type KeyedQueueOptions } from './keyed-queue.ts';
+import { KeyedQueue, type KeyedQueueDeps, type KeyedQueueOptions } from './keyed-queue.ts';
 
-function setUp(options: Partial<KeyedQueueOptions> = {}) {
+function setUp(deps: Partial<KeyedQueueDeps> = {}, options: Partial<KeyedQueueOptions> = {}) {
   const runtime = new VirtualRuntime();
   const log = new MemoryLogger();
   const done: string[] = [];
   const hung = new Set<string>();
   const broken = new Map<string, Error>();
-  const queue = new KeyedQueue({
-    name: 'test',
-    runtime,
-    log,
-    concurrency: 2,
-    work: (key) => {
-      if (hung.has(key)) return new Promise(() => undefined);
-      const error = broken.get(key);
-      if (error) return Promise.reject(error);
-      done.push(key);
-      return Promise.resolve(undefined);
+  const queue = new KeyedQueue(
+    {
+      runtime,
+      log,
+      work: (key) => {
+        if (hung.has(key)) return new Promise(() => undefined);
+        const error = broken.get(key);
+        if (error) return Promise.reject(error);
+        done.push(key);
+        return Promise.resolve(undefined);
+      },
+      ...deps,
     },
-    ...options,
-  });
+    { name: 'test', concurrency: 2, ...options },
+  );
   return { runtime, log, done, hung, broken, queue };
 }
 
@@ -67,14 +68,16 @@ test('a key that keeps failing is named with its error, since when, until it wor
 
 test('stopping starts nothing more and waits for what runs', async () => {
   let end!: () => void;
-  const { queue, done } = setUp({
-    concurrency: 1,
-    work: async (key) => {
-      done.push(key);
-      await new Promise<void>((resolve) => (end = resolve));
-      return undefined;
+  const { queue, done } = setUp(
+    {
+      work: async (key) => {
+        done.push(key);
+        await new Promise<void>((resolve) => (end = resolve));
+        return undefined;
+      },
     },
-  });
+    { concurrency: 1 },
+  );
   queue.add('a');
   queue.add('b');
   let stopped = false;

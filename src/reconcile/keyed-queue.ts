@@ -8,16 +8,19 @@ import type { Trouble } from '../base/trouble.ts';
 import type { Runtime, Timer } from '../base/runtime.ts';
 import { type FailingKey, type QueueCondition, queueTroubles } from './queue-troubles.ts';
 
-export interface KeyedQueueOptions {
-  readonly name: string;
+export interface KeyedQueueDeps {
   readonly runtime: Runtime;
   readonly log: Logger;
-  /** Keys worked on at once, in each lane. */
-  readonly concurrency: number;
   /** Keys of different lanes do not wait for one another (a provider, for one); default: all in one. */
   readonly lane?: (key: string) => string;
   /** Brings the key one step on; returns a delay in ms to look at it again, or nothing. */
   readonly work: (key: string) => Promise<number | undefined>;
+}
+
+export interface KeyedQueueOptions {
+  readonly name: string;
+  /** Keys worked on at once, in each lane. */
+  readonly concurrency: number;
   /** Work on one key that takes longer is worth a word. */
   readonly longWorkMs?: number;
 }
@@ -41,7 +44,8 @@ interface Lane {
 }
 
 export class KeyedQueue {
-  private readonly o: KeyedQueueOptions;
+  private readonly deps: KeyedQueueDeps;
+  private readonly options: KeyedQueueOptions;
   private readonly keys = new Map<string, KeyState>();
   private readonly lanes = new Map<string, Lane>();
   /** Keys that are being worked on, with the monotonic time since when. */
@@ -50,8 +54,9 @@ export class KeyedQueue {
   private stopped = false;
   private idleWaiters: (() => void)[] = [];
 
-  constructor(options: KeyedQueueOptions) {
-    this.o = options;
+  constructor(deps: KeyedQueueDeps, options: KeyedQueueOptions) {
+    this.deps = deps;
+    this.options = options;
   }
 
   /** Has the key looked at now, or after `delayMs`; a look at once takes the place of a later one. */
@@ -77,7 +82,7 @@ export class KeyedQueue {
     const name = this.laneOf(key);
     let lane = this.lanes.get(name);
     if (!lane) this.lanes.set(name, (lane = { ready: new Map(), running: 0 }));
-    lane.ready.set(key, this.o.runtime.monotonicMs());
+    lane.ready.set(key, this.deps.runtime.monotonicMs());
     this.pump(name, lane);
   }
 
@@ -99,7 +104,7 @@ export class KeyedQueue {
   }
 
   private laneOf(key: string): string {
-    return this.o.lane?.(key) ?? '';
+    return this.deps.lane?.(key) ?? '';
   }
 
   private condition(): QueueCondition {
@@ -112,9 +117,9 @@ export class KeyedQueue {
     }
     const [longest] = this.running;
     return {
-      name: this.o.name,
-      nowMs: this.o.runtime.monotonicMs(),
-      longWorkMs: this.o.longWorkMs ?? null,
+      name: this.options.name,
+      nowMs: this.deps.runtime.monotonicMs(),
+      longWorkMs: this.options.longWorkMs ?? null,
       waiting,
       oldestDueMs,
       running: this.running.size,
@@ -124,14 +129,14 @@ export class KeyedQueue {
   }
 
   private arm(key: string, state: KeyState, delayMs: number): void {
-    state.timer = this.o.runtime.setBackgroundTimer(delayMs, () => {
+    state.timer = this.deps.runtime.setBackgroundTimer(delayMs, () => {
       state.timer = null;
       this.add(key);
     });
   }
 
   private pump(name: string, lane: Lane): void {
-    while (lane.running < this.o.concurrency && !this.stopped) {
+    while (lane.running < this.options.concurrency && !this.stopped) {
       const [key] = lane.ready.keys();
       if (key === undefined) break;
       lane.ready.delete(key);
@@ -140,7 +145,7 @@ export class KeyedQueue {
       state.queued = false;
       state.running = true;
       lane.running++;
-      this.running.set(key, this.o.runtime.monotonicMs());
+      this.running.set(key, this.deps.runtime.monotonicMs());
       void this.run(key, state, name, lane);
     }
     if (lane.running === 0 && lane.ready.size === 0) this.lanes.delete(name);
@@ -149,17 +154,17 @@ export class KeyedQueue {
   private async run(key: string, state: KeyState, name: string, lane: Lane): Promise<void> {
     let delayMs: number | undefined;
     try {
-      delayMs = await this.o.work(key);
+      delayMs = await this.deps.work(key);
       state.backoff = null;
       this.failing.delete(key);
     } catch (error) {
-      state.backoff ??= new Backoff({ runtime: this.o.runtime, ...retryPauses });
+      state.backoff ??= new Backoff({ runtime: this.deps.runtime, ...retryPauses });
       delayMs = state.backoff.nextMs();
-      const sinceMs = this.failing.get(key)?.sinceMs ?? this.o.runtime.monotonicMs();
+      const sinceMs = this.failing.get(key)?.sinceMs ?? this.deps.runtime.monotonicMs();
       this.failing.set(key, { error, sinceMs, count: state.backoff.failures });
-      const fields = { queue: this.o.name, key, err: error, retryInMs: Math.round(delayMs) };
+      const fields = { queue: this.options.name, key, err: error, retryInMs: Math.round(delayMs) };
       // What was broken off by the stop has not failed.
-      if (!this.stopped) this.o.log.warn(fields, 'Work on a key failed');
+      if (!this.stopped) this.deps.log.warn(fields, 'Work on a key failed');
     }
     lane.running--;
     this.running.delete(key);

@@ -31,7 +31,7 @@ export class ProcessHealth {
   constructor(deps: ProcessHealthDeps, { hostname, version, processId }: ProcessIdentity) {
     const { store, runtime, log, watchdogLog, sources, onTick } = deps;
     this.storeTroubles = new StoreTroubles(store, runtime);
-    this.publisher = new HealthPublisher({ store, runtime, log, hostname, version, processId });
+    this.publisher = new HealthPublisher({ store, runtime, log }, { hostname, version, processId });
     this.watchdog = new Watchdog({
       runtime,
       log: watchdogLog,

@@ -22,7 +22,7 @@ export interface TroubleSource {
   troubles(): Iterable<Trouble>;
 }
 
-export interface WatchdogOptions {
+export interface WatchdogDeps {
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly sources: readonly TroubleSource[];
@@ -49,7 +49,7 @@ const lateMemoryMs = 60_000;
 const ranks: Readonly<Record<Severity, number>> = { critical: 0, warning: 1, info: 2 };
 
 export class Watchdog {
-  private readonly o: WatchdogOptions;
+  private readonly deps: WatchdogDeps;
   private readonly sources: TroubleSource[];
   private known = new Map<string, Known>();
   private timer: Timer | null = null;
@@ -59,10 +59,10 @@ export class Watchdog {
   private late: { readonly sinceMs: number; readonly lastMs: number; readonly mostMs: number } | null = null;
   private stopped = false;
 
-  constructor(options: WatchdogOptions) {
-    this.o = options;
-    this.lookedMs = options.runtime.monotonicMs();
-    this.sources = [{ troubles: () => this.lateness() }, ...options.sources];
+  constructor(deps: WatchdogDeps) {
+    this.deps = deps;
+    this.lookedMs = deps.runtime.monotonicMs();
+    this.sources = [{ troubles: () => this.lateness() }, ...deps.sources];
     this.arm();
   }
 
@@ -83,34 +83,34 @@ export class Watchdog {
   }
 
   private arm(): void {
-    const { runtime } = this.o;
+    const { runtime } = this.deps;
     const dueMs = runtime.monotonicMs() + tickMs;
     this.timer = runtime.setBackgroundTimer(tickMs, () => {
       const lateMs = runtime.monotonicMs() - dueMs;
       this.noteLateness(lateMs);
-      this.o.onTick?.(lateMs);
+      this.deps.onTick?.(lateMs);
       if (++this.ticks % ticksPerLook === 0) this.look();
       if (!this.stopped) this.arm();
     });
   }
 
   private look(): void {
-    this.lookedMs = this.o.runtime.monotonicMs();
+    this.lookedMs = this.deps.runtime.monotonicMs();
     const next = new Map<string, Known>();
     for (const source of this.sources) {
       try {
         for (const trouble of source.troubles()) next.set(trouble.key, this.note(trouble));
       } catch (error) {
-        this.o.log.error({ err: error }, 'The watchdog could not ask');
+        this.deps.log.error({ err: error }, 'The watchdog could not ask');
       }
     }
     for (const [key, before] of this.known) if (!next.has(key)) this.over(before);
     this.known = next;
-    this.o.onLook?.(this.snapshot());
+    this.deps.onLook?.(this.snapshot());
   }
 
   private note(trouble: Trouble): Known {
-    const { runtime } = this.o;
+    const { runtime } = this.deps;
     const now = runtime.monotonicMs();
     const before = this.known.get(trouble.key);
     const sinceMs = trouble.sinceMs ?? before?.sinceMs ?? now;
@@ -125,7 +125,7 @@ export class Watchdog {
   }
 
   private say(fact: HealthFact, last: Known['logged']): Known['logged'] {
-    const now = this.o.runtime.monotonicMs();
+    const now = this.deps.runtime.monotonicMs();
     const { severity, why, what, hint, since, figures } = fact;
     if (last) {
       const worse = ranks[severity] < ranks[last.severity];
@@ -133,20 +133,20 @@ export class Watchdog {
       if (!worse && !other) return last;
     }
     const fields = { what, why, since: new Date(since).toISOString(), ...figures, hint };
-    if (severity === 'info') this.o.log.info(fields, 'Watchdog: worth knowing');
-    else if (severity === 'warning') this.o.log.warn(fields, 'Watchdog: something does not go as it should');
-    else this.o.log.error(fields, 'Watchdog: something is stuck');
+    if (severity === 'info') this.deps.log.info(fields, 'Watchdog: worth knowing');
+    else if (severity === 'warning') this.deps.log.warn(fields, 'Watchdog: something does not go as it should');
+    else this.deps.log.error(fields, 'Watchdog: something is stuck');
     return { why, severity, atMs: now };
   }
 
   private over({ fact, sinceMs, logged }: Known): void {
     if (!logged) return;
-    const lastedS = Math.round((this.o.runtime.monotonicMs() - sinceMs) / 1000);
-    this.o.log.info({ what: fact.what, lastedS }, 'Watchdog: over');
+    const lastedS = Math.round((this.deps.runtime.monotonicMs() - sinceMs) / 1000);
+    this.deps.log.info({ what: fact.what, lastedS }, 'Watchdog: over');
   }
 
   private noteLateness(byMs: number): void {
-    const now = this.o.runtime.monotonicMs();
+    const now = this.deps.runtime.monotonicMs();
     if (this.late && now - this.late.lastMs > lateMemoryMs) this.late = null;
     if (byMs < lateMs) return;
     const { late } = this;

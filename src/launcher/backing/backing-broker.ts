@@ -25,7 +25,7 @@ import { BackingView, type OwnedEntry } from './backing-view.ts';
 import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
 import { PythonNeighbours } from './python-neighbours.ts';
 
-export interface BackingBrokerOptions {
+export interface BackingBrokerDeps {
   readonly providerName: string;
   readonly store: Store;
   readonly operations: Operations;
@@ -51,7 +51,7 @@ const sweepKey = 'sweep';
 const requestPriority = '100';
 
 export class BackingBroker implements BackingNodes {
-  private readonly o: BackingBrokerOptions;
+  private readonly deps: BackingBrokerDeps;
   private readonly owner: string;
   private readonly writes: BackingOperations;
   private readonly view: BackingView;
@@ -66,18 +66,22 @@ export class BackingBroker implements BackingNodes {
   private readonly abort = new AbortController();
   private rule: (label: string) => KeepRule | null = () => null;
 
-  constructor(options: BackingBrokerOptions) {
-    this.o = options;
-    const { store, runtime, log, providerName } = options;
+  constructor(deps: BackingBrokerDeps) {
+    this.deps = deps;
+    const { store, runtime, log, providerName } = deps;
     this.owner = `NodePool:metastatic:${providerName}`;
     this.writes = new BackingOperations(store, this.owner);
-    this.queue = new KeyedQueue({
-      name: `backing nodes of ${providerName}`,
-      runtime,
-      log,
-      concurrency: 50,
-      work: (key) => (key === sweepKey ? this.sweep() : this.follow(key)),
-    });
+    this.queue = new KeyedQueue(
+      {
+        runtime,
+        log,
+        work: (key) => (key === sweepKey ? this.sweep() : this.follow(key)),
+      },
+      {
+        name: `backing nodes of ${providerName}`,
+        concurrency: 50,
+      },
+    );
     this.neighbours = new PythonNeighbours({
       store,
       providerName,
@@ -134,7 +138,7 @@ export class BackingBroker implements BackingNodes {
   }
 
   async request(backingLabel: string, label: string, slots: number): Promise<BackingRequest> {
-    const { id } = await this.o.operations.createRequest(
+    const { id } = await this.deps.operations.createRequest(
       { nodeTypes: [backingLabel], requestor: this.owner },
       requestPriority,
       { ephemeral: true },
@@ -143,7 +147,10 @@ export class BackingBroker implements BackingNodes {
     const ended = new Promise<BackingEnd>((resolve) => (end = resolve));
     const made: Pending = { id, label, slots, waiters: new Set(), ended, end, idleSinceMs: null };
     this.pending.set(id, made);
-    this.o.log.info({ provider: this.o.providerName, requestId: id, label, backingLabel }, 'Asking for a backing node');
+    this.deps.log.info(
+      { provider: this.deps.providerName, requestId: id, label, backingLabel },
+      'Asking for a backing node',
+    );
     this.queue.add(id);
     return made;
   }
@@ -178,7 +185,7 @@ export class BackingBroker implements BackingNodes {
   async fail(nodeId: string): Promise<void> {
     const backing = this.under(nodeId);
     if (!backing) return;
-    this.o.log.warn({ nodeId, backingNode: backing.id }, 'A backing node cannot be reached and takes no new nodes');
+    this.deps.log.warn({ nodeId, backingNode: backing.id }, 'A backing node cannot be reached and takes no new nodes');
     await this.writes.change(backing.id, ({ mark }) => ({ ...mark, failed: true }));
   }
 
@@ -193,7 +200,7 @@ export class BackingBroker implements BackingNodes {
     this.view.stop();
     this.abort.abort(new Error('the launcher stops'));
     await this.queue.stop();
-    await Promise.allSettled([...this.pending.keys()].map((id) => this.o.operations.deleteRequest(id)));
+    await Promise.allSettled([...this.pending.keys()].map((id) => this.deps.operations.deleteRequest(id)));
   }
 
   private under(nodeId: string): OwnedEntry | undefined {
@@ -219,7 +226,7 @@ export class BackingBroker implements BackingNodes {
 
   private async follow(id: string): Promise<number | undefined> {
     const pending = this.pending.get(id);
-    const { store, operations } = this.o;
+    const { store, operations } = this.deps;
     if (!pending || !store.synced) return undefined;
     const entry = store.requests.get(id);
     if (!entry) {
@@ -240,14 +247,17 @@ export class BackingBroker implements BackingNodes {
       this.awaited.set(nodeId, new Set(pending.waiters));
       this.view.know(nodeId, bound.contender);
       await this.view.shown(nodeId);
-      this.o.log.info({ provider: this.o.providerName, nodeId, label: pending.label }, 'A backing node is in use');
+      this.deps.log.info(
+        { provider: this.deps.providerName, nodeId, label: pending.label },
+        'A backing node is in use',
+      );
       this.end(pending, { kind: 'bound' });
     } else this.end(pending, { kind: 'lost' });
     return undefined;
   }
 
   private mark({ label, slots }: Pending): BackingMark {
-    const launched = this.o.runtime.nowMs() / 1000;
+    const launched = this.deps.runtime.nowMs() / 1000;
     return { owner: this.owner, label, slots, failed: false, launched, claims: new Map(), claimable: true };
   }
 
@@ -261,7 +271,7 @@ export class BackingBroker implements BackingNodes {
 
   /** Looks at everything once; returns when something will be due. */
   private async sweep(): Promise<number | undefined> {
-    if (!this.o.store.synced || !this.view.isSettled) return undefined;
+    if (!this.deps.store.synced || !this.view.isSettled) return undefined;
     let next = Number.POSITIVE_INFINITY;
     const later = (ms: number) => (next = Math.min(next, ms));
     for (const pending of this.pending.values()) await this.withdrawIfIdle(pending, later);
@@ -272,12 +282,12 @@ export class BackingBroker implements BackingNodes {
     for (const entry of this.view.halfBound()) await this.releaseHalfBound(entry, later);
     this.evictStranded();
     for (const known of [this.idleSinceMs, this.awaited])
-      for (const id of known.keys()) if (!this.o.store.nodes.get(id)) known.delete(id);
+      for (const id of known.keys()) if (!this.deps.store.nodes.get(id)) known.delete(id);
     return Number.isFinite(next) ? next : undefined;
   }
 
   private async withdrawIfIdle(pending: Pending, later: (ms: number) => void): Promise<void> {
-    const now = this.o.runtime.monotonicMs();
+    const now = this.deps.runtime.monotonicMs();
     if (pending.waiters.size > 0) pending.idleSinceMs = null;
     else pending.idleSinceMs ??= now;
     const graceMs = this.rule(pending.label)?.graceMs ?? 0;
@@ -286,7 +296,7 @@ export class BackingBroker implements BackingNodes {
       later(pending.idleSinceMs === null ? 1000 : pending.idleSinceMs + graceMs - now + 1);
       return;
     }
-    await this.o.operations.deleteRequest(pending.id);
+    await this.deps.operations.deleteRequest(pending.id);
     // Should it have been fulfilled at this very moment, its node returns to stock: its request is gone.
     this.end(pending, { kind: 'lost' });
   }
@@ -295,7 +305,7 @@ export class BackingBroker implements BackingNodes {
   private async dropDeadClaims({ id, mark }: OwnedEntry): Promise<void> {
     const dead = new Set<string>();
     for (const nodeId of mark.claims.values()) {
-      if (!this.o.store.nodes.get(nodeId) && !(await this.writes.nodeExists(nodeId))) dead.add(nodeId);
+      if (!this.deps.store.nodes.get(nodeId) && !(await this.writes.nodeExists(nodeId))) dead.add(nodeId);
     }
     if (dead.size > 0) await this.unclaim(id, (nodeId) => dead.has(nodeId));
   }
@@ -304,8 +314,8 @@ export class BackingBroker implements BackingNodes {
     const owned = this.view.get(seen.id);
     if (!owned) return;
     if (this.neighbours.mayUse(owned.mark)) return;
-    const now = this.o.runtime.monotonicMs();
-    const ageMs = this.o.runtime.nowMs() - owned.mark.launched * 1000;
+    const now = this.deps.runtime.monotonicMs();
+    const ageMs = this.deps.runtime.nowMs() - owned.mark.launched * 1000;
     const rule = this.rule(owned.mark.label);
     const old = rule !== null && rule.maxAgeMs !== null && ageMs > rule.maxAgeMs;
     const keeps = rule !== null && !owned.mark.failed && !old;
@@ -333,7 +343,7 @@ export class BackingBroker implements BackingNodes {
       (node, mark) => node.state === 'in-use' && mark !== null && mark.claims.size === 0,
     );
     this.idleSinceMs.delete(owned.id);
-    if (released) this.o.log.info({ provider: this.o.providerName, nodeId: owned.id }, 'Released a backing node');
+    if (released) this.deps.log.info({ provider: this.deps.providerName, nodeId: owned.id }, 'Released a backing node');
   }
 
   /** How old it must be to be released without having been used. */
@@ -346,7 +356,7 @@ export class BackingBroker implements BackingNodes {
 
   /** Locked for us without a note of ours: whoever did it has died in between. */
   private async releaseHalfBound(entry: NodeEntry, later: (ms: number) => void): Promise<void> {
-    const now = this.o.runtime.monotonicMs();
+    const now = this.deps.runtime.monotonicMs();
     const since = this.halfBoundSinceMs.get(entry.id) ?? now;
     this.halfBoundSinceMs.set(entry.id, since);
     if (now - since < halfBoundGraceMs) {
@@ -355,17 +365,17 @@ export class BackingBroker implements BackingNodes {
     }
     this.halfBoundSinceMs.delete(entry.id);
     const released = await this.writes.release(entry.id, (_node, mark) => mark === null);
-    if (released) this.o.log.warn({ nodeId: entry.id }, 'Released a backing node that was locked and never used');
+    if (released) this.deps.log.warn({ nodeId: entry.id }, 'Released a backing node that was locked and never used');
   }
 
   /** Stock whose machine is no longer there is of no use to anybody. */
   private evictStranded(): void {
-    for (const id of this.o.store.nodes.byProvider(this.o.providerName)) {
-      const entry = this.o.store.nodes.get(id);
+    for (const id of this.deps.store.nodes.byProvider(this.deps.providerName)) {
+      const entry = this.deps.store.nodes.get(id);
       const node = entry?.node;
       if (!node || isBroken(node) || entry.locked || node.state !== 'ready' || node.allocatedTo !== null) continue;
       const use = parseBackingUse(node.driverData);
-      if (use && !this.view.get(use.backingNode)) this.o.evict(id);
+      if (use && !this.view.get(use.backingNode)) this.deps.evict(id);
     }
   }
 }

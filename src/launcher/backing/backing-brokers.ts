@@ -1,18 +1,18 @@
 /** One broker of backing nodes for each provider that asks for one, made at the first question and kept for good. */
 import type { Trouble } from '../../base/trouble.ts';
-import { BackingBroker, type BackingBrokerOptions } from './backing-broker.ts';
+import { BackingBroker, type BackingBrokerDeps } from './backing-broker.ts';
 
 export class BackingBrokers {
-  private readonly o: Omit<BackingBrokerOptions, 'providerName'>;
+  private readonly deps: Omit<BackingBrokerDeps, 'providerName'>;
   private readonly brokers = new Map<string, BackingBroker>();
 
-  constructor(options: Omit<BackingBrokerOptions, 'providerName'>) {
-    this.o = options;
+  constructor(deps: Omit<BackingBrokerDeps, 'providerName'>) {
+    this.deps = deps;
   }
 
   of(providerName: string): BackingBroker {
     let broker = this.brokers.get(providerName);
-    if (!broker) this.brokers.set(providerName, (broker = new BackingBroker({ ...this.o, providerName })));
+    if (!broker) this.brokers.set(providerName, (broker = new BackingBroker({ ...this.deps, providerName })));
     return broker;
   }
 

@@ -7,7 +7,7 @@ import { isBroken } from '../../records/broken.ts';
 import { firstContender } from '../../store/transactions/backing-operations.ts';
 import type { NodeEntry, Store } from '../../store/mirrors/store.ts';
 
-export interface BackingViewOptions {
+export interface BackingViewDeps {
   readonly store: Store;
   readonly owner: string;
   /** Provider of the requested nodes. */
@@ -26,7 +26,7 @@ export interface OwnedEntry {
 const nothing: ReadonlyMap<string, number> = new Map();
 
 export class BackingView {
-  private readonly o: BackingViewOptions;
+  private readonly deps: BackingViewDeps;
   /** Nodes that were given to the owner's requests. */
   private readonly candidates = new Set<string>();
   /** Contender by node id: is it the owner's? */
@@ -38,11 +38,11 @@ export class BackingView {
   private readonly unfollow: (() => void)[];
   private stopped = false;
 
-  constructor(options: BackingViewOptions) {
-    this.o = options;
-    for (const entry of options.store.nodes.all()) this.apply(entry.id, entry);
+  constructor(deps: BackingViewDeps) {
+    this.deps = deps;
+    for (const entry of deps.store.nodes.all()) this.apply(entry.id, entry);
     this.unfollow = [
-      options.store.nodes.onChange((id, before, after) => {
+      deps.store.nodes.onChange((id, before, after) => {
         if (this.apply(id, after) || this.useBy.has(id) || this.isRequested(before)) this.changed();
       }),
     ];
@@ -66,7 +66,7 @@ export class BackingView {
   /** Resolves when a node that was just bound can be seen as owned, or has gone. */
   shown(id: string): Promise<void> {
     return this.until(() => {
-      const entry = this.o.store.nodes.get(id);
+      const entry = this.deps.store.nodes.get(id);
       return !entry?.node || isBroken(entry.node) || entry.node.state !== 'in-use' || this.get(id) !== undefined;
     });
   }
@@ -80,9 +80,9 @@ export class BackingView {
   }
 
   get(id: string): OwnedEntry | undefined {
-    const entry = this.candidates.has(id) ? this.o.store.nodes.get(id) : undefined;
+    const entry = this.candidates.has(id) ? this.deps.store.nodes.get(id) : undefined;
     if (!entry?.node || isBroken(entry.node) || entry.node.state !== 'in-use' || !this.isHeld(entry)) return undefined;
-    const mark = parseBackingMark(entry.node.userData, this.o.owner);
+    const mark = parseBackingMark(entry.node.userData, this.deps.owner);
     if (!mark) return undefined;
     const taken = new Map(this.uses(id));
     for (const [slot, nodeId] of mark.claims) taken.set(nodeId, slot);
@@ -97,16 +97,16 @@ export class BackingView {
   /** Held by the owner, without a note of its own. */
   halfBound(): NodeEntry[] {
     return [...this.candidates].flatMap((id) => {
-      const entry = this.o.store.nodes.get(id);
+      const entry = this.deps.store.nodes.get(id);
       if (!entry?.node || isBroken(entry.node) || !this.isHeld(entry)) return [];
       const { state, userData } = entry.node;
       if (state !== 'ready' && state !== 'in-use') return [];
-      return parseBackingMark(userData, this.o.owner) ? [] : [entry];
+      return parseBackingMark(userData, this.deps.owner) ? [] : [entry];
     });
   }
 
   private isRequested(entry: NodeEntry | undefined): boolean {
-    return !!entry?.node && !isBroken(entry.node) && entry.node.provider === this.o.providerName;
+    return !!entry?.node && !isBroken(entry.node) && entry.node.provider === this.deps.providerName;
   }
 
   private isHeld(entry: NodeEntry): boolean {
@@ -118,7 +118,7 @@ export class BackingView {
   private apply(id: string, entry: NodeEntry | undefined): boolean {
     this.noteUse(id, entry);
     const node = entry?.node && !isBroken(entry.node) ? entry.node : null;
-    if (!entry || node?.requestor !== this.o.owner) {
+    if (!entry || node?.requestor !== this.deps.owner) {
       this.holders.delete(id);
       return this.candidates.delete(id);
     }
@@ -131,7 +131,7 @@ export class BackingView {
   private noteUse(id: string, entry: NodeEntry | undefined): void {
     const node = entry?.node;
     const use =
-      node && !isBroken(node) && node.provider === this.o.providerName ? parseBackingUse(node.driverData) : null;
+      node && !isBroken(node) && node.provider === this.deps.providerName ? parseBackingUse(node.driverData) : null;
     const before = this.useBy.get(id);
     if (before !== undefined && before !== use?.backingNode) {
       this.usesOf.get(before)?.delete(id);
@@ -148,8 +148,8 @@ export class BackingView {
     if (this.asking.has(id)) return;
     this.asking.add(id);
     try {
-      const holder = await this.o.holder(id);
-      if (holder) this.holders.set(id, { contender: holder.contender, ours: holder.owner === this.o.owner });
+      const holder = await this.deps.holder(id);
+      if (holder) this.holders.set(id, { contender: holder.contender, ours: holder.owner === this.deps.owner });
     } catch {
       // Asked again with the next change, which the return of the connection brings at the latest.
     } finally {
@@ -160,7 +160,7 @@ export class BackingView {
 
   private changed(): void {
     for (const waiter of [...this.waiters]) waiter();
-    if (!this.stopped) this.o.onChange();
+    if (!this.stopped) this.deps.onChange();
   }
 
   private until(test: () => boolean): Promise<void> {

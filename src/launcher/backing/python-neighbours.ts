@@ -6,7 +6,7 @@ import { isPython } from '../../records/component.ts';
 import type { Runtime } from '../../base/runtime.ts';
 import type { Store } from '../../store/mirrors/store.ts';
 
-export interface PythonNeighboursOptions {
+export interface PythonNeighboursDeps {
   readonly store: Store;
   readonly providerName: string;
   readonly runtime: Runtime;
@@ -15,19 +15,19 @@ export interface PythonNeighboursOptions {
 }
 
 export class PythonNeighbours {
-  private readonly o: PythonNeighboursOptions;
+  private readonly deps: PythonNeighboursDeps;
   /** When each was seen first, by the id of its pool. */
   private seenMs: ReadonlyMap<string, number> = new Map();
   private sinceMs: number | null = null;
   private readonly unfollow: () => void;
 
-  constructor(options: PythonNeighboursOptions) {
-    this.o = options;
+  constructor(deps: PythonNeighboursDeps) {
+    this.deps = deps;
     this.look();
-    this.unfollow = options.store.components.onChange(() => {
+    this.unfollow = deps.store.components.onChange(() => {
       const before = this.sinceMs;
       this.look();
-      if (this.sinceMs !== before) options.onChange();
+      if (this.sinceMs !== before) deps.onChange();
     });
   }
 
@@ -41,7 +41,7 @@ export class PythonNeighbours {
   }
 
   private look(): void {
-    const { store, providerName, runtime } = this.o;
+    const { store, providerName, runtime } = this.deps;
     const there = [...store.components.pools()].flatMap(({ id, providerName: of, version }) =>
       id !== null && of === providerName && isPython({ version }) ? [id] : [],
     );

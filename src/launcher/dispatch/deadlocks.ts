@@ -11,7 +11,7 @@ import type { Waiting } from '../../scheduling/plan.ts';
 import type { Store } from '../../store/mirrors/store.ts';
 import type { ServedPool, ServedRequest } from '../pools/served-pool.ts';
 
-export interface DeadlocksOptions {
+export interface DeadlocksDeps {
   readonly store: Store;
   readonly runtime: Runtime;
   readonly log: Logger;
@@ -40,17 +40,17 @@ interface Still {
 }
 
 export class Deadlocks {
-  private readonly o: DeadlocksOptions;
+  private readonly deps: DeadlocksDeps;
   /** What did not move at the last look, by the waiting request. */
   private readonly still = new Map<string, Still>();
   private timer: Timer | null = null;
 
-  constructor(options: DeadlocksOptions) {
-    this.o = options;
+  constructor(deps: DeadlocksDeps) {
+    this.deps = deps;
   }
 
   start(): void {
-    this.timer = this.o.runtime.setBackgroundTimer(lookMs, () => {
+    this.timer = this.deps.runtime.setBackgroundTimer(lookMs, () => {
       this.look();
       this.start();
     });
@@ -62,11 +62,11 @@ export class Deadlocks {
 
   private look(): void {
     const seen = new Set<string>();
-    for (const pool of this.o.pools()) {
+    for (const pool of this.deps.pools()) {
       for (const handler of [...pool.waiting]) {
         const { waiting } = handler;
-        if (handler.standsBack && !handler.mustStandBack()) this.o.onOver();
-        if (!waiting || !handler.isStuck || !this.o.store.synced) continue;
+        if (handler.standsBack && !handler.mustStandBack()) this.deps.onOver();
+        if (!waiting || !handler.isStuck || !this.deps.store.synced) continue;
         seen.add(handler.id);
         this.consider(pool, handler, scopeOf(pool, waiting));
       }
@@ -87,7 +87,7 @@ export class Deadlocks {
     if (!isLast && looks < longPatienceLooks) return;
     this.still.delete(handler.id);
     const ids = earlier.map(({ id }) => id);
-    this.o.log.info(
+    this.deps.log.info(
       { requestId: handler.id, pool: pool.id, earlier: ids },
       'A request stands back behind earlier ones',
     );
@@ -96,7 +96,7 @@ export class Deadlocks {
 
   /** Equal states at two times: nothing has happened in between. null: something will, for a node is on its way. */
   private stateOf(scope: Scope): string | null {
-    const { nodes } = this.o.store;
+    const { nodes } = this.deps.store;
     let count = 0;
     let sum = 0;
     for (const id of nodes.byProvider(scope.provider)) {
@@ -112,8 +112,9 @@ export class Deadlocks {
 
   /** Other requests under way that may want the same. */
   private rivals(pool: ServedPool, handler: ServedRequest, scope: Scope): RequestRecord[] {
-    const { store } = this.o;
-    const pools = scope.pool !== null ? [pool] : [...this.o.pools()].filter((p) => p.providerName === scope.provider);
+    const { store } = this.deps;
+    const pools =
+      scope.pool !== null ? [pool] : [...this.deps.pools()].filter((p) => p.providerName === scope.provider);
     const found: RequestRecord[] = [];
     for (const id of store.requests.byState('pending')) {
       const request = store.requests.get(id)?.request;
@@ -125,15 +126,15 @@ export class Deadlocks {
   }
 
   private isElsewhere(requestId: string, scope: Scope): boolean {
-    return [...this.o.store.nodes.byAllocatedTo(requestId)].some((id) => !this.isIn(id, scope));
+    return [...this.deps.store.nodes.byAllocatedTo(requestId)].some((id) => !this.isIn(id, scope));
   }
 
   private hasNodes(requestId: string, scope: Scope): boolean {
-    return [...this.o.store.nodes.byAllocatedTo(requestId)].some((id) => this.isIn(id, scope));
+    return [...this.deps.store.nodes.byAllocatedTo(requestId)].some((id) => this.isIn(id, scope));
   }
 
   private isIn(nodeId: string, scope: Scope): boolean {
-    const node = this.o.store.nodes.get(nodeId)?.node;
+    const node = this.deps.store.nodes.get(nodeId)?.node;
     if (!node || isBroken(node)) return false;
     return node.provider === scope.provider && (scope.pool === null || node.pool === scope.pool);
   }

@@ -17,7 +17,7 @@ import type { ServedPool } from '../pools/served-pool.ts';
 import type { Registry } from '../pools/registry.ts';
 import { isFull, minReadyRequestor } from '../../scheduling/plan.ts';
 
-export interface DeclinesOptions {
+export interface DeclinesDeps {
   readonly store: Store;
   readonly operations: Operations;
   readonly registry: Registry;
@@ -35,18 +35,22 @@ export interface DeclinesOptions {
 const lostRaceRetryMs = 1000;
 
 export class Declines {
-  private readonly o: DeclinesOptions;
+  private readonly deps: DeclinesDeps;
   private readonly queue: KeyedQueue;
 
-  constructor(options: DeclinesOptions) {
-    this.o = options;
-    this.queue = new KeyedQueue({
-      name: 'declines',
-      runtime: options.runtime,
-      log: options.log,
-      concurrency: 50,
-      work: (id) => this.decline(id),
-    });
+  constructor(deps: DeclinesDeps) {
+    this.deps = deps;
+    this.queue = new KeyedQueue(
+      {
+        runtime: deps.runtime,
+        log: deps.log,
+        work: (id) => this.decline(id),
+      },
+      {
+        name: 'declines',
+        concurrency: 50,
+      },
+    );
   }
 
   /** A pool of this launcher has reason to decline it, or all have. */
@@ -64,8 +68,8 @@ export class Declines {
 
   /** Registered pools that could serve it, less own ones whose clouds have just refused such nodes. */
   candidates(request: RequestRecord): RegisteredPool[] {
-    return candidates(request, this.o.registry.pools()).filter((possible) => {
-      const own = this.o.pools.get(possible.id);
+    return candidates(request, this.deps.registry.pools()).filter((possible) => {
+      const own = this.deps.pools.get(possible.id);
       return !own?.launches || !request.nodeTypes.some((label) => own.refusedLately(label) !== null);
     });
   }
@@ -77,25 +81,25 @@ export class Declines {
 
   /** Not failed yet while a pool that could serve it may come back. */
   stateAfter({ nodeTypes }: RequestRecord, declinedBy: readonly string[]): 'failed' | 'requested' {
-    const { registry } = this.o;
+    const { registry } = this.deps;
     return registry.mayReturn(nodeTypes, declinedBy) ? 'requested' : stateAfterDecline(declinedBy, registry.pools());
   }
 
   /** All pools of this launcher that decline the request say so in one write. */
   private async decline(id: string): Promise<number | undefined> {
-    const { store, registry, operations, log } = this.o;
+    const { store, registry, operations, log } = this.deps;
     const entry = store.requests.get(id);
-    if (!entry || isBroken(entry.request) || this.o.isServed(id) || !store.synced) return undefined;
+    if (!entry || isBroken(entry.request) || this.deps.isServed(id) || !store.synced) return undefined;
     // Declining before one's own pools are visible to all could fail a request that they can serve.
-    if (!registry.shows(this.o.pools.keys()) || this.o.startingUp()) return 100;
+    if (!registry.shows(this.deps.pools.keys()) || this.deps.startingUp()) return 100;
     const request = entry.request;
     const possible = this.candidates(request);
     const reasons = new Map<string, string>();
-    for (const pool of this.o.pools.values()) {
+    for (const pool of this.deps.pools.values()) {
       const routing = route(request, pool, possible);
       if (routing.kind === 'decline') reasons.set(pool.id, routing.reason);
       else if (routing.kind === 'eligible' && request.requestor === minReadyRequestor && pool.launches) {
-        const made = this.o.context.plan(pool, request.nodeTypes, request, undefined);
+        const made = this.deps.context.plan(pool, request.nodeTypes, request, undefined);
         if (made.waiting && isFull(made)) reasons.set(pool.id, made.waiting.reason);
       }
     }
@@ -106,8 +110,8 @@ export class Declines {
     const result = await operations.acceptRequest(entry, { state, declinedBy }, []);
     if (!result.ok) return result.reason === 'gone' ? undefined : lostRaceRetryMs;
     killPoint('after-decline');
-    this.o.context.onEnded(request, state === 'failed' ? 'failed' : 'declined');
-    if (state === 'failed') this.o.context.traces.refused(request, [...reasons.values()].join('; '));
+    this.deps.context.onEnded(request, state === 'failed' ? 'failed' : 'declined');
+    if (state === 'failed') this.deps.context.traces.refused(request, [...reasons.values()].join('; '));
     await result.request.release();
     log.info(
       { requestId: id, eventId: request.eventId, state, reasons: Object.fromEntries(reasons) },

@@ -38,7 +38,7 @@ export function createFigures(deps: FiguresDeps, { fqdn, processId }: FiguresOpt
   const { store, runtime, log, config, registry, stats } = deps;
   const metrics = new LauncherMetrics(deps.metrics, (label) => config().labels.has(label) || registry.hasLabel(label));
   const statistics = stats
-    ? new Statistics({ sink: stats, store, runtime, log, config, hostname: fqdn, processId })
+    ? new Statistics({ sink: stats, store, runtime, log, config }, { hostname: fqdn, processId })
     : null;
   return {
     statistics,

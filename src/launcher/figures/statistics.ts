@@ -14,12 +14,15 @@ import type { Store } from '../../store/mirrors/store.ts';
 import type { AttemptOf, AttemptResult } from '../serving/outcomes.ts';
 import { type StatsSink, statsName } from '../../telemetry/statsd.ts';
 
-export interface StatisticsOptions {
+export interface StatisticsDeps {
   readonly sink: StatsSink;
   readonly store: Store;
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly config: () => NodepoolConfig;
+}
+
+export interface StatisticsOptions {
   readonly hostname: string;
   readonly processId: number;
 }
@@ -48,16 +51,18 @@ const queuesMs = 10_000;
 const unlimitedTenant = { cores: Infinity, instances: Infinity, ram: Infinity };
 
 export class Statistics {
-  private readonly o: StatisticsOptions;
+  private readonly deps: StatisticsDeps;
+  private readonly options: StatisticsOptions;
   private readonly abort = new AbortController();
   private readonly unfollow: () => void;
   private changed = true;
   private election: Promise<void>;
   private failure: { readonly error: unknown; readonly sinceMs: number; readonly lastMs: number } | null = null;
 
-  constructor(options: StatisticsOptions) {
-    this.o = options;
-    const { store } = options;
+  constructor(deps: StatisticsDeps, options: StatisticsOptions) {
+    this.deps = deps;
+    this.options = options;
+    const { store } = deps;
     const offs = [
       store.nodes.onChange(() => (this.changed = true)),
       store.requests.onChange(() => (this.changed = true)),
@@ -77,7 +82,7 @@ export class Statistics {
 
   *troubles(): Iterable<Trouble> {
     // Who waits to be elected fails no more.
-    if (!this.failure || this.o.runtime.monotonicMs() - this.failure.lastMs > 5 * leaderPauseMs) return;
+    if (!this.failure || this.deps.runtime.monotonicMs() - this.failure.lastMs > 5 * leaderPauseMs) return;
     yield {
       key: 'statistics',
       severity: 'warning',
@@ -94,26 +99,26 @@ export class Statistics {
     if (of.az !== null) keys.push(`nodepool.launch.provider.${of.provider}.${of.az}.${name}`);
     if (of.requestor !== null) keys.push(`nodepool.launch.requestor.${statsName(of.requestor)}.${name}`);
     for (const key of keys) {
-      this.o.sink.timing(key, ms);
-      this.o.sink.count(key);
+      this.deps.sink.timing(key, ms);
+      this.deps.sink.count(key);
     }
   }
 
   leaked(provider: string, type: string): void {
-    this.o.sink.count(`nodepool.provider.${provider}.leaked.${type}s`);
+    this.deps.sink.count(`nodepool.provider.${provider}.leaked.${type}s`);
   }
 
   /** Limits by the configuration, the unlimited ones too. */
   limits(): void {
-    const { providers, tenantLimits } = this.o.config();
+    const { providers, tenantLimits } = this.deps.config();
     for (const provider of providers.values()) {
       let most = 0;
       for (const pool of provider.pools.values()) most += Math.max(0, pool.maxServers);
-      this.o.sink.gauge(`nodepool.provider.${provider.name}.max_servers`, most);
+      this.deps.sink.gauge(`nodepool.provider.${provider.name}.max_servers`, most);
     }
     for (const [tenant, limits] of tenantLimits) {
       for (const [resource, limit] of Object.entries({ ...unlimitedTenant, ...limits })) {
-        this.o.sink.gauge(`nodepool.tenant_limits.${statsName(tenant)}.${statsName(resource)}`, limit);
+        this.deps.sink.gauge(`nodepool.tenant_limits.${statsName(tenant)}.${statsName(resource)}`, limit);
       }
     }
   }
@@ -121,20 +126,21 @@ export class Statistics {
   private repeat(everyMs: number, report: () => void): void {
     if (this.abort.signal.aborted) return;
     report();
-    this.o.runtime.setBackgroundTimer(everyMs, () => this.repeat(everyMs, report));
+    this.deps.runtime.setBackgroundTimer(everyMs, () => this.repeat(everyMs, report));
   }
 
   /** The mirrors have no queues: a change is taken in as it arrives. */
   private queues(): void {
-    const prefix = `nodepool.launcher.${this.o.hostname}.zk`;
-    this.o.sink.gauge(`${prefix}.client.connection_queue`, this.o.store.client.outstanding);
+    const prefix = `nodepool.launcher.${this.options.hostname}.zk`;
+    this.deps.sink.gauge(`${prefix}.client.connection_queue`, this.deps.store.client.outstanding);
     for (const cache of ['node', 'request', 'image']) {
-      for (const queue of ['event', 'playback']) this.o.sink.gauge(`${prefix}.${cache}_cache.${queue}_queue`, 0);
+      for (const queue of ['event', 'playback']) this.deps.sink.gauge(`${prefix}.${cache}_cache.${queue}_queue`, 0);
     }
   }
 
   private async standForElection(): Promise<void> {
-    const { store, runtime, log, hostname, processId } = this.o;
+    const { store, runtime, log } = this.deps,
+      { hostname, processId } = this.options;
     const { signal } = this.abort;
     while (!signal.aborted) {
       try {
@@ -153,12 +159,12 @@ export class Statistics {
   private async lead(leading: AbortSignal): Promise<void> {
     this.changed = true;
     while (!leading.aborted) {
-      if (this.changed && this.o.store.synced) {
+      if (this.changed && this.deps.store.synced) {
         this.changed = false;
         this.tree();
         this.failure = null;
       }
-      await sleep(this.o.runtime, leaderPauseMs, leading).catch(() => undefined);
+      await sleep(this.deps.runtime, leaderPauseMs, leading).catch(() => undefined);
     }
   }
 
@@ -170,13 +176,13 @@ export class Statistics {
       const key = `${prefix}.nodes.${state}`;
       gauges.set(key, (gauges.get(key) ?? 0) + 1);
     };
-    const { store } = this.o;
+    const { store } = this.deps;
     const pools = [...store.components.pools()];
     for (const pool of pools) {
       for (const label of pool.supportedLabels) prefixes.add(`nodepool.label.${label}`);
       if (pool.providerName !== null) prefixes.add(`nodepool.provider.${pool.providerName}`);
     }
-    for (const provider of this.o.config().providers.keys()) prefixes.add(`nodepool.provider.${provider}`);
+    for (const provider of this.deps.config().providers.keys()) prefixes.add(`nodepool.provider.${provider}`);
     for (const { node } of store.nodes.all()) {
       if (!node || isBroken(node)) continue;
       add('nodepool', node.state);
@@ -186,7 +192,7 @@ export class Statistics {
     for (const prefix of prefixes) {
       for (const state of nodeStates) {
         const key = `${prefix}.nodes.${state}`;
-        this.o.sink.gauge(key, gauges.get(key) ?? 0);
+        this.deps.sink.gauge(key, gauges.get(key) ?? 0);
       }
     }
     for (const pool of pools) {
@@ -195,7 +201,7 @@ export class Statistics {
         if (!isBroken(request) && request.nodeTypes.every((label) => pool.supportedLabels.includes(label))) count++;
       }
       const name = `nodepool.provider.${pool.providerName ?? ''}.pool.${pool.name ?? ''}.addressable_requests`;
-      this.o.sink.gauge(name, count);
+      this.deps.sink.gauge(name, count);
     }
   }
 }

@@ -51,17 +51,21 @@ export function createPools(deps: PoolsDeps, options: PoolsOptions): Pools {
   const memory = new CapacityMemory();
   const providers = createProviders(deps, options, events);
   const accounting = new NodeAccounting(needAt(providers), (tenant) => events.tenantFreed.emit(tenant));
-  const pools = new ServedPools({
-    store,
-    runtime,
-    log,
-    accounting,
-    memory,
-    fqdn: options.fqdn,
-    record: options.record,
-    onRegistered: (pool) => events.poolRegistered.emit(pool),
-    onRetired: (pool) => events.poolRetired.emit(pool),
-  });
+  const pools = new ServedPools(
+    {
+      store,
+      runtime,
+      log,
+      accounting,
+      memory,
+      record: options.record,
+      onRegistered: (pool) => events.poolRegistered.emit(pool),
+      onRetired: (pool) => events.poolRetired.emit(pool),
+    },
+    {
+      fqdn: options.fqdn,
+    },
+  );
   const registry = new Registry(store, runtime, () => events.registryChanged.emit());
   events.providerServing.on((provider) => pools.set(provider, provider.config.pools));
   events.providerRemoved.on((name) => pools.retireAllOf(name));
@@ -87,15 +91,19 @@ function createProviders(deps: PoolsDeps, { hostRetryMs }: PoolsOptions, events:
         config,
       ),
     createInventory: (provider) =>
-      new InventoryReconciler({
-        provider,
-        store,
-        operations,
-        runtime,
-        log,
-        retryMs: hostRetryMs,
-        evict: (nodeId) => evictions.evict(nodeId),
-      }),
+      new InventoryReconciler(
+        {
+          provider,
+          store,
+          operations,
+          runtime,
+          log,
+          evict: (nodeId) => evictions.evict(nodeId),
+        },
+        {
+          retryMs: hostRetryMs,
+        },
+      ),
     onServing: (provider) => events.providerServing.emit(provider),
     onRemoved: (name) => events.providerRemoved.emit(name),
     onChange: () => events.providerChanged.emit(),

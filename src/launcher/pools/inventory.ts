@@ -16,16 +16,19 @@ import type { NodeEntry, Store } from '../../store/mirrors/store.ts';
 import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
 import type { ProviderPort } from './provider-port.ts';
 
-export interface InventoryOptions {
+export interface InventoryDeps {
   readonly provider: ProviderPort;
   readonly store: Store;
   readonly operations: Operations;
   readonly runtime: Runtime;
   readonly log: Logger;
-  /** Pause between looks at a host whose slots are not all registered. */
-  readonly retryMs: number;
   /** Has a free node removed. */
   readonly evict: (nodeId: string) => void;
+}
+
+export interface InventoryOptions {
+  /** Pause between looks at a host whose slots are not all registered. */
+  readonly retryMs: number;
 }
 
 /** Another launcher is registering the same host; what it has done is known by then. */
@@ -39,7 +42,8 @@ const keyOf = (h: Identity) => `${h.name}\n${h.username ?? ''}\n${h.connectionPo
 const keyOfNode = (n: NodeRecord) => `${n.hostname ?? ''}\n${n.username ?? ''}\n${String(n.connectionPort)}`;
 
 export class InventoryReconciler {
-  private readonly o: InventoryOptions;
+  private readonly deps: InventoryDeps;
+  private readonly options: InventoryOptions;
   private readonly hosts: ReadonlyMap<string, InventoryHost>;
   /** What is registered, by host and node id. */
   private readonly nodes = new Map<string, Map<string, NodeRecord>>();
@@ -49,17 +53,22 @@ export class InventoryReconciler {
   private readonly problems = new Map<string, string>();
   private readonly unfollow: (() => void)[];
 
-  constructor(options: InventoryOptions) {
-    this.o = options;
-    this.hosts = new Map((options.provider.inventory?.hosts ?? []).map((host) => [keyOf(host), host]));
-    this.queue = new KeyedQueue({
-      name: `inventory of ${options.provider.name}`,
-      runtime: options.runtime,
-      log: options.log,
-      concurrency: 100,
-      work: (key) => this.reconcile(key),
-    });
-    const { store } = options;
+  constructor(deps: InventoryDeps, options: InventoryOptions) {
+    this.deps = deps;
+    this.options = options;
+    this.hosts = new Map((deps.provider.inventory?.hosts ?? []).map((host) => [keyOf(host), host]));
+    this.queue = new KeyedQueue(
+      {
+        runtime: deps.runtime,
+        log: deps.log,
+        work: (key) => this.reconcile(key),
+      },
+      {
+        name: `inventory of ${deps.provider.name}`,
+        concurrency: 100,
+      },
+    );
+    const { store } = deps;
     for (const entry of store.nodes.all()) this.note(undefined, entry);
     this.unfollow = [
       store.nodes.onChange((_id, before, after) => this.note(before, after)),
@@ -77,9 +86,9 @@ export class InventoryReconciler {
   *troubles(): Iterable<Trouble> {
     if (this.problems.size > 0) {
       yield {
-        key: `hosts of ${this.o.provider.name}`,
+        key: `hosts of ${this.deps.provider.name}`,
         severity: 'warning',
-        what: `provider ${this.o.provider.name}: hosts cannot be used`,
+        what: `provider ${this.deps.provider.name}: hosts cannot be used`,
         why: this.namedProblems(),
         sinceMs: null,
         hint: 'they are looked at again and again; the log names each of them',
@@ -122,7 +131,7 @@ export class InventoryReconciler {
 
   private ownNode(entry: NodeEntry | undefined): NodeRecord | null {
     const node = entry?.node;
-    return node && !isBroken(node) && node.provider === this.o.provider.name ? node : null;
+    return node && !isBroken(node) && node.provider === this.deps.provider.name ? node : null;
   }
 
   private dropUnconfigured(): void {
@@ -130,15 +139,15 @@ export class InventoryReconciler {
       if (this.hosts.has(key)) continue;
       for (const node of nodes.values()) {
         if (!isStock(node)) continue;
-        this.o.log.info({ nodeId: node.id, host: node.hostname }, 'A host has left the configuration');
-        this.o.evict(node.id);
+        this.deps.log.info({ nodeId: node.id, host: node.hostname }, 'A host has left the configuration');
+        this.deps.evict(node.id);
       }
     }
   }
 
   private async reconcile(key: string): Promise<number | undefined> {
     const host = this.hosts.get(key);
-    if (!host || !this.o.store.synced || this.abort.signal.aborted) return undefined;
+    if (!host || !this.deps.store.synced || this.abort.signal.aborted) return undefined;
     const slots = this.assign(host);
     const stock = slots.filter((node): node is NodeRecord => node !== undefined && isStock(node));
     const outdated = stock.some((node) => this.differs(node, host));
@@ -148,8 +157,8 @@ export class InventoryReconciler {
     if (this.abort.signal.aborted) return undefined;
     if (found === null) {
       // Nobody can use a host that is not there.
-      for (const node of stock) this.o.evict(node.id);
-      return this.o.retryMs;
+      for (const node of stock) this.deps.evict(node.id);
+      return this.options.retryMs;
     }
     if (outdated) for (const node of stock) await this.update(node, host, this.fields(host, found));
     return complete || (await this.register(host, key, found)) ? undefined : lostRaceRetryMs;
@@ -158,15 +167,15 @@ export class InventoryReconciler {
   /** null: the host cannot be used. */
   private async look(host: InventoryHost, key: string): Promise<HostCheck | null> {
     try {
-      const found = await this.o.provider.inventory!.check(host, this.abort.signal);
+      const found = await this.deps.provider.inventory!.check(host, this.abort.signal);
       this.problems.delete(key);
       return found;
     } catch (error) {
       if (this.abort.signal.aborted) return null;
       const problem = errorText(error);
       if (this.problems.get(key) !== problem) {
-        this.o.log.warn(
-          { provider: this.o.provider.name, host: host.name, port: host.connectionPort, problem },
+        this.deps.log.warn(
+          { provider: this.deps.provider.name, host: host.name, port: host.connectionPort, problem },
           'A host cannot be registered',
         );
       }
@@ -176,7 +185,7 @@ export class InventoryReconciler {
   }
 
   private register(host: InventoryHost, key: string, found: HostCheck): Promise<boolean> {
-    return registerHost(this.o.store, this.o.provider.name, key, () =>
+    return registerHost(this.deps.store, this.deps.provider.name, key, () =>
       this.abort.signal.aborted
         ? []
         : emptySlots(this.assign(host), host).map((slot) => ({
@@ -202,14 +211,14 @@ export class InventoryReconciler {
           ? Array.from({ length: host.slots }, (_, i) => i).find((i) => slots[i] === undefined)
           : undefined;
       if (free !== undefined) slots[free] = node;
-      else if (isStock(node)) this.o.evict(node.id);
+      else if (isStock(node)) this.deps.evict(node.id);
     }
     return slots;
   }
 
   private fields(host: InventoryHost, found: HostCheck): NodeFields {
     return {
-      provider: this.o.provider.name,
+      provider: this.deps.provider.name,
       pool: host.poolName,
       launcher: 'static driver',
       labels: host.labels,
@@ -245,7 +254,7 @@ export class InventoryReconciler {
 
   private async update(seen: NodeRecord, host: InventoryHost, fields: NodeFields): Promise<void> {
     if (!this.differs(seen, host)) return;
-    const locked = await this.o.operations.lockNode(seen.id, { expect: isStock });
+    const locked = await this.deps.operations.lockNode(seen.id, { expect: isStock });
     if (!locked.ok) return;
     await locked.node.write(fields);
     await locked.node.release();

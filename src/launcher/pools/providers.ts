@@ -11,7 +11,7 @@ import { isBroken } from '../../records/broken.ts';
 import type { Store } from '../../store/mirrors/store.ts';
 import type { InventoryReconciler } from './inventory.ts';
 
-export interface ProvidersOptions {
+export interface ProvidersDeps {
   readonly store: Store;
   readonly log: Logger;
   readonly createProvider: (config: ProviderConfig) => Provider;
@@ -33,7 +33,7 @@ interface Entry {
 }
 
 export class Providers {
-  private readonly o: ProvidersOptions;
+  private readonly deps: ProvidersDeps;
   private readonly entries = new Map<string, Entry>();
   /** Not configured any more, with nodes left to delete. */
   private readonly leaving = new Map<string, Provider>();
@@ -41,9 +41,9 @@ export class Providers {
   private readonly unfollow: () => void;
   private stopped = false;
 
-  constructor(options: ProvidersOptions) {
-    this.o = options;
-    this.unfollow = options.store.nodes.onChange((_id, before, after) => {
+  constructor(deps: ProvidersDeps) {
+    this.deps = deps;
+    this.unfollow = deps.store.nodes.onChange((_id, before, after) => {
       const node = before?.node ?? after?.node;
       if (this.leaving.size > 0 && node && !isBroken(node) && node.provider !== null) this.leaveIfDone(node.provider);
     });
@@ -129,12 +129,12 @@ export class Providers {
       entry.starting = null;
       return;
     }
-    const provider = this.o.createProvider(config);
+    const provider = this.deps.createProvider(config);
     entry.starting = provider;
     provider.onChange(() => {
       if (this.stopped) return;
       if (provider.running && entry.starting === provider) void this.replace(name, entry, provider);
-      this.o.onChange();
+      this.deps.onChange();
     });
     provider.start();
   }
@@ -146,12 +146,12 @@ export class Providers {
     before?.idle();
     const { inventory } = entry;
     entry.inventory = null;
-    this.o.onServing(next);
+    this.deps.onServing(next);
     if (before) this.drain(before);
     // One owner of the hosts at any time: the next begins when the last has ended.
     await inventory?.stop();
     if (this.stopped || this.entries.get(name) !== entry || entry.serving !== next || !next.inventory) return;
-    entry.inventory = this.o.createInventory(next);
+    entry.inventory = this.deps.createInventory(next);
   }
 
   private remove(name: string): void {
@@ -159,8 +159,8 @@ export class Providers {
     this.entries.delete(name);
     if (entry.starting) this.drain(entry.starting);
     void entry.inventory?.stop();
-    this.o.log.info({ provider: name }, 'A provider has left the configuration');
-    this.o.onRemoved(name);
+    this.deps.log.info({ provider: name }, 'A provider has left the configuration');
+    this.deps.onRemoved(name);
     if (!entry.serving) return;
     entry.serving.idle();
     const earlier = this.leaving.get(name);
@@ -174,8 +174,8 @@ export class Providers {
     const provider = this.leaving.get(name);
     if (!provider) return;
     if (!this.entries.has(name)) {
-      for (const id of this.o.store.nodes.byProvider(name)) {
-        const node = this.o.store.nodes.get(id)?.node;
+      for (const id of this.deps.store.nodes.byProvider(name)) {
+        const node = this.deps.store.nodes.get(id)?.node;
         if (node && !isBroken(node) && !(node.state === 'ready' && node.allocatedTo === null)) return;
       }
     }
@@ -187,7 +187,7 @@ export class Providers {
     const done = provider
       .stop()
       .catch((error: unknown) => {
-        this.o.log.warn({ provider: provider.name, err: error }, 'A provider could not be stopped');
+        this.deps.log.warn({ provider: provider.name, err: error }, 'A provider could not be stopped');
       })
       .finally(() => this.draining.delete(done));
     this.draining.add(done);

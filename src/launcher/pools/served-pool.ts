@@ -43,11 +43,8 @@ export interface ServedRequest {
   fill(before: readonly ServedRequest[]): boolean;
 }
 
-export interface ServedPoolOptions {
-  /** `<fqdn>-PoolWorker.<provider>-<pool>-<32 hex>`, new at each start. */
-  readonly id: string;
+export interface ServedPoolDeps {
   readonly provider: ProviderPort;
-  readonly config: PoolConfig;
   readonly accounting: NodeAccounting;
   /** Is there a ready upload of this disk image for the provider? */
   readonly diskImageReady: (image: string) => boolean;
@@ -57,6 +54,12 @@ export interface ServedPoolOptions {
   readonly waitingAtProvider: Set<ServedRequest>;
   readonly memory: CapacityMemory;
   readonly nowMs: () => number;
+}
+
+export interface ServedPoolOptions {
+  /** `<fqdn>-PoolWorker.<provider>-<pool>-<32 hex>`, new at each start. */
+  readonly id: string;
+  readonly config: PoolConfig;
 }
 
 export class ServedPool implements RoutingPool, PlanPool {
@@ -69,12 +72,14 @@ export class ServedPool implements RoutingPool, PlanPool {
   readonly handlers = new Set<ServedRequest>();
   /** Those of them that wait. */
   readonly waiting = new Set<ServedRequest>();
-  private readonly o: ServedPoolOptions;
+  private readonly deps: ServedPoolDeps;
+  private readonly options: ServedPoolOptions;
 
-  constructor(options: ServedPoolOptions) {
-    this.o = options;
+  constructor(deps: ServedPoolDeps, options: ServedPoolOptions) {
+    this.deps = deps;
+    this.options = options;
     this.id = options.id;
-    this.currentProvider = options.provider;
+    this.currentProvider = deps.provider;
     this.currentConfig = options.config;
   }
 
@@ -122,7 +127,7 @@ export class ServedPool implements RoutingPool, PlanPool {
   }
 
   setWaiting(handler: ServedRequest, waits: boolean): void {
-    for (const set of [this.waiting, this.o.waitingAtProvider]) {
+    for (const set of [this.waiting, this.deps.waitingAtProvider]) {
       if (waits) set.add(handler);
       else set.delete(handler);
     }
@@ -130,7 +135,7 @@ export class ServedPool implements RoutingPool, PlanPool {
 
   /** Would a request with this plan take what a waiting one waits for? */
   isKeptBack(plan: Plan): boolean {
-    for (const other of this.o.waitingAtProvider) if (this.takesFrom(plan, other)) return true;
+    for (const other of this.deps.waitingAtProvider) if (this.takesFrom(plan, other)) return true;
     return false;
   }
 
@@ -146,7 +151,7 @@ export class ServedPool implements RoutingPool, PlanPool {
 
   get launchesLeft(): number {
     const most = this.provider.config.maxConcurrency;
-    return most === Number.POSITIVE_INFINITY ? most : most - this.o.launchesOfProvider();
+    return most === Number.POSITIVE_INFINITY ? most : most - this.deps.launchesOfProvider();
   }
 
   /** Where its nodes may be. */
@@ -157,7 +162,7 @@ export class ServedPool implements RoutingPool, PlanPool {
   refusedLately(name: string): Avoided | null {
     const label = this.config.labels.get(name);
     if (!label || !this.launches) return null;
-    const { memory, nowMs } = this.o;
+    const { memory, nowMs } = this.deps;
     const place = { provider: this.providerName, zone: null, label: name, instanceType: label.instanceType };
     return memory.avoided(place, 'quota', nowMs()) ?? memory.nowhere(this.zones, place, nowMs());
   }
@@ -167,7 +172,7 @@ export class ServedPool implements RoutingPool, PlanPool {
   }
 
   get used(): ResourceTotal {
-    return this.o.accounting.usedByPool(this.providerName, this.poolName);
+    return this.deps.accounting.usedByPool(this.providerName, this.poolName);
   }
 
   get providerLimits(): Resources | null {
@@ -175,7 +180,7 @@ export class ServedPool implements RoutingPool, PlanPool {
   }
 
   get providerUsed(): ResourceTotal {
-    return this.o.accounting.usedByProvider(this.providerName);
+    return this.deps.accounting.usedByProvider(this.providerName);
   }
 
   labelConfig(name: string): PoolLabelConfig | undefined {
@@ -187,7 +192,7 @@ export class ServedPool implements RoutingPool, PlanPool {
     if (!label) return undefined;
     const status = this.provider.labelStatus(label);
     if (label.image?.kind !== 'diskimage' || status.available === false) return status;
-    return this.o.diskImageReady(label.image.name)
+    return this.deps.diskImageReady(label.image.name)
       ? { ...status, available: true }
       : { ...status, available: false, reason: `disk image ${label.image.name} has no ready upload for this provider` };
   }
@@ -208,7 +213,7 @@ export class ServedPool implements RoutingPool, PlanPool {
   }
 
   stock(label: string): Iterable<StockNode> {
-    return this.o.accounting.stock(this.providerName, this.poolName, label);
+    return this.deps.accounting.stock(this.providerName, this.poolName, label);
   }
 
   /** Launches under way, and one for each request in an inventory (what `max-concurrency` counts). */

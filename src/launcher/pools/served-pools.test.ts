@@ -19,29 +19,33 @@ test('a pool that cannot be registered is a trouble, since the first failure, un
     },
   };
   const log = { debug() {}, info() {}, warn() {}, error() {} };
-  const pools = new ServedPools({
-    store: { client } as unknown as Store,
-    runtime: { ...systemRuntime, setBackgroundTimer: (_ms, callback) => systemRuntime.setTimer(1, callback) },
-    log,
-    accounting: new NodeAccounting(() => null),
-    fqdn: 'host.example',
-    record: () => ({
-      kind: 'pool',
-      hostname: 'host',
-      state: 'running',
-      version: 'test',
-      modelApi: 0,
-      id: null,
-      name: null,
-      providerName: null,
-      supportedLabels: [],
-      priority: 100,
-      paused: false,
-    }),
-    onRegistered: () => undefined,
-    onRetired: () => undefined,
-    memory: new CapacityMemory(),
-  });
+  const pools = new ServedPools(
+    {
+      store: { client } as unknown as Store,
+      runtime: { ...systemRuntime, setBackgroundTimer: (_ms, callback) => systemRuntime.setTimer(1, callback) },
+      log,
+      accounting: new NodeAccounting(() => null),
+      record: () => ({
+        kind: 'pool',
+        hostname: 'host',
+        state: 'running',
+        version: 'test',
+        modelApi: 0,
+        id: null,
+        name: null,
+        providerName: null,
+        supportedLabels: [],
+        priority: 100,
+        paused: false,
+      }),
+      onRegistered: () => undefined,
+      onRetired: () => undefined,
+      memory: new CapacityMemory(),
+    },
+    {
+      fqdn: 'host.example',
+    },
+  );
   onTestFinished(() => pools.stop());
   const config = { name: 'main', labels: new Map(), priority: 100 } as unknown as PoolConfig;
   expect([...pools.troubles()]).toEqual([]);

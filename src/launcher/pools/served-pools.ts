@@ -15,18 +15,21 @@ import { ServedPool, type ServedRequest } from './served-pool.ts';
 import type { NodeAccounting } from './node-accounting.ts';
 import type { ProviderPort } from './provider-port.ts';
 
-export interface ServedPoolsOptions {
+export interface ServedPoolsDeps {
   readonly store: Store;
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly accounting: NodeAccounting;
-  readonly fqdn: string;
   /** The record of this process, to be completed with what the pool says. */
   readonly record: () => ComponentRecord;
   /** The pool is visible to all launchers: it may take requests. */
   readonly onRegistered: (pool: ServedPool) => void;
   readonly onRetired: (pool: ServedPool) => void;
   readonly memory: CapacityMemory;
+}
+
+export interface ServedPoolsOptions {
+  readonly fqdn: string;
 }
 
 interface Parts {
@@ -39,15 +42,17 @@ interface Parts {
 const registerRetryMs = 1000;
 
 export class ServedPools {
-  private readonly o: ServedPoolsOptions;
+  private readonly deps: ServedPoolsDeps;
+  private readonly options: ServedPoolsOptions;
   private readonly parts = new Map<string, Parts>();
   /** Those that have left the configuration and still have launches under way. */
   private readonly leaving = new Set<ServedPool>();
   private readonly waiting = new Map<string, Set<ServedRequest>>();
   private stopped = false;
 
-  constructor(options: ServedPoolsOptions) {
-    this.o = options;
+  constructor(deps: ServedPoolsDeps, options: ServedPoolsOptions) {
+    this.deps = deps;
+    this.options = options;
   }
 
   *all(): Iterable<ServedPool> {
@@ -108,17 +113,20 @@ export class ServedPools {
   }
 
   private add(provider: ProviderPort, config: PoolConfig): void {
-    const pool = new ServedPool({
-      id: `${this.o.fqdn}-PoolWorker.${provider.name}-${config.name}-${this.o.runtime.randomHex(32)}`,
-      provider,
-      config,
-      accounting: this.o.accounting,
-      launchesOfProvider: () => this.launchesOf(provider.name),
-      waitingAtProvider: this.waitingAt(provider.name),
-      memory: this.o.memory,
-      nowMs: () => this.o.runtime.monotonicMs(),
-      diskImageReady: (image) => this.o.store.images.mostRecentUpload(provider.name, image) !== undefined,
-    });
+    const { fqdn } = this.options;
+    const { accounting, memory, runtime, store } = this.deps;
+    const pool = new ServedPool(
+      {
+        provider,
+        accounting,
+        launchesOfProvider: () => this.launchesOf(provider.name),
+        waitingAtProvider: this.waitingAt(provider.name),
+        memory,
+        nowMs: () => runtime.monotonicMs(),
+        diskImageReady: (image) => store.images.mostRecentUpload(provider.name, image) !== undefined,
+      },
+      { id: `${fqdn}-PoolWorker.${provider.name}-${config.name}-${runtime.randomHex(32)}`, config },
+    );
     const parts: Parts = { pool, component: null, failing: null };
     this.parts.set(keyOf(provider.name, config.name), parts);
     void this.register(parts);
@@ -144,18 +152,18 @@ export class ServedPools {
     const { pool } = parts;
     if (this.stopped || pool.retired) return;
     try {
-      const component = await ComponentHandle.register(this.o.store, this.recordOf(pool));
+      const component = await ComponentHandle.register(this.deps.store, this.recordOf(pool));
       if (this.stopped || pool.retired) return await component.withdraw();
       parts.component = component;
       parts.failing = null;
       this.publish(parts);
-      this.o.onRegistered(pool);
+      this.deps.onRegistered(pool);
     } catch (error) {
       if (this.stopped || pool.retired) return;
-      const sinceMs = parts.failing?.sinceMs ?? this.o.runtime.monotonicMs();
+      const sinceMs = parts.failing?.sinceMs ?? this.deps.runtime.monotonicMs();
       parts.failing = { sinceMs, why: errorText(error) };
-      this.o.log.warn({ pool: pool.id, err: error }, 'A pool could not be registered, trying again');
-      this.o.runtime.setBackgroundTimer(registerRetryMs, () => void this.register(parts));
+      this.deps.log.warn({ pool: pool.id, err: error }, 'A pool could not be registered, trying again');
+      this.deps.runtime.setBackgroundTimer(registerRetryMs, () => void this.register(parts));
     }
   }
 
@@ -165,11 +173,11 @@ export class ServedPools {
     this.parts.delete(key);
     pool.retired = true;
     if (pool.handlers.size > 0) this.leaving.add(pool);
-    this.o.log.info({ pool: pool.id }, 'A pool has left the configuration');
+    this.deps.log.info({ pool: pool.id }, 'A pool has left the configuration');
     component?.withdraw().catch((error: unknown) => {
-      this.o.log.warn({ pool: pool.id, err: error }, 'A pool could not be taken from the registry');
+      this.deps.log.warn({ pool: pool.id, err: error }, 'A pool could not be taken from the registry');
     });
-    this.o.onRetired(pool);
+    this.deps.onRetired(pool);
   }
 
   private publish(parts: Parts): void {
@@ -178,7 +186,7 @@ export class ServedPools {
 
   private recordOf(pool: ServedPool): ComponentRecord {
     return {
-      ...this.o.record(),
+      ...this.deps.record(),
       id: pool.id,
       name: pool.poolName,
       providerName: pool.providerName,

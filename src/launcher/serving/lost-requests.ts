@@ -22,7 +22,7 @@ const takeOverRetryMs = 500;
 /** Who could go on with the launches of a pool: a pool of this launcher; soon, somebody; nobody. */
 export type Successor = ServedPool | 'soon' | null;
 
-export interface LostRequestOptions {
+export interface LostRequestDeps {
   readonly store: Store;
   readonly operations: Operations;
   readonly runtime: Runtime;
@@ -34,7 +34,7 @@ export interface LostRequestOptions {
 }
 
 export class LostRequestReconciler {
-  private readonly o: LostRequestOptions;
+  private readonly deps: LostRequestDeps;
   private readonly store: Store;
   private readonly operations: Operations;
   private readonly log: Logger;
@@ -44,25 +44,29 @@ export class LostRequestReconciler {
   /** Since when a request waits for somebody who could go on with its launches. */
   private readonly waitingSinceMs = new Map<string, number>();
 
-  constructor(o: LostRequestOptions) {
-    this.o = o;
-    this.store = o.store;
-    this.operations = o.operations;
-    this.log = o.log;
-    this.isMine = o.isMine;
-    this.queue = new KeyedQueue({
-      name: 'lost requests',
-      runtime: o.runtime,
-      log: o.log,
-      concurrency: 50,
-      work: (id) => this.reconcile(id),
-    });
+  constructor(deps: LostRequestDeps) {
+    this.deps = deps;
+    this.store = deps.store;
+    this.operations = deps.operations;
+    this.log = deps.log;
+    this.isMine = deps.isMine;
+    this.queue = new KeyedQueue(
+      {
+        runtime: deps.runtime,
+        log: deps.log,
+        work: (id) => this.reconcile(id),
+      },
+      {
+        name: 'lost requests',
+        concurrency: 50,
+      },
+    );
     this.unfollow = [
-      o.store.requests.onChange((id, _before, after) => {
+      deps.store.requests.onChange((id, _before, after) => {
         if (after) this.look(id);
       }),
-      o.store.requestLocks.onChange((id) => this.look(id)),
-      o.store.onSync(() => this.resync()),
+      deps.store.requestLocks.onChange((id) => this.look(id)),
+      deps.store.onSync(() => this.resync()),
     ];
   }
 
@@ -103,7 +107,7 @@ export class LostRequestReconciler {
     const held = locked.request;
     if (successor && successor !== 'soon' && !successor.retired && !this.isMine(id)) {
       this.log.info({ requestId: id, pool: successor.id }, 'Taking over a request whose launcher is gone');
-      this.o.takeOver(held, successor, this.nodesOf(id));
+      this.deps.takeOver(held, successor, this.nodesOf(id));
       return undefined;
     }
     try {
@@ -140,13 +144,13 @@ export class LostRequestReconciler {
   private successorOf(id: string): Successor {
     for (const entry of this.nodesOf(id)) {
       if (!awaitsTakeOver(this.store, entry) || !entry.node || isBroken(entry.node)) continue;
-      return this.o.successor(entry.node.provider, entry.node.pool);
+      return this.deps.successor(entry.node.provider, entry.node.pool);
     }
     return null;
   }
 
   private waitsMs(id: string): number {
-    const now = this.o.runtime.monotonicMs();
+    const now = this.deps.runtime.monotonicMs();
     const since = this.waitingSinceMs.get(id) ?? now;
     this.waitingSinceMs.set(id, since);
     return now - since;

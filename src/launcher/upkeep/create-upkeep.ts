@@ -59,17 +59,19 @@ export function createUpkeep(deps: UpkeepDeps, options: UpkeepOptions): Upkeep {
     labels: () => config().labels,
     available: (label) => isAvailable(pools, label),
   });
-  const housekeeping = new Housekeeping({
-    store,
-    operations,
-    runtime,
-    log,
-    config,
-    providers: () => providers.running(),
-    onLeak,
-    evict: (nodeId) => evictions.evict(nodeId),
-    ...options,
-  });
+  const housekeeping = new Housekeeping(
+    {
+      store,
+      operations,
+      runtime,
+      log,
+      config,
+      providers: () => providers.running(),
+      onLeak,
+      evict: (nodeId) => evictions.evict(nodeId),
+    },
+    options,
+  );
   events.providerServing.on(() => deletion.resync());
   events.poolRegistered.on(() => minReady.resync());
   events.providerChanged.on(() => minReady.resync());

@@ -70,16 +70,20 @@ export class DeletionReconciler {
   constructor(deps: DeletionDeps) {
     this.deps = deps;
     this.lockedPause = new Backoff({ runtime: deps.runtime, firstMs: lockedPauseMs, mostMs: lockedPauseMs });
-    this.queue = new KeyedQueue({
-      name: 'deletion',
-      runtime: deps.runtime,
-      log: deps.log,
-      concurrency: 1000,
-      // A cloud that does not answer holds up no other one.
-      lane: (id) => this.providerOf(id),
-      longWorkMs: removalTimeoutMs + 60_000,
-      work: (id) => this.reconcile(id),
-    });
+    this.queue = new KeyedQueue(
+      {
+        runtime: deps.runtime,
+        log: deps.log,
+        // A cloud that does not answer holds up no other one.
+        lane: (id) => this.providerOf(id),
+        work: (id) => this.reconcile(id),
+      },
+      {
+        name: 'deletion',
+        concurrency: 1000,
+        longWorkMs: removalTimeoutMs + 60_000,
+      },
+    );
     const { store, evictions } = deps;
     this.unfollow = [
       evictions.onEvict((id) => this.queue.add(id)),

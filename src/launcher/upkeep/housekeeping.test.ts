@@ -40,21 +40,25 @@ function cloud(name: string, ids: readonly string[]) {
 function setUp(providers: readonly ReturnType<typeof cloud>[]) {
   const runtime = new VirtualRuntime();
   const leaked: string[] = [];
-  const housekeeping = new Housekeeping({
-    store: { synced: true, nodes: { get: () => undefined, all: () => [] } } as unknown as Store,
-    operations: {
-      sweepRequestLocks: () => Promise.resolve(),
-      nodeExists: (id: string) => Promise.resolve(id === 'known'),
-    } as unknown as Operations,
-    runtime,
-    log: new MemoryLogger(),
-    config: () => ({ providers: new Map() }) as unknown as NodepoolConfig,
-    providers: () => providers.map(({ provider }) => provider),
-    onLeak: (provider, type) => leaked.push(`${provider} ${type}`),
-    evict: () => undefined,
-    intervalMs: 60_000,
-    requestLockAgeMs: 28_800_000,
-  });
+  const housekeeping = new Housekeeping(
+    {
+      store: { synced: true, nodes: { get: () => undefined, all: () => [] } } as unknown as Store,
+      operations: {
+        sweepRequestLocks: () => Promise.resolve(),
+        nodeExists: (id: string) => Promise.resolve(id === 'known'),
+      } as unknown as Operations,
+      runtime,
+      log: new MemoryLogger(),
+      config: () => ({ providers: new Map() }) as unknown as NodepoolConfig,
+      providers: () => providers.map(({ provider }) => provider),
+      onLeak: (provider, type) => leaked.push(`${provider} ${type}`),
+      evict: () => undefined,
+    },
+    {
+      intervalMs: 60_000,
+      requestLockAgeMs: 28_800_000,
+    },
+  );
   return { runtime, leaked, housekeeping };
 }
 

@@ -22,7 +22,7 @@ interface LeakyProvider {
 const settledStates: readonly NodeState[] = ['ready', 'in-use', 'testing', 'used', 'hold'];
 const removalTimeoutMs = 600_000;
 
-export interface HousekeepingOptions {
+export interface HousekeepingDeps {
   readonly store: Store;
   readonly operations: Operations;
   readonly runtime: Runtime;
@@ -31,6 +31,9 @@ export interface HousekeepingOptions {
   readonly providers: () => Iterable<LeakyProvider>;
   readonly onLeak: (provider: string, type: string) => void;
   readonly evict: (nodeId: string) => void;
+}
+
+export interface HousekeepingOptions {
   readonly intervalMs: number;
   readonly requestLockAgeMs: number;
 }
@@ -40,7 +43,8 @@ const leaksAtOnce = 10;
 const longTaskMs = 120_000;
 
 export class Housekeeping {
-  private readonly o: HousekeepingOptions;
+  private readonly deps: HousekeepingDeps;
+  private readonly options: HousekeepingOptions;
   private readonly detectors = new Map<string, LeakDetector>();
   /** Tasks under way, with the monotonic time since when. */
   private readonly busy = new Map<string, number>();
@@ -48,8 +52,9 @@ export class Housekeeping {
   private timer: Timer | null = null;
   private readonly abort = new AbortController();
 
-  constructor(options: HousekeepingOptions) {
-    this.o = options;
+  constructor(deps: HousekeepingDeps, options: HousekeepingOptions) {
+    this.deps = deps;
+    this.options = options;
     this.arm();
   }
 
@@ -59,9 +64,9 @@ export class Housekeeping {
   }
 
   *troubles(): Iterable<Trouble> {
-    const now = this.o.runtime.monotonicMs();
+    const now = this.deps.runtime.monotonicMs();
     for (const [name, sinceMs] of this.busy) {
-      if (now - sinceMs < Math.max(longTaskMs, 2 * this.o.intervalMs)) continue;
+      if (now - sinceMs < Math.max(longTaskMs, 2 * this.options.intervalMs)) continue;
       yield {
         key: `housekeeping: ${name} takes long`,
         severity: 'warning',
@@ -84,44 +89,44 @@ export class Housekeeping {
   }
 
   private arm(): void {
-    this.timer = this.o.runtime.setBackgroundTimer(this.o.intervalMs, () => {
+    this.timer = this.deps.runtime.setBackgroundTimer(this.options.intervalMs, () => {
       this.arm();
-      if (this.o.store.synced) this.round();
+      if (this.deps.store.synced) this.round();
     });
   }
 
   /** Each task is on its own: one that fails or hangs keeps no other from its turn. */
   private round(): void {
     this.task('ages', async () => this.ages());
-    this.task('request locks', () => this.o.operations.sweepRequestLocks(this.o.requestLockAgeMs));
-    for (const provider of this.o.providers()) this.task(`leaks of ${provider.name}`, () => this.leaks(provider));
+    this.task('request locks', () => this.deps.operations.sweepRequestLocks(this.options.requestLockAgeMs));
+    for (const provider of this.deps.providers()) this.task(`leaks of ${provider.name}`, () => this.leaks(provider));
   }
 
   private task(name: string, work: () => Promise<void>): void {
     if (this.busy.has(name)) return;
-    const startedMs = this.o.runtime.monotonicMs();
+    const startedMs = this.deps.runtime.monotonicMs();
     this.busy.set(name, startedMs);
     void work()
       .then(
         () => this.failing.delete(name),
         (error: unknown) => {
           this.failing.set(name, { error, sinceMs: this.failing.get(name)?.sinceMs ?? startedMs });
-          if (!this.abort.signal.aborted) this.o.log.warn({ task: name, err: error }, 'A housekeeping task failed');
+          if (!this.abort.signal.aborted) this.deps.log.warn({ task: name, err: error }, 'A housekeeping task failed');
         },
       )
       .finally(() => this.busy.delete(name));
   }
 
   private ages(): void {
-    const now = this.o.runtime.nowMs();
-    const config = this.o.config();
-    for (const entry of this.o.store.nodes.all()) {
+    const now = this.deps.runtime.nowMs();
+    const config = this.deps.config();
+    for (const entry of this.deps.store.nodes.all()) {
       const node = entry.node;
       if (!node || isBroken(node) || entry.locked || node.provider === null || !config.providers.has(node.provider))
         continue;
       if (isTooOld(node, now - node.stateTime * 1000, config)) {
-        this.o.log.info({ nodeId: node.id, state: node.state }, 'A node has reached its age limit');
-        this.o.evict(node.id);
+        this.deps.log.info({ nodeId: node.id, state: node.state }, 'A node has reached its age limit');
+        this.deps.evict(node.id);
       }
     }
   }
@@ -132,7 +137,7 @@ export class Housekeeping {
     if (!detector) this.detectors.set(name, (detector = new LeakDetector(name)));
     const { signal } = this.abort;
     const resources = await provider.listResources(signal);
-    const leaks = detector.pass(resources, (id) => this.o.store.nodes.get(id) !== undefined);
+    const leaks = detector.pass(resources, (id) => this.deps.store.nodes.get(id) !== undefined);
     const surplus = detector.surplus(await provider.listInstances(signal), (id) => this.instanceOf(id));
     const removals = [
       ...leaks.map((leaked) => () => this.removeLeak(provider, leaked)),
@@ -156,23 +161,23 @@ export class Housekeeping {
   private async removeLeak(provider: LeakyProvider, { type, id, metadata }: CloudResource): Promise<void> {
     const nodeId = metadata['nodepool_node_id']!;
     // The mirror may be behind: only a direct look proves that the node is gone.
-    if (await this.o.operations.nodeExists(nodeId)) return;
+    if (await this.deps.operations.nodeExists(nodeId)) return;
     const fields = { provider: provider.name, type, id, nodeId };
-    this.o.log.warn(fields, 'Removing a leaked resource');
+    this.deps.log.warn(fields, 'Removing a leaked resource');
     await provider.deleteResource({ type, id, metadata }, this.abort.signal);
-    this.o.onLeak(provider.name, type);
+    this.deps.onLeak(provider.name, type);
   }
 
   private async removeSurplus(provider: LeakyProvider, { externalId, metadata }: ListedInstance): Promise<void> {
     const fields = { provider: provider.name, externalId, nodeId: metadata['nodepool_node_id'] };
-    this.o.log.warn(fields, 'Removing an instance whose node has another one');
+    this.deps.log.warn(fields, 'Removing an instance whose node has another one');
     await provider.remove(externalId, { timeoutMs: removalTimeoutMs, signal: this.abort.signal });
-    this.o.onLeak(provider.name, 'instance');
+    this.deps.onLeak(provider.name, 'instance');
   }
 
   /** A node that was ready once keeps its instance to its end. */
   private instanceOf(nodeId: string): ExternalId | null {
-    const node = this.o.store.nodes.get(nodeId)?.node;
+    const node = this.deps.store.nodes.get(nodeId)?.node;
     if (!node || isBroken(node) || !settledStates.includes(node.state)) return null;
     return node.externalId as ExternalId | null;
   }

@@ -20,7 +20,7 @@ const retryPauses = { firstMs: 1000, mostMs: 60_000 } as const;
 /** Nobody tells when a label can be had again, after a lost session for instance. */
 const unavailableRetryMs = 5000;
 
-export interface MinReadyOptions {
+export interface MinReadyDeps {
   readonly store: Store;
   readonly operations: Operations;
   readonly runtime: Runtime;
@@ -31,7 +31,7 @@ export interface MinReadyOptions {
 }
 
 export class MinReadyReconciler {
-  private readonly o: MinReadyOptions;
+  private readonly deps: MinReadyDeps;
   private readonly queue: KeyedQueue;
   /** Requests of this process, by id. */
   private readonly mine = new Map<string, string>();
@@ -41,16 +41,20 @@ export class MinReadyReconciler {
   private readonly failing = new Map<string, Backoff>();
   private readonly unfollow: (() => void)[];
 
-  constructor(options: MinReadyOptions) {
-    this.o = options;
-    this.queue = new KeyedQueue({
-      name: 'min-ready',
-      runtime: options.runtime,
-      log: options.log,
-      concurrency: 10,
-      work: (label) => this.reconcile(label),
-    });
-    const { store } = options;
+  constructor(deps: MinReadyDeps) {
+    this.deps = deps;
+    this.queue = new KeyedQueue(
+      {
+        runtime: deps.runtime,
+        log: deps.log,
+        work: (label) => this.reconcile(label),
+      },
+      {
+        name: 'min-ready',
+        concurrency: 10,
+      },
+    );
+    const { store } = deps;
     this.unfollow = [
       store.nodes.onChange((_id, before, after) => {
         for (const label of labelsOf(before)) this.wake(label);
@@ -67,7 +71,7 @@ export class MinReadyReconciler {
   }
 
   resync(): void {
-    for (const label of this.o.labels().keys()) this.wake(label);
+    for (const label of this.deps.labels().keys()) this.wake(label);
     for (const label of this.mine.values()) this.queue.add(label);
   }
 
@@ -78,16 +82,16 @@ export class MinReadyReconciler {
   async stop(): Promise<void> {
     for (const off of this.unfollow) off();
     await this.queue.stop();
-    await Promise.allSettled([...this.mine.keys()].map((id) => this.o.operations.deleteRequest(id)));
+    await Promise.allSettled([...this.mine.keys()].map((id) => this.deps.operations.deleteRequest(id)));
   }
 
   private wake(label: string): void {
-    if ((this.o.labels().get(label)?.minReady ?? 0) > 0) this.queue.add(label);
+    if ((this.deps.labels().get(label)?.minReady ?? 0) > 0) this.queue.add(label);
   }
 
   private async reconcile(label: string): Promise<number | undefined> {
-    const { store, log } = this.o;
-    const wanted = this.o.labels().get(label)?.minReady ?? 0;
+    const { store, log } = this.deps;
+    const wanted = this.deps.labels().get(label)?.minReady ?? 0;
     if (!store.synced) return undefined;
     // Also when nothing is to be kept in stock any more: what was asked for before would stay allocated.
     await this.collectEnded(label);
@@ -96,16 +100,16 @@ export class MinReadyReconciler {
     if (pauseMs > 0) return pauseMs;
     const need = wanted - this.stock(label) - this.outstanding(label);
     if (need <= 0) return undefined;
-    if (!this.o.available(label)) return unavailableRetryMs;
+    if (!this.deps.available(label)) return unavailableRetryMs;
     log.info({ label, minReady: wanted, need }, 'Asking for nodes to keep in stock');
     await Promise.all(Array.from({ length: need }, () => this.ask(label)));
     return undefined;
   }
 
   private async ask(label: string): Promise<void> {
-    const eventId = this.o.runtime.randomHex(32);
+    const eventId = this.deps.runtime.randomHex(32);
     this.asked.set(eventId, label);
-    const entry = await this.o.operations.createRequest(
+    const entry = await this.deps.operations.createRequest(
       { nodeTypes: [label], reuse: false, requestor: minReadyRequestor, state: 'requested', eventId },
       '900',
       { ephemeral: true },
@@ -126,7 +130,7 @@ export class MinReadyReconciler {
 
   /** Frees the nodes of fulfilled requests of ours; failed ones delay the next. */
   private async collectEnded(label: string): Promise<void> {
-    const { store, operations } = this.o;
+    const { store, operations } = this.deps;
     let failed = false;
     for (const [id, its] of [...this.mine]) {
       if (its !== label) continue;
@@ -149,19 +153,19 @@ export class MinReadyReconciler {
   }
 
   private noteFailure(label: string): void {
-    const backoff = this.failing.get(label) ?? new Backoff({ runtime: this.o.runtime, ...retryPauses });
+    const backoff = this.failing.get(label) ?? new Backoff({ runtime: this.deps.runtime, ...retryPauses });
     backoff.nextMs();
     this.failing.set(label, backoff);
   }
 
   private stock(label: string): number {
     let count = 0;
-    for (const id of this.o.store.nodes.byLabel(label)) {
-      const entry = this.o.store.nodes.get(id);
+    for (const id of this.deps.store.nodes.byLabel(label)) {
+      const entry = this.deps.store.nodes.get(id);
       const node = entry?.node;
       if (!node || isBroken(node) || node.state !== 'ready') continue;
       // A node whose request has vanished is about to be freed.
-      const freed = node.allocatedTo !== null && !entry.locked && !this.o.store.requests.get(node.allocatedTo);
+      const freed = node.allocatedTo !== null && !entry.locked && !this.deps.store.requests.get(node.allocatedTo);
       if (node.allocatedTo === null || freed) count++;
     }
     return count;
@@ -170,8 +174,8 @@ export class MinReadyReconciler {
   private outstanding(label: string): number {
     let count = 0;
     for (const state of ['requested', 'pending', 'fulfilled'] as const) {
-      for (const id of this.o.store.requests.byState(state)) {
-        const request = this.o.store.requests.get(id)?.request;
+      for (const id of this.deps.store.requests.byState(state)) {
+        const request = this.deps.store.requests.get(id)?.request;
         if (!request || isBroken(request)) continue;
         if (request.requestor === minReadyRequestor && request.nodeTypes[0] === label) count++;
       }

@@ -15,13 +15,17 @@ function open(text: string) {
   const ages: number[] = [];
   const refused: object[] = [];
   const log = { debug() {}, info() {}, warn() {}, error: (fields: object) => void refused.push(fields) };
-  const source = new ConfigSource({
-    paths: [path],
-    load: () => loadConfig({ path, env: {}, drivers: driverDefinitions }).config,
-    runtime: systemRuntime,
-    log,
-    intervalMs: 5,
-  });
+  const source = new ConfigSource(
+    {
+      load: () => loadConfig({ path, env: {}, drivers: driverDefinitions }).config,
+      runtime: systemRuntime,
+      log,
+    },
+    {
+      paths: [path],
+      intervalMs: 5,
+    },
+  );
   onTestFinished(() => source.close());
   source.follow((config) => ages.push(config.maxHoldAgeMs));
   return { path, source, ages, refused };

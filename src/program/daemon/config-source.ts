@@ -9,13 +9,16 @@ import type { Runtime, Timer } from '../../base/runtime.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Trouble } from '../../base/trouble.ts';
 
-export interface ConfigSourceOptions {
-  /** Files whose change counts. */
-  readonly paths: readonly string[];
+export interface ConfigSourceDeps {
   /** Throws ConfigError. */
   readonly load: () => NodepoolConfig;
   readonly runtime: Runtime;
   readonly log: Logger;
+}
+
+export interface ConfigSourceOptions {
+  /** Files whose change counts. */
+  readonly paths: readonly string[];
   /** Between two looks at the files. */
   readonly intervalMs?: number;
 }
@@ -26,7 +29,8 @@ const missingPatienceMs = 10_000;
 export class ConfigSource {
   /** What runs: the latest that could be loaded. */
   current: NodepoolConfig;
-  private readonly o: ConfigSourceOptions;
+  private readonly deps: ConfigSourceDeps;
+  private readonly options: ConfigSourceOptions;
   private seen: string;
   private timer: Timer | null = null;
   /** Why the files as they are now are not in force. */
@@ -35,11 +39,12 @@ export class ConfigSource {
   private onChange: ((config: NodepoolConfig) => void) | null = null;
 
   /** Loads for the first time. */
-  constructor(options: ConfigSourceOptions) {
-    this.o = options;
+  constructor(deps: ConfigSourceDeps, options: ConfigSourceOptions) {
+    this.deps = deps;
+    this.options = options;
     // Before reading, so that a change in between is seen as one.
     this.seen = this.stamp();
-    this.current = options.load();
+    this.current = deps.load();
   }
 
   follow(onChange: (config: NodepoolConfig) => void): void {
@@ -52,13 +57,13 @@ export class ConfigSource {
     this.seen = this.stamp();
     let next: NodepoolConfig;
     try {
-      next = this.o.load();
+      next = this.deps.load();
     } catch (error) {
       const problems = error instanceof ConfigError ? error.issues.map(formatIssue) : [String(error)];
-      this.o.log.error({ problems }, 'The new configuration is refused, the running one stays in force');
+      this.deps.log.error({ problems }, 'The new configuration is refused, the running one stays in force');
       this.refusal = {
         problem: problems[0] ?? '',
-        sinceMs: this.refusal?.sinceMs ?? this.o.runtime.monotonicMs(),
+        sinceMs: this.refusal?.sinceMs ?? this.deps.runtime.monotonicMs(),
       };
       return;
     }
@@ -68,7 +73,7 @@ export class ConfigSource {
   }
 
   *troubles(): Iterable<Trouble> {
-    const now = this.o.runtime.monotonicMs();
+    const now = this.deps.runtime.monotonicMs();
     if (this.refusal) {
       yield {
         key: 'configuration: refused',
@@ -85,7 +90,7 @@ export class ConfigSource {
         key: 'configuration: missing',
         severity: 'warning',
         what: 'the configuration file is not there any more, the last one read is in force',
-        why: this.o.paths.join(', '),
+        why: this.options.paths.join(', '),
         sinceMs: this.missingSinceMs,
         hint: 'put it back: without it this launcher cannot be restarted',
       };
@@ -98,19 +103,19 @@ export class ConfigSource {
   }
 
   private arm(): void {
-    this.timer = this.o.runtime.setBackgroundTimer(this.o.intervalMs ?? 500, () => {
+    this.timer = this.deps.runtime.setBackgroundTimer(this.options.intervalMs ?? 500, () => {
       if (!this.onChange) return;
       const stamp = this.stamp();
       // In the moment of its replacement a file may be away.
       const missing = stamp.includes('missing');
       if (stamp !== this.seen && !missing) this.reload();
-      this.missingSinceMs = missing ? (this.missingSinceMs ?? this.o.runtime.monotonicMs()) : null;
+      this.missingSinceMs = missing ? (this.missingSinceMs ?? this.deps.runtime.monotonicMs()) : null;
       this.arm();
     });
   }
 
   private stamp(): string {
-    return this.o.paths
+    return this.options.paths
       .map((path) => {
         const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
         return stat ? `${stat.ino} ${stat.size} ${stat.mtimeNs}` : 'missing';

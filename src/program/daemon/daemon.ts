@@ -67,12 +67,16 @@ function openFrame(source: ConfigSource, logs: Logs): DaemonFrame & { readonly c
   const stop = onStopSignal(daemonStopSignals);
   const dump = dumpOnSignal(systemRuntime, logs.named(loggerNames.stackDump));
   const offHangup = onHangup(() => source.reload());
-  const manager = new ServiceManager({
-    env: process.env,
-    runtime: systemRuntime,
-    log: logs.named(loggerNames.general),
-    processId: process.pid,
-  });
+  const manager = new ServiceManager(
+    {
+      runtime: systemRuntime,
+      log: logs.named(loggerNames.general),
+    },
+    {
+      env: process.env,
+      processId: process.pid,
+    },
+  );
   stop.signal.addEventListener('abort', () => manager.stopping(), { once: true });
   return {
     source,
@@ -93,12 +97,16 @@ function openFrame(source: ConfigSource, logs: Logs): DaemonFrame & { readonly c
 
 function configSource(options: DaemonOptions, log: Log): ConfigSource {
   const { config, secure } = options;
-  return new ConfigSource({
-    paths: [config, ...(secure === undefined ? [] : [secure])],
-    load: () => loadServable(options, log),
-    runtime: systemRuntime,
-    log,
-  });
+  return new ConfigSource(
+    {
+      load: () => loadServable(options, log),
+      runtime: systemRuntime,
+      log,
+    },
+    {
+      paths: [config, ...(secure === undefined ? [] : [secure])],
+    },
+  );
 }
 
 function loadServable(options: DaemonOptions, log: Log): NodepoolConfig {

@@ -30,7 +30,7 @@ function manager(env: Record<string, string>): ServiceManager {
     outputs: new Map([['all', { level: null, format: { kind: 'json' }, target: { kind: 'stream', fd: 1 } }]] as const),
   };
   const logs = createLogs(plan, () => ({ write: (line) => void lines.push(line) }));
-  const made = new ServiceManager({ env, runtime: systemRuntime, log: logs.named('nodepool'), processId: 42 });
+  const made = new ServiceManager({ runtime: systemRuntime, log: logs.named('nodepool') }, { env, processId: 42 });
   onTestFinished(() => made.close());
   return made;
 }

@@ -6,10 +6,13 @@ import { execFile } from 'node:child_process';
 import type { Runtime, Timer } from '../../base/runtime.ts';
 import type { Log } from '../../telemetry/log/log.ts';
 
-export interface ServiceManagerOptions {
-  readonly env: Readonly<Record<string, string | undefined>>;
+export interface ServiceManagerDeps {
   readonly runtime: Runtime;
   readonly log: Log;
+}
+
+export interface ServiceManagerOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly processId: number;
 }
 
@@ -25,7 +28,8 @@ const sendTimeoutMs = 5000;
 const pingsPerTimeout = 3;
 
 export class ServiceManager {
-  private readonly o: ServiceManagerOptions;
+  private readonly deps: ServiceManagerDeps;
+  private readonly options: ServiceManagerOptions;
   private readonly pingMs: number | null;
   private readyTimer: Timer | null = null;
   private pingTimer: Timer | null = null;
@@ -33,18 +37,19 @@ export class ServiceManager {
   private failing = false;
   private sending: Promise<void> = Promise.resolve();
 
-  constructor(options: ServiceManagerOptions) {
-    this.o = options;
+  constructor(deps: ServiceManagerDeps, options: ServiceManagerOptions) {
+    this.deps = deps;
+    this.options = options;
     this.pingMs = pingIntervalMs(options);
   }
 
   /** Says that it is ready once it is, and from then on that it lives. */
   follow(service: Service): void {
-    if (this.o.env['NOTIFY_SOCKET'] === undefined) return;
+    if (this.options.env['NOTIFY_SOCKET'] === undefined) return;
     const look = () => {
       if (this.closed) return;
       if (!service.ready()) {
-        this.readyTimer = this.o.runtime.setBackgroundTimer(readyLookMs, look);
+        this.readyTimer = this.deps.runtime.setBackgroundTimer(readyLookMs, look);
         return;
       }
       this.send('READY=1', 'STATUS=Ready');
@@ -77,16 +82,16 @@ export class ServiceManager {
 
   private ping(service: Service, intervalMs: number): void {
     if (service.alive()) this.send('WATCHDOG=1');
-    else this.o.log.error({}, 'This process does its work no more: systemd is not told that it lives');
-    this.pingTimer = this.o.runtime.setBackgroundTimer(intervalMs, () => this.ping(service, intervalMs));
+    else this.deps.log.error({}, 'This process does its work no more: systemd is not told that it lives');
+    this.pingTimer = this.deps.runtime.setBackgroundTimer(intervalMs, () => this.ping(service, intervalMs));
   }
 
   /** One after the other, so that nothing overtakes. */
   private send(...words: string[]): void {
-    if (this.o.env['NOTIFY_SOCKET'] === undefined || this.closed) return;
+    if (this.options.env['NOTIFY_SOCKET'] === undefined || this.closed) return;
     this.sending = this.sending.then(async () => {
       const error = await notify(words);
-      if (error && !this.failing) this.o.log.warn({ err: error }, 'systemd could not be told');
+      if (error && !this.failing) this.deps.log.warn({ err: error }, 'systemd could not be told');
       this.failing = error !== null;
     });
   }
