@@ -3,7 +3,7 @@ import { lookup } from 'node:dns/promises';
 import { connect, isIP, type Socket } from 'node:net';
 import type { Runtime } from '../../base/runtime.ts';
 import { asError, ProviderError, type ProviderErrorOptions } from '../errors.ts';
-import { Slots } from '../../base/turns.ts';
+import { Semaphore } from '../../base/semaphore.ts';
 
 export type ConnectivityProblem =
   | 'name'
@@ -29,7 +29,7 @@ export class ConnectivityError extends ProviderError {
 /** The next address gets its chance after this (RFC 8305). */
 const staggerMs = 250;
 /** The system's resolver has few threads, which others need too; an unanswered look-up must not take them all. */
-const lookups = new Slots(2);
+const lookups = new Semaphore(2);
 
 /** All addresses, in the system's order of preference. Rejects with a ConnectivityError, or the signal's reason. */
 export async function resolveName(name: string, signal: AbortSignal): Promise<readonly string[]> {

@@ -9,7 +9,7 @@ import { type Runtime, sleep } from '../../base/runtime.ts';
 import { asProviderError } from '../errors.ts';
 import { connectToAny, ConnectivityError, resolveName } from './connectivity.ts';
 import { onAbort } from '../../base/signals.ts';
-import { Slots } from '../../base/turns.ts';
+import { Semaphore } from '../../base/semaphore.ts';
 
 export interface ScanTarget {
   readonly address: string;
@@ -47,11 +47,11 @@ const isFake = (address: string): boolean => address.includes('fake');
 
 export class HostKeyScanner {
   private readonly runtime: Runtime;
-  private readonly slots: Slots;
+  private readonly semaphore: Semaphore;
 
   constructor(runtime: Runtime, mostAtOnce = 100) {
     this.runtime = runtime;
-    this.slots = new Slots(mostAtOnce);
+    this.semaphore = new Semaphore(mostAtOnce);
   }
 
   /** Lines `<type> <base64>`, none for connection types without keys. Rejects with a ConnectivityError, or the signal's reason. */
@@ -79,7 +79,7 @@ export class HostKeyScanner {
     const unfollow = onAbort(o.signal, () => abort.abort(o.signal.reason));
     if (o.signal.aborted) abort.abort(o.signal.reason);
     try {
-      return await this.slots.use(abort.signal, () => work(abort.signal));
+      return await this.semaphore.use(abort.signal, () => work(abort.signal));
     } finally {
       timer.cancel();
       unfollow();

@@ -8,6 +8,7 @@ import { asProviderError, ProviderError } from '../../driver-kit/errors.ts';
 import { idText } from '../../driver-kit/contract.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { NodeFields } from '../../records/node.ts';
+import { Backoff } from '../../base/backoff.ts';
 import { type Runtime, sleep } from '../../base/runtime.ts';
 import type { HeldNode } from '../../store/transactions/operations.ts';
 import type { Span } from '../../telemetry/tracing.ts';
@@ -68,6 +69,7 @@ export async function launchNode(o: NodeLaunch): Promise<LaunchOutcome> {
 
 async function launch(o: NodeLaunch): Promise<LaunchOutcome> {
   const attempts = Math.max(1, o.provider.config.launchRetries);
+  const backoff = backoffOf(o);
   for (let attempt = o.resume?.attempt ?? 1; ; attempt++) {
     const startedMs = o.runtime.monotonicMs();
     const resume = attempt === o.resume?.attempt ? o.resume : null;
@@ -121,7 +123,7 @@ async function launch(o: NodeLaunch): Promise<LaunchOutcome> {
         return { kind: 'failed', reason: `${attempts} launch attempts failed; the last one: ${failure.message}` };
       }
       o.onProgress(`launch attempt ${attempt} of ${attempts} failed: ${failure.message}`);
-      const cleaned = await cleanUp(o, failure, attempt, notBeforeMs);
+      const cleaned = await cleanUp(o, failure, backoff, notBeforeMs);
       if (!cleaned) return { kind: 'lost', reason: 'the launcher stops' };
     }
   }
@@ -230,13 +232,13 @@ async function logConsole(o: NodeLaunch, externalId: ExternalId): Promise<void> 
  * Removes what a failed attempt left, so that there are never two instances for one node, and pauses. False: the launcher
  * stops.
  */
-async function cleanUp(o: NodeLaunch, failure: ProviderError, attempt: number, notBeforeMs: number): Promise<boolean> {
+async function cleanUp(o: NodeLaunch, failure: ProviderError, backoff: Backoff, notBeforeMs: number): Promise<boolean> {
   const left = (failure.externalId ?? o.node.node.externalId) as ExternalId | null | undefined;
   // A process that has stood still may not know yet that its session has ended, and that others have gone on with it.
   if (left !== null && left !== undefined && !(await o.node.confirm())) return false;
   if (o.provider.attemptsHaveOwnNames) removeBehind(o, left);
   else if (!(await removeLeft(o, left))) return false;
-  return pause(o, attempt, Math.max(notBeforeMs, failure.retryAfterMs ?? 0));
+  return pause(o, backoff, Math.max(notBeforeMs, failure.retryAfterMs ?? 0));
 }
 
 /** The next attempt need not wait for it. What is not removed here, for the launcher has died, is found as a leak. */
@@ -256,7 +258,8 @@ async function removeLeft(o: NodeLaunch, left: ExternalId | null | undefined): P
 }
 
 async function removeTillDone(o: NodeLaunch, left: ExternalId, span: Span): Promise<boolean> {
-  for (let round = 1; ; round++) {
+  const backoff = backoffOf(o);
+  for (;;) {
     try {
       await o.provider.remove(left, { timeoutMs: removalTimeoutMs, signal: o.signal });
       return true;
@@ -265,17 +268,18 @@ async function removeTillDone(o: NodeLaunch, left: ExternalId, span: Span): Prom
       const { code, message } = asProviderError(error);
       span.fail(code, message);
       o.log.warn({ nodeId: o.node.id, externalId: left, err: error }, 'Removing a failed attempt failed, trying again');
-      if (!(await pause(o, round))) return false;
+      if (!(await pause(o, backoff))) return false;
     }
   }
 }
 
-async function pause(o: NodeLaunch, round: number, atLeastMs = 0): Promise<boolean> {
-  const delayMs = Math.max(
-    atLeastMs,
-    Math.min(30_000, 100 * 2 ** Math.min(round, 10)) * (0.5 + o.runtime.random() / 2),
-  );
-  return sleep(o.runtime, delayMs, o.signal).then(
+function backoffOf({ runtime }: NodeLaunch): Backoff {
+  return new Backoff({ runtime, firstMs: 200, mostMs: 30_000 });
+}
+
+/** False: the launcher stops. */
+async function pause(o: NodeLaunch, backoff: Backoff, atLeastMs = 0): Promise<boolean> {
+  return sleep(o.runtime, Math.max(atLeastMs, backoff.nextMs()), o.signal).then(
     () => true,
     () => false,
   );

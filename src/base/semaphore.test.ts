@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Slots } from './turns.ts';
+import { Semaphore } from './semaphore.ts';
 
 const never = new AbortController().signal;
 
@@ -11,12 +11,12 @@ function gate() {
   return { opened, open: () => open() };
 }
 
-test('no more at once than slots, in the order in which they came, also after failures', async () => {
-  const slots = new Slots(2);
+test('no more at once than it lets, in the order in which they came, also after failures', async () => {
+  const semaphore = new Semaphore(2);
   const gates = [gate(), gate(), gate(), gate()];
   const begun: number[] = [];
   const uses = gates.map((one, n) =>
-    slots.use(never, async () => {
+    semaphore.use(never, async () => {
       begun.push(n);
       await one.opened;
       if (n === 0) throw new Error('first');
@@ -33,15 +33,15 @@ test('no more at once than slots, in the order in which they came, also after fa
 });
 
 test('who gives up while waiting leaves at once and takes no slot with it', async () => {
-  const slots = new Slots(1);
+  const semaphore = new Semaphore(1);
   const running = gate();
-  const first = slots.use(never, () => running.opened);
+  const first = semaphore.use(never, () => running.opened);
   const abort = new AbortController();
-  const waiting = slots.use(abort.signal, () => Promise.resolve('never'));
-  const last = slots.use(never, () => Promise.resolve('last'));
+  const waiting = semaphore.use(abort.signal, () => Promise.resolve('never'));
+  const last = semaphore.use(never, () => Promise.resolve('last'));
   abort.abort(new Error('gave up'));
   await expect(waiting).rejects.toThrow('gave up');
-  await expect(slots.use(abort.signal, () => Promise.resolve())).rejects.toThrow('gave up');
+  await expect(semaphore.use(abort.signal, () => Promise.resolve())).rejects.toThrow('gave up');
   running.open();
   await first;
   expect(await last).toBe('last');

@@ -1,7 +1,7 @@
 /** So many at once, the others wait in the order in which they came; whoever gives up leaves the queue at once. */
 import { onAbort } from './signals.ts';
 
-export class Slots {
+export class Semaphore {
   private free: number;
   private readonly queue = new Set<() => void>();
 
