@@ -16,7 +16,7 @@ import { Provider } from '../../../provider/provider.ts';
 import { MemoryLogger } from '@nodepool/zookeeper/internal/testing/virtual-runtime';
 import { type CloudLevers, type ConformanceBed, type Demand, type NotShown, provided } from './bed.ts';
 
-export const never = new AbortController().signal;
+export const never: AbortSignal = new AbortController().signal;
 
 /** As a node's document keeps it. */
 export interface Stored {
