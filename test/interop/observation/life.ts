@@ -22,7 +22,7 @@ interface ProviderPlan {
 
 const usual: readonly ProviderPlan[] = [
   { name: 'good', pools: { main: { labels: ['small', 'warm'], maxServers: 8 }, spare: { labels: ['small'] } } },
-  { name: 'other', pools: { main: { labels: ['big', 'small'], maxServers: 3 } } },
+  { name: 'other', pools: { main: { labels: ['big', 'small'], maxServers: 4 } } },
   // Each sees room for one more server in the account that they share.
   { name: 'twin-a', account: 'twins', pools: { main: { labels: ['twin-a'] } } },
   { name: 'twin-b', account: 'twins', pools: { main: { labels: ['twin-b'] } } },

@@ -71,7 +71,7 @@ test('nodes by state, by label and by provider', async () => {
 });
 
 test('limits of providers and tenants, the unlimited ones too', async () => {
-  await seen('nodepool.provider.other.max_servers', 'g', '3');
+  await seen('nodepool.provider.other.max_servers', 'g', '4');
   await seen('nodepool.provider.good.max_servers', 'g', 'inf');
   const limits = { instances: '1', cores: 'inf', ram: 'inf', volumes: '5', 'volume-gb': '10', 'L-1': '3' };
   for (const [resource, limit] of Object.entries(limits))
